@@ -63,6 +63,11 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:007}:{" U "}", 7, kU, kLeadingZero, 4, "007"},
     {"{fp:00}:" UPPER_U, 0, kU, kLeadingZero, 4, "00"},
     {"{fp:65535}:" S, 65535, kU, kNonCanonicalUuidForm, 11, S},
+    // The longest index that is read at once has eight digits.
+    {"{fp:0012345}:" S, 12345, kU, kLeadingZero, 4, "0012345"},
+    {"{fp:00012345}:" U, 12345, kU, kLeadingZero, 4, "00012345"},
+    {"{fp:+00065432}:" S, 65432, kU, kPlusSign, 4, "+00065432"},
+    {"{fp:000012345}:" U, 12345, kU, kLeadingZero, 4, "000012345"},
     {"{fp:65535}:" UPPER_U, 65535, kU, kUppercaseUuid, 14, UPPER_U},
 };
 
@@ -206,6 +211,38 @@ TEST(ExecutionIdTest, ReadsNothingOutsideOfItsInput) {
   }
 }
 
+// Where a text ends, no path reads on, whatever the index is and whether one text is parsed or
+// many.
+TEST(ExecutionIdTest, TextsThatAreCutOff) {
+  GuardedBuffer buffer;
+  for (const unsigned features : internal::kCpuFeatureSets) {
+    const internal::ForceCpuFeatures force(features);
+    for (const std::string index : {"7", "+7", "65535", "+0065535", "00012345", "+00012345"}) {
+      const std::string whole = "{fp:" + index + "}:" U;
+      const std::size_t uuid_begin = whole.size() - kUuidTextSize;
+      for (std::size_t size = 0; size < whole.size(); ++size) {
+        const std::string cut = whole.substr(0, size);
+        SCOPED_TRACE(cut);
+        // A uuid of 32 bytes has no hyphens.
+        const bool simple = size == uuid_begin + 32;
+        for (const std::string_view text : {buffer.AtStart(cut), buffer.AtEnd(cut)}) {
+          const ExecutionIdResult result = ParseExecutionId(text, ParseMode::kLenient);
+          EXPECT_EQ(result.error, size < uuid_begin ? kMissingTag : kInvalidUuid);
+          EXPECT_EQ(result.offset, simple ? uuid_begin + 8 : size);
+          EXPECT_EQ(result.payload, size < uuid_begin ? text : text.substr(uuid_begin));
+          std::array<ExecutionIdView, 1> ids;
+          const ExecutionIdsResult many =
+              ParseExecutionIds(std::span(&text, 1), ParseMode::kLenient, ids);
+          EXPECT_EQ(many.count, 0u);
+          EXPECT_EQ(many.failure.error, result.error);
+          EXPECT_EQ(many.failure.offset, result.offset);
+          EXPECT_EQ(many.failure.payload, result.payload);
+        }
+      }
+    }
+  }
+}
+
 TEST(ExecutionIdTest, HasNoLengthLimit) {
   const std::string zeros(1 << 20, '0');
   const std::string text = "{fp:" + zeros + "42}:" U;
@@ -343,8 +380,9 @@ static_assert(kMaxExecutionIdSize == std::string_view("{fp:65535}:" U).size());
 TEST(ExecutionIdsTest, AreThoseOfOneCallEach) {
   std::vector<std::string> texts;
   for (int i = 0; i < 100; ++i) {
-    texts.push_back("{fp:" + std::string(i % 7 == 0 ? "+" : "") + std::to_string(i * 600) +
-                    "}:550e8400-e29b-41d4-a716-4466554400" + (i % 5 == 0 ? "FF" : "1f"));
+    texts.push_back((i % 11 == 10 ? "[fp:" : "{fp:") + std::string(i % 7 == 0 ? "+" : "") +
+                    std::to_string(i * 600) + "}:550e8400-e29b-41d4-a716-4466554400" +
+                    (i % 5 == 0 ? "FF" : "1f"));
   }
   for (const unsigned features : internal::kCpuFeatureSets) {
     const internal::ForceCpuFeatures force(features);

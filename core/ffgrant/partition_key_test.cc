@@ -224,6 +224,60 @@ TEST(PartitionKeyTest, TheRulesTakeCanonicalKeys) {
   }
 }
 
+// An index of zeros and one 1 is a power of ten. It is too large from the fifth digit after the 1
+// on.
+TEST(PartitionKeyTest, AOneAmongZeros) {
+  GuardedBuffer buffer;
+  for (const std::string begin : {"{fp:", "{b:", "{q:", "{fp:+", "{b:+", "{q:+"}) {
+    const bool plus = begin.back() == '+';
+    for (std::size_t count = 1; count <= 20; ++count) {
+      for (std::size_t place = 0; place < count; ++place) {
+        std::string index(count, '0');
+        index[place] = '1';
+        SCOPED_TRACE(begin + index);
+        const std::string_view text = buffer.AtEnd(begin + index + '}');
+        const std::string_view payload = text.substr(begin.size() - plus, count + plus);
+        const PartitionKeyResult lenient = ParsePartitionKey(text, ParseMode::kLenient);
+        const PartitionKeyResult strict = ParsePartitionKey(text, ParseMode::kStrict);
+        if (count - place > 5) {
+          EXPECT_EQ(lenient,
+                    (PartitionKeyResult{{}, kInvalidIndex, begin.size() + place + 5, payload}));
+          EXPECT_EQ(strict, lenient);
+          continue;
+        }
+        ASSERT_TRUE(lenient);
+        int value = 1;
+        for (std::size_t i = place + 1; i < count; ++i) value *= 10;
+        EXPECT_EQ(lenient.partition.index, value);
+        const PartitionKeyError error = plus ? kPlusSign : place > 0 ? kLeadingZero : kNone;
+        EXPECT_EQ(strict.error, error);
+        EXPECT_EQ(strict.payload, error == kNone ? "" : payload);
+      }
+    }
+  }
+}
+
+// The first byte that is no digit is the one at fault, wherever it stands.
+TEST(PartitionKeyTest, AnyOtherByteAmongZeros) {
+  GuardedBuffer buffer;
+  for (const std::string begin : {"{fp:", "{b:", "{fp:+", "{q:+"}) {
+    for (std::size_t count = 1; count <= 16; ++count) {
+      for (std::size_t place = 0; place < count; ++place) {
+        for (int byte = 0; byte < 256; ++byte) {
+          const bool sign = byte == '+' && place == 0 && begin.back() == ':';
+          if (sign || (byte >= '0' && byte <= '9')) continue;
+          std::string index(count, '0');
+          index[place] = static_cast<char>(byte);
+          const std::string_view text = buffer.AtEnd(begin + index + '}');
+          const PartitionKeyResult result = ParsePartitionKey(text, ParseMode::kLenient);
+          ASSERT_EQ(result.error, kInvalidIndex) << text;
+          ASSERT_EQ(result.offset, begin.size() + place) << text;
+        }
+      }
+    }
+  }
+}
+
 TEST(PartitionKeyTest, HasNoLengthLimit) {
   const std::string zeros(1 << 20, '0');
   EXPECT_EQ(ParsePartitionKey("{q:" + zeros + "42}", ParseMode::kLenient).partition, Quota(42));

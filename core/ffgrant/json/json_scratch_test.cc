@@ -82,6 +82,15 @@ TEST(JsonScratchTest, TheAllocationMayFail) {
   testing::FailAllocation(0);
   EXPECT_EQ(result, (JsonResult{JsonError::kOutOfMemory, 0, {}}));
   EXPECT_EQ(response.execution_id, "before");
+  // The first byte of this document is at fault, but the scratch is looked at before it.
+  testing::FailAllocation(1);
+  const JsonResult not_json = ParseClaimResponse("x", scratch, response);
+  testing::FailAllocation(1);
+  ClaimGrantView grant;
+  const JsonResult no_grant = ParseClaimGrant("x", scratch, grant).json;
+  testing::FailAllocation(0);
+  EXPECT_EQ(not_json, result);
+  EXPECT_EQ(no_grant, result);
   EXPECT_TRUE(Parses(scratch));
 }
 

@@ -135,6 +135,103 @@ TEST_F(JsonReaderTest, EscapesAtEveryDistance) {
   }
 }
 
+// Unwanted values are searched in blocks of 64 bytes. Each kind of value stands at each place of a
+// block, behind blanks, a string or numbers, with few and with many bytes after it.
+TEST_F(JsonReaderTest, UnwantedValuesAtEveryPlaceOfABlock) {
+  using enum JsonError;
+  struct Piece {
+    std::string json;
+    JsonError error = kNone;
+    std::size_t offset = 0;     // of the fault in `json`
+    bool only_checked = false;  // skimming accepts the piece
+  };
+  const std::vector<Piece> pieces = {
+      {"0"},
+      {"10"},
+      {"1.5"},
+      {"0.25"},
+      {"1e5"},
+      {"1E5"},
+      {"0E-1"},
+      {"12E+3"},
+      {"-7"},
+      {std::string(63, '3')},
+      {std::string(64, '3')},
+      {std::string(65, '3')},
+      {std::string(130, '3')},
+      {"00", kInvalidNumber, 1},
+      {"01", kInvalidNumber, 1},
+      {"0" + std::string(70, '3'), kInvalidNumber, 1},
+      {"1.", kInvalidNumber, 2},
+      {"1E", kInvalidNumber, 2},
+      {"1/", kUnexpectedByte, 1},
+      {"1:", kUnexpectedByte, 1},
+      {"1f", kUnexpectedByte, 1},
+      {R"("")"},
+      {R"("a\n\"b")"},
+      {R"("\x")", kInvalidEscape, 1},
+      {"\"\x1F\"", kControlCharacter, 1},
+      {"\" \x7F\""},
+      {"\"\xC3\xA9\""},
+      {"\"\x80\"", kInvalidUtf8, 1, true},
+      {'"' + std::string(62, 's') + '"'},
+      {'"' + std::string(130, 's') + '"'},
+      {'"' + std::string(130, 's') + "\x1F\"", kControlCharacter, 131},
+      {R"({"a":1,"bc" :[]})"},
+      {R"({"a\t":{}})"},
+      {R"({"a"1})", kUnexpectedByte, 4},
+      {"true"},
+      {"nulL", kUnexpectedByte, 3},
+  };
+  for (const unsigned features : kCpuFeatureSets) {
+    const ForceCpuFeatures force(features);
+    for (std::size_t before = 0; before <= 130; ++before) {
+      std::string numbers = "[";
+      while (numbers.size() < before) numbers += "1,";
+      for (const std::string& begin :
+           {'[' + std::string(before, ' '), "[\"" + std::string(before, 's') + "\",", numbers}) {
+        for (const Piece& piece : pieces) {
+          for (const std::size_t behind : {0, 62, 63, 64}) {
+            const std::string json = begin + piece.json + ']' + std::string(behind, ' ');
+            const JsonResult expected =
+                piece.error == kNone ? JsonResult()
+                                     : JsonResult{piece.error, begin.size() + piece.offset, {}};
+            ASSERT_EQ(Checked(json), expected) << json;
+            ASSERT_EQ(Skimmed(json), piece.only_checked ? JsonResult() : expected) << json;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Behind the first escape, bytes are copied in blocks of 16 near the document's end.
+TEST_F(JsonReaderTest, StringsBeforeTheirFirstEscape) {
+  for (std::size_t before = 0; before <= 70; ++before) {
+    for (std::size_t behind = 0; behind <= 70; ++behind) {
+      std::string text;
+      for (std::size_t i = 0; i < before + behind; ++i) text += static_cast<char>('A' + i % 50);
+      std::string json = '"' + text + '"';
+      for (char& c : json) c = c == '\\' ? '~' : c;
+      std::string expected = json.substr(1, text.size());
+      json.insert(1 + before, "\\n");
+      expected.insert(before, "\n");
+      JsonReader reader = Reader(json);
+      const char* const begin = reader.begin() + 1;
+      std::string_view read;
+      reader.set_position(begin + before);
+      ASSERT_TRUE(reader.ReadEscapedString(begin, read)) << json;
+      ASSERT_EQ(read, expected) << json;
+#ifdef FFGRANT_HAS_AVX2_PATHS
+      if ((DetectCpuFeatures() & kCpuAvx2) == 0) continue;
+      reader.set_position(begin + before);
+      ASSERT_TRUE(reader.ReadEscapedStringAvx2(begin, read)) << json;
+      ASSERT_EQ(read, expected) << json;
+#endif
+    }
+  }
+}
+
 TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {
   EXPECT_TRUE(Checked("[{\"a\":[]}]", 3));
   EXPECT_EQ(Checked("[{\"a\":[]}]", 2), (JsonResult{JsonError::kTooDeep, 6, {}}));
