@@ -161,6 +161,7 @@ TEST_F(JsonReaderTest, UnwantedValuesAtEveryPlaceOfABlock) {
       {std::string(130, '3')},
       {"00", kInvalidNumber, 1},
       {"01", kInvalidNumber, 1},
+      {"0" + std::string(45, '3'), kInvalidNumber, 1},
       {"0" + std::string(70, '3'), kInvalidNumber, 1},
       {"1.", kInvalidNumber, 2},
       {"1E", kInvalidNumber, 2},
@@ -228,6 +229,58 @@ TEST_F(JsonReaderTest, StringsBeforeTheirFirstEscape) {
       ASSERT_TRUE(reader.ReadEscapedStringAvx2(begin, read)) << json;
       ASSERT_EQ(read, expected) << json;
 #endif
+    }
+  }
+}
+
+// Behind an escape, bytes that no string may hold are found wherever the document's end is.
+TEST_F(JsonReaderTest, FaultsBehindAnEscape) {
+  struct Fault {
+    std::string_view bytes;
+    JsonError error;
+  };
+  for (const Fault fault : {Fault{"\x1F", JsonError::kControlCharacter},
+                            {"\x80", JsonError::kInvalidUtf8},
+                            {"\xC3(", JsonError::kInvalidUtf8},
+                            {"\\x", JsonError::kInvalidEscape}}) {
+    for (std::size_t between = 0; between <= 70; ++between) {
+      for (std::size_t behind = 0; behind <= 70; ++behind) {
+        const std::string json = "\"\\n" + std::string(between, 'b') + std::string(fault.bytes) +
+                                 std::string(behind, 'c') + '"';
+        const JsonResult expected = {fault.error, 3 + between, {}};
+        std::string_view text;
+        JsonReader reader = Reader(json);
+        const char* const begin = reader.begin() + 1;
+        reader.set_position(begin);
+        ASSERT_FALSE(reader.ReadEscapedString(begin, text)) << json;
+        ASSERT_EQ(reader.result(), expected) << json;
+#ifdef FFGRANT_HAS_AVX2_PATHS
+        if ((DetectCpuFeatures() & kCpuAvx2) == 0) continue;
+        JsonReader avx2 = Reader(json);
+        avx2.set_position(begin);
+        ASSERT_FALSE(avx2.ReadEscapedStringAvx2(begin, text)) << json;
+        ASSERT_EQ(avx2.result(), expected) << json;
+#endif
+      }
+    }
+  }
+}
+
+// An unwanted value fails at the document's end, wherever that is.
+TEST_F(JsonReaderTest, UnwantedValuesThatAreCutOff) {
+  const std::string whole = R"({"name":[12,"text",{"a":true,"b" :{}}],"other":[[],null],"c":{"d":)"
+                            R"("a text that ends behind the second border of a block of bytes"}})";
+  for (const unsigned features : kCpuFeatureSets) {
+    const ForceCpuFeatures force(features);
+    for (std::size_t blanks = 0; blanks < 64; ++blanks) {
+      const std::string moved = std::string(blanks, ' ') + whole;
+      EXPECT_TRUE(Skimmed(moved));
+      for (std::size_t size = 0; size < moved.size(); ++size) {
+        const std::string cut = moved.substr(0, size);
+        const JsonResult expected = {JsonError::kUnexpectedEnd, size, {}};
+        ASSERT_EQ(Skimmed(cut), expected) << cut;
+        ASSERT_EQ(Checked(cut), expected) << cut;
+      }
     }
   }
 }
