@@ -52,6 +52,19 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   run.store().Delete(key);
 }
 
+// Without a time to remember it, and without a key, nothing is remembered.
+void AnIdempotencyKeyNeedsATime(Run& run) {
+  for (const std::string ttl : {"", "0", "-1", "5000"}) {
+    Execution& e = run.New();
+    const bool keyed = ttl != "5000";
+    const RawCreateOptions options = {.dedup_ttl = ttl,
+                                      .idempotency = keyed ? run.Name("key") : ""};
+    const RawCall call = RawCreate(e, options);
+    Expect(run, "create " + ttl, "1 OK " + e.expected.id + " waiting", "ff_create_execution", call);
+    run.Check("no key with '" + ttl + "'", !run.store().Exists(call.keys[5]));
+  }
+}
+
 void CreationChecksItsArguments(Run& run) {
   const std::string bad = "0 invalid_input ";
   const std::string whole = " must be a whole number of 64 bits, got: ";
@@ -481,6 +494,7 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
     to.push_back({section, name, body, kStoredKeys});
   };
   add("F2", "create_gives_who_took_an_idempotency_key", AnIdempotencyKeyGivesWhoTookIt);
+  add("F2", "create_remembers_a_key_for_a_time", AnIdempotencyKeyNeedsATime);
   add("F2", "create_checks_its_arguments", CreationChecksItsArguments);
   add("F2", "create_deadlines_as_far_as_a_time_reaches", DeadlinesReachAsFarAsATime);
   add("F2", "create_refuses_policies", PoliciesThatAreRefused);
