@@ -65,6 +65,7 @@ struct ParseGrant : ParseGrantMembers {
 // An input is an index into Grants(), where each peer finds the form from which it writes.
 struct SerializeGrant {
   static constexpr std::string_view kOp = "SerializeGrant";
+  static constexpr bool kFormats = true;
   static constexpr std::array<std::string_view, 2> kCases = {"canonical", "escaped"};
   using Value = std::string_view;
 

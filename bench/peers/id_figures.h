@@ -72,12 +72,14 @@ struct FromUuid {
 
 struct FormatUuidText : FromUuid {
   static constexpr std::string_view kOp = "FormatUuid";
+  static constexpr bool kFormats = true;
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
 // The index may be any u16; here it is the first two bytes of the uuid.
 struct FormatExecutionId : FromUuid {
   static constexpr std::string_view kOp = "FormatExecutionId";
+  static constexpr bool kFormats = true;
   static std::uint16_t IndexOf(const Uuid& uuid) {
     return static_cast<std::uint16_t>(uuid.bytes[0] << 8 | uuid.bytes[1]);
   }
@@ -88,6 +90,7 @@ struct FormatExecutionId : FromUuid {
 // implementations would write the same id. Here this uuid is the flow's own.
 struct MintId {
   static constexpr std::string_view kOp = "MintExecutionId";
+  static constexpr bool kFormats = true;
   static constexpr std::array<std::string_view, 1> kCases = {"deterministic"};
   using Value = std::string_view;
 

@@ -41,6 +41,7 @@ struct ParsePartitionKeyStrict : ParsePartitionKeyLenient {
 
 struct FormatPartitionKey {
   static constexpr std::string_view kOp = "FormatPartitionKey";
+  static constexpr bool kFormats = true;
   static constexpr std::array<std::string_view, 1> kCases = {"random"};
   using Value = std::string_view;
 

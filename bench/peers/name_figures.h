@@ -57,6 +57,7 @@ struct PartitionSlot {
 // ff:exec:T:E:claim_grant
 struct FormatGrantKey {
   static constexpr std::string_view kOp = "FormatGrantKey";
+  static constexpr bool kFormats = true;
   static constexpr std::array<std::string_view, 1> kCases = {"random"};
   using Value = std::string_view;
 
@@ -68,6 +69,7 @@ struct FormatGrantKey {
 // ff:idx:{fp:42}:lane:<lane>:eligible
 struct FormatEligibleKey {
   static constexpr std::string_view kOp = "FormatEligibleKey";
+  static constexpr bool kFormats = true;
   static constexpr std::array<std::string_view, 1> kCases = {"random"};
   static constexpr Partition kPartition = {PartitionFamily::kFlow, 42};
   using Value = std::string_view;

@@ -56,6 +56,7 @@ struct ParseRequest {
 // An input is an index into Requests().
 struct SerializeRequest {
   static constexpr std::string_view kOp = "SerializeClaimRequest";
+  static constexpr bool kFormats = true;
   static constexpr std::array<std::string_view, 1> kCases = {"canonical"};
   using Value = std::string_view;
 

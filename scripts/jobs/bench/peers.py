@@ -166,9 +166,9 @@ def peers_table(results, found):
         "ns an operation: median of the rounds, +/- half of their range; last, how many times as "
         "fast core is: its peer's time / its own within a round, the median of the rounds and "
         "between what the true one lies with 95 % confidence; above 1 core is ahead; a limit only "
-        "copies four bytes of each cache line of the text that the operation reads or writes, or, "
-        "for a pair, its record twice; the reference's border and loop are a part of each time of "
-        "the reference",
+        "reads four bytes of each cache line of the text that the operation reads, copies them "
+        "into a text that it writes, or, for a pair, copies its record twice; the reference's "
+        "border and loop are a part of each time of the reference",
         ["", "ns", "+/-", "per second", "allocs", "core is", "95 %"])
     for group in found:
         table.rows.append([_heading(group.ours)])
