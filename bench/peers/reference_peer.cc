@@ -3,7 +3,7 @@
 // FlowFabric's own code (core/testing/reference/). Its results are compared call by call. The timed
 // code is a run over a thousand inputs that Rust holds in its own types, so that the time includes
 // neither the border between the languages nor a conversion of inputs; a row of its own shows what
-// is left of the border. The bytes of the inputs lie in one block, as those of core's inputs do.
+// is left of the border. All inputs of a case lie in one block of memory, on both sides.
 // The checksum of the timed run shows that the run does the same as the compared calls.
 
 #include <cstddef>

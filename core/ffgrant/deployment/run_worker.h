@@ -18,8 +18,8 @@
 //       });
 //   if (!ran) std::fprintf(stderr, "%s\n", ran.message.c_str());
 //
-// A program that needs another loop makes one of http::IssuerClient and valkey::DeploymentWorker,
-// of which this one is made.
+// RunWorker() consists of http::IssuerClient and valkey::DeploymentWorker. A program that needs
+// another loop puts these two together itself.
 
 #ifndef FFGRANT_DEPLOYMENT_RUN_WORKER_H_
 #define FFGRANT_DEPLOYMENT_RUN_WORKER_H_
@@ -137,9 +137,9 @@ struct [[nodiscard]] RunResult : Outcome {
 // return, reports what they return, unregisters, and returns. Nothing is lost by a stop: an
 // execution whose grant was under way is granted anew once that grant has expired.
 //
-// Threads: the caller's, `worker.worker.permits` - 1 more for handlers, and those of
-// DeploymentWorker; all have ended when the call returns. Several workers with instance ids of
-// their own may run at once in one process, and share `stop`.
+// Threads: handlers run in the caller's thread and in `worker.worker.permits` - 1 more, and
+// DeploymentWorker has its own; all but the caller's have ended when the call returns. Several
+// workers with instance ids of their own may run at once in one process, and share `stop`.
 // Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is under way
 // ends within twice ledger.client.request_timeout_ms. An ending that does not get through is tried
 // again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms, and from then
@@ -148,7 +148,8 @@ struct [[nodiscard]] RunResult : Outcome {
 // Ownership: `options`, `stop` and `handler` must live until the call returns.
 // Cost: it allocates; for each execution there are one request over HTTP and three calls on Valkey.
 //
-// Errors are reported, and the worker goes on, except for those of its start and its end:
+// An error of a single execution is reported, and the worker goes on. It returns the errors of its
+// start and of its end:
 //   kInvalidInput                   options out of range, no lane, an empty handler, an id or a
 //                                   capability that is no UTF-8, no token to be read, or an error
 //                                   of Start(): counts or a lane that are not valid, an instance id

@@ -780,7 +780,8 @@ TEST_F(Workers, AnEndThatCanNotBeReportedIsTheResult) {
 #if FFGRANT_COUNTS_THREADS
 TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
   options_.worker.worker.permits = 100;
-  // Those of the keeper, the one that refreshes the registration, and a half of the handlers'.
+  // The lease keeper has as many threads as renewers and one more; one thread refreshes the
+  // registration. The next threads are for handlers.
   const int first = static_cast<int>(options_.worker.keeper.renewers) + 2;
   for (const int some : {first - 1, first, first + 50}) {
     t_threads_left = some;

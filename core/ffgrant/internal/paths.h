@@ -71,7 +71,7 @@ enum class Path : std::uint8_t {
   kTakeDigitsLeft,
   kTakeDigitsAvx2,
   kTakeDigitsAvx2Left,
-  // For unwanted values the length is that of what is left of the document.
+  // For unwanted values the length is the number of bytes that the document has left.
   kSkimBlockAvx2,
   // For checksums the length is that of the text.
   kCrcClmul,

@@ -19,7 +19,7 @@ from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
 from jobs.mutants import trees
-from jobs.mutants.graders import GRADERS, Grader, GraderError
+from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
@@ -106,18 +106,7 @@ class Journal:
 
     def __init__(self, path: Path, state: str, resume: bool) -> None:
         self._path = path
-        self._found: dict[str, Result] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if resume and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    result = Result(**json.loads(line))
-                except (ValueError, TypeError):
-                    continue  # the line was cut off
-                if result.state == state:
-                    self._found[result.id] = result
-        else:
-            path.unlink(missing_ok=True)
+        self._found = read_results(path, Result, state, resume)
 
     def result(self, fault: Fault, state: str) -> Result:
         return self._found.setdefault(fault.id, Result(fault.id, fault.kind, state))

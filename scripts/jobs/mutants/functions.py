@@ -17,7 +17,7 @@ from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
 from jobs.mutants import lua, sampling, trees
-from jobs.mutants.graders import GRADERS, Grader
+from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
 from jobs.mutants.sampling import Mutant
 
 FOLDER = "core/ffgrant/valkey/functions"
@@ -48,22 +48,6 @@ def mutants(root: Path = build.ROOT) -> dict[str, list[Mutant]]:
     return found
 
 
-def _known(path: Path, state: str, resume: bool) -> dict[str, Result]:
-    """The results of earlier runs on the same sources."""
-    found: dict[str, Result] = {}
-    if resume and path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                result = Result(**json.loads(line))
-            except (ValueError, TypeError):
-                continue  # the line was cut off
-            if result.state == state:
-                found[result.id] = result
-    else:
-        path.unlink(missing_ok=True)
-    return found
-
-
 def judge(grader: Grader, mutant: Mutant, state: str, root: Path = build.ROOT) -> Result:
     """Grades one mutant."""
     file = f"core/ffgrant/{mutant.file}"
@@ -72,10 +56,11 @@ def judge(grader: Grader, mutant: Mutant, state: str, root: Path = build.ROOT) -
                     diff=sampling.diff(mutant, original))
     with grader.changed(file, mutant.text):
         for way in _WAYS:
-            # A text that no C++ compiler takes cannot come from an edit of a Lua source.
-            result.killer = grader.judge(way, mutant.id) or ""
-            if result.killer:
-                result.way = way
+            killer = grader.judge(way, mutant.id)
+            if killer is None:  # an edit of a Lua source can't hinder the C++ compiler
+                raise GraderError(f"{mutant.id}: it does not build for the grader {way}")
+            if killer:
+                result.way, result.killer = way, killer
                 return result
     result.executed_by = grader.executed_by(file, mutant.line)
     return result
@@ -171,7 +156,7 @@ def run(terminal: Terminal, arguments: argparse.Namespace, equivalents: Mapping[
     grader = Grader(terminal, arguments.seconds, arguments.jobs, _ROOT)
     state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
     journal = _ROOT / "results.jsonl"
-    known = _known(journal, state, arguments.resume)
+    known = read_results(journal, Result, state, arguments.resume)
     grader.control(_WAYS)
     sample = sampling.Sample(by_file, arguments.count, arguments.seed)
     results = []

@@ -9,16 +9,17 @@ from typing import cast
 
 from jobs.mutants import functions
 from jobs.mutants.functions import Result
-from jobs.mutants.graders import Grader
+from jobs.mutants.graders import Grader, GraderError
 
 _EQUIVALENTS = {"valkey/functions/a.lua:logic:1.1": "Both sides of the condition are the same."}
 
 
 class _Grader:
-    """Stands in for a Grader: one way kills."""
+    """Stands in for a Grader: one way kills, or does not build."""
 
-    def __init__(self, way: str) -> None:
+    def __init__(self, way: str, killer: str | None = "A.B") -> None:
         self._way = way
+        self._killer = killer
         self.asked: list[str] = []
 
     @contextlib.contextmanager
@@ -26,23 +27,23 @@ class _Grader:
         self.asked.append(file)
         yield
 
-    def judge(self, name: str, _: str) -> str:
+    def judge(self, name: str, _: str) -> str | None:
         self.asked.append(name)
-        return "A.B" if name == self._way else ""
+        return self._killer if name == self._way else ""
 
     def executed_by(self, _: str, line: int) -> list[str]:
         return [f"C.D at {line}"]
 
 
 class JudgeTest(unittest.TestCase):
-    def _judge(self, way: str) -> tuple[Result, list[str]]:
+    def _judge(self, way: str, killer: str | None = "A.B") -> tuple[Result, list[str]]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / functions.FOLDER
             folder.mkdir(parents=True)
             (folder / "a.lua").write_text("local function f(x)\n  return x == 'a'\nend\n",
                                           encoding="utf-8")
             [mutant] = functions.mutants(Path(name))["valkey/functions/a.lua"]
-            grader = _Grader(way)
+            grader = _Grader(way, killer)
             return functions.judge(cast(Grader, grader), mutant, "s", Path(name)), grader.asked
 
     def test_the_first_killer_ends_it(self) -> None:
@@ -51,6 +52,10 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual(asked, ["core/ffgrant/valkey/functions/a.lua", "tests", "replay"])
         self.assertIn("+  return x ~= 'a'", result.diff)
         self.assertEqual(result.executed_by, [])
+
+    def test_a_build_that_fails_is_no_survivor(self) -> None:
+        with self.assertRaisesRegex(GraderError, "it does not build for the grader replay"):
+            self._judge("replay", None)
 
     def test_a_survivor_names_the_tests_that_execute_it(self) -> None:
         result, asked = self._judge("")

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from jobs.common import build
 from jobs.common.sanitizers import sanitizer_wrapper
@@ -32,6 +33,32 @@ _MEMORY_LIMIT = ("sh", "-c", 'ulimit -v 8388608; exec "$@"', "sh")
 
 class GraderError(Exception):
     """A grader cannot judge: a program does not build, or the original fails."""
+
+
+class Graded(Protocol):
+    """The result of a mutant, as a journal keeps it on a line."""
+    id: str
+    state: str  # digest of the sources on which the mutant was graded
+
+
+R = TypeVar("R", bound=Graded)
+
+
+def read_results(path: Path, make: Callable[..., R], state: str, resume: bool) -> dict[str, R]:
+    """The results of earlier runs on the same sources, by id. Without `resume` there are none, and
+    the journal begins anew."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        path.unlink(missing_ok=True)
+    found: dict[str, R] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            result = make(**json.loads(line))
+        except (ValueError, TypeError):
+            continue  # the line was cut off
+        if result.state == state:
+            found[result.id] = result
+    return found
 
 
 # Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)". A parameter's

@@ -2,7 +2,7 @@
 //! Prepared inputs for benchmarks, and one call of the reference for each input.
 //!
 //! The bytes of all inputs lie one after the other in one arena, in the order in which they are
-//! visited, as those of core's inputs do. So neither side waits for memory more than the other. Only
+//! visited. Core's inputs lie in the same way, so neither side waits longer for memory. Only
 //! execution ids are allocated one by one, side by side, since ff-core always copies an id's text.
 
 use crate::arena::Arena;
