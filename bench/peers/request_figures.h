@@ -53,6 +53,29 @@ struct ParseRequest {
   }
 };
 
+// The peer of a reader of requests: kImpl, and Read(json, members), which returns whether it could.
+template <class Reader>
+class RequestPeer {
+ public:
+  static constexpr std::string_view kImpl = Reader::kImpl;
+  struct Result {
+    bool ok = false;
+    RequestMembers request;
+  };
+
+  Result operator()(std::string_view json) {
+    Result result;
+    result.ok = reader_.Read(json, result.request);
+    return result;
+  }
+  static ParseRequest::Value ValueOf(const Result& result) {
+    return result.ok ? ParseRequest::Value(result.request) : std::nullopt;
+  }
+
+ private:
+  Reader reader_;
+};
+
 // An input is an index into Requests().
 struct SerializeRequest {
   static constexpr std::string_view kOp = "SerializeClaimRequest";

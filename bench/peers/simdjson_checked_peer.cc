@@ -20,21 +20,7 @@ namespace {
 class CheckedRequest {
  public:
   static constexpr std::string_view kImpl = kCheckedName;
-  struct Result {
-    bool ok = false;
-    RequestMembers request;
-  };
 
-  Result operator()(std::string_view json) {
-    Result result;
-    result.ok = Read(json, result.request);
-    return result;
-  }
-  static ParseRequest::Value ValueOf(const Result& result) {
-    return result.ok ? ParseRequest::Value(result.request) : std::nullopt;
-  }
-
- private:
   bool Read(std::string_view json, RequestMembers& out) {
     static constexpr std::array<std::string_view, 4> kNames = {"lane_id", "worker_instance_id",
                                                                "capabilities", "grant_ttl_ms"};
@@ -52,6 +38,7 @@ class CheckedRequest {
     });
   }
 
+ private:
   static bool ReadCapabilities(simdjson::ondemand::value value, RequestMembers& out) {
     simdjson::ondemand::array capabilities;
     if (value.get_array().get(capabilities) != simdjson::SUCCESS) return false;
@@ -76,7 +63,7 @@ void AddNewestSimdjsonCheckedPeers(Registry& registry) {
 void AddSimdjsonCheckedPeers(Registry& registry) {
 #endif
   AddGrantReader<SimdjsonCheckedReader>(registry);
-  AddPeer<ParseRequest, CheckedRequest>(registry);
+  AddPeer<ParseRequest, RequestPeer<CheckedRequest>>(registry);
   AddPeer<ParseLargeGrant, MembersPeer<SimdjsonCheckedReader>>(registry);
 }
 

@@ -95,21 +95,7 @@ template <class Parser, const std::string_view& kName>
 class RequestReader {
  public:
   static constexpr std::string_view kImpl = kName;
-  struct Result {
-    bool ok = false;
-    RequestMembers request;
-  };
 
-  Result operator()(std::string_view json) {
-    Result result;
-    result.ok = Read(json, result.request);
-    return result;
-  }
-  static ParseRequest::Value ValueOf(const Result& result) {
-    return result.ok ? ParseRequest::Value(result.request) : std::nullopt;
-  }
-
- private:
   bool Read(std::string_view json, RequestMembers& out) {
     typename Parser::Document document;
     typename Parser::Object object;
@@ -131,13 +117,14 @@ class RequestReader {
     return object["grant_ttl_ms"].get_uint64().get(out.grant_ttl_ms) == simdjson::SUCCESS;
   }
 
+ private:
   Parser parser_;
 };
 
 template <class Grants, class Parser>
 void AddParser(Registry& registry) {
   AddGrantReader<Grants>(registry);
-  AddPeer<ParseRequest, RequestReader<Parser, Grants::kImpl>>(registry);
+  AddPeer<ParseRequest, RequestPeer<RequestReader<Parser, Grants::kImpl>>>(registry);
   AddPeer<ParseLargeGrant, MembersPeer<Grants>>(registry);
 }
 
