@@ -285,6 +285,8 @@ void RunRequirementSets(benchmark::State& state, std::size_t sets) {
   timer.Report(state);
 }
 
+constexpr std::size_t kCrowdClaims = 16 * kLive;
+
 // Times single claims in more threads than there may be cores. The calls of all threads form one
 // sample: if a thread loses its core while it holds a lock, the calls that wait for it are visible
 // in the last quantile and as the longest call.
@@ -411,10 +413,12 @@ template <class Ledger>
 void RegisterCrowd(const std::string& impl, int threads) {
   const auto crowd = std::make_shared<Crowd<Ledger>>();
   const auto together = std::make_shared<Rendezvous>(threads);
+  // The number of claims is fixed, since the longest of many calls is longer than that of few.
   benchmark::RegisterBenchmark(
       ("BM_ClaimLatency_" + impl + kLiveCase).c_str(),
       [=](benchmark::State& state) { RunCrowd<Ledger>(state, *crowd, *together); })
       ->UseManualTime()
+      ->Iterations(static_cast<benchmark::IterationCount>(kCrowdClaims) / threads)
       ->Threads(threads);
 }
 
