@@ -23,6 +23,8 @@ class Bar:
     unit: str = "x"
     scale: float = 1.0
     threads: int = 1
+    baseline_threads: int = 0  # 0: as many as the row itself; else the baseline may be the row's own
+                               # implementation with another number of threads
 
 
 BARS = (
@@ -41,6 +43,12 @@ BARS = (
     Bar("pairs, 1 M live: x Abseil, uuid",
         "ClaimPairs", "Ledger", "live:1000000", "items_per_second", 1.8, 1.8, False,
         "AbslMapUuid"),
+    Bar("pairs, 1,000 live: 2 threads x 1",
+        "ClaimPairs", "Ledger", "live:1000", "items_per_second", 1.7, 1.7, False, "Ledger",
+        threads=2, baseline_threads=1),
+    Bar("pairs, 16,384 live: 2 threads x 1",
+        "ClaimPairs", "Ledger", "live:16384", "items_per_second", 1.7, 1.7, False, "Ledger",
+        threads=2, baseline_threads=1),
     Bar("full cycle, hot, 1 thread",
         "ClaimCycle", "Ledger", "live:1000", "items_per_second", 4, 8, False,
         unit=" M/s", scale=1e-6),
@@ -108,7 +116,8 @@ def _value(bar, results, name, series) -> Stat | None:
     if not bar.baseline:
         found = series.stat(bar.metric)
     else:
-        baseline = results.find(name.op, bar.baseline, name.case, name.threads)
+        baseline = results.find(name.op, bar.baseline, name.case,
+                                bar.baseline_threads or name.threads)
         if baseline is None:
             return None
         pair = (baseline, series) if bar.inverse else (series, baseline)

@@ -166,6 +166,16 @@ class BarsTest(unittest.TestCase):
         self.assertAlmostEqual(self.verdict("Abseil, text", sample_round()).value.median, 2)
         self.assertAlmostEqual(self.verdict("full cycle", sample_round()).value.median, 5)
 
+    def test_two_threads_are_compared_with_one(self):
+        one = entry("BM_ClaimPairs_Ledger/live:1000", 50, items_per_second=20e6)
+        two = entry("BM_ClaimPairs_Ledger/live:1000/manual_time/threads:2", 30,
+                    items_per_second=30e6, threads=2)
+        verdict = self.verdict("pairs, 1,000 live: 2 threads", [one, two])
+        self.assertAlmostEqual(verdict.value.median, 1.5)
+        self.assertFalse(verdict.meets(verdict.bar.goal))
+        self.assertIsNone(self.verdict("pairs, 1,000 live: 2 threads", [one]).value)
+        self.assertIsNone(self.verdict("pairs, 1,000 live: 2 threads", [two]).value)
+
     def test_missing_rows_are_neither_met_nor_missed(self):
         verdict = self.verdict("memcpy", sample_round())
         self.assertIsNone(verdict.value)
