@@ -8,10 +8,8 @@
 //   example_worker https://flowfabric.example valkeys://valkey.example default ID...
 //
 // If ids follow, it takes over these executions, whose workers have died, and ends. A deployment
-// does not do that by itself. Tokens, passwords and certificates come from the environment
-// (SetFromEnvironment() says from which variables).
-
-#include <unistd.h>
+// does not do that by itself. Tokens, passwords, certificates and the instance id come from the
+// environment (SetFromEnvironment() says from which variables).
 
 #include <cctype>
 #include <cstdio>
@@ -46,8 +44,6 @@ int main(int argc, char** argv) {
   }
   options.issuer.url = argv[1];
   options.worker.worker.worker_id = "cpp";
-  // No two workers may have the same instance id; this one is unique on one machine.
-  options.worker.worker.worker_instance_id = "cpp-" + std::to_string(getpid());
   // A dead worker's executions can be taken over once their leases have expired.
   options.worker.worker.lease_ttl_ms = 10'000;
   options.worker.lanes = {argv[3]};

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <limits>
@@ -464,6 +465,10 @@ std::string Report::Text() const {
 
 std::string SetFromEnvironment(RunOptions& options) {
   http::SetFromEnvironment(options.issuer);
+  if (const char* const instance = std::getenv("FF_WORKER_INSTANCE_ID");
+      instance != nullptr && *instance != '\0') {
+    options.worker.worker.worker_instance_id = instance;
+  }
   valkey::ClientOptions& client = options.worker.ledger.client;
   std::string problem = valkey::SetPasswordFromEnvironment(client);
   if (problem.empty()) problem = valkey::SetTlsFromEnvironment(client);

@@ -105,9 +105,10 @@ struct RunOptions {
   http::IssuerOptions issuer = {};
   // Grants are asked for in each of `lanes` in turn, with the capabilities that are `offered`;
   // there must be at least one lane. `worker.permits` is the number of executions at once, each in
-  // a thread of its own. If `worker.worker_instance_id` is empty, it is the worker id and a random
-  // UUID. `ledger.client.load_library` is not looked at, since a deployment has its own functions,
-  // and both `has_thread`s must be true. A reply may always have twice max_input_bytes.
+  // a thread of its own. No two workers of a deployment may have the same instance id; if
+  // `worker.worker_instance_id` is empty, it is the worker id and a random UUID.
+  // `ledger.client.load_library` is not looked at, since a deployment has its own functions, and
+  // both `has_thread`s must be true. A reply may always have twice max_input_bytes.
   valkey::DeploymentWorkerOptions worker = {};
   std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger one fails
   std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
@@ -119,9 +120,10 @@ struct RunOptions {
 
 // Sets what does not belong on a command line: the bearer token and the certificates to trust for
 // https:// (http::SetFromEnvironment()), Valkey's password and the files for TLS
-// (valkey::SetPasswordFromEnvironment(), valkey::SetTlsFromEnvironment()). Returns "", or the
-// reason if this fails. Reads the environment: do not call it while another thread may call
-// setenv().
+// (valkey::SetPasswordFromEnvironment(), valkey::SetTlsFromEnvironment()); and what differs between
+// the processes of one service, the worker's instance id, from FF_WORKER_INSTANCE_ID. A variable
+// that is not set, or is empty, changes nothing. Returns "", or the reason if this fails. Reads the
+// environment: do not call it while another thread may call setenv().
 std::string SetFromEnvironment(RunOptions& options);
 
 struct [[nodiscard]] RunResult : Outcome {

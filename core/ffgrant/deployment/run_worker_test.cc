@@ -884,20 +884,27 @@ TEST(Reports, AreLinesOfText) {
 }
 
 TEST(Environment, SaysWhatBelongsOnNoCommandLine) {
-  constexpr const char* kNames[] = {"FF_API_TOKEN",          "FF_API_TOKEN_FILE",
-                                    "FF_API_CA_FILE",        "FFGRANT_PASSWORD",
-                                    "FFGRANT_TLS_CA_FILE",   "FFGRANT_TLS_CERTIFICATE_FILE",
-                                    "FFGRANT_PASSWORD_FILE", "FFGRANT_TLS_KEY_FILE"};
+  constexpr const char* kNames[] = {
+      "FF_API_TOKEN",          "FF_API_TOKEN_FILE",    "FF_API_CA_FILE",
+      "FFGRANT_PASSWORD",      "FFGRANT_TLS_CA_FILE",  "FFGRANT_TLS_CERTIFICATE_FILE",
+      "FFGRANT_PASSWORD_FILE", "FFGRANT_TLS_KEY_FILE", "FF_WORKER_INSTANCE_ID"};
   for (const char* const name : kNames) unsetenv(name);
   RunOptions options;
   options.issuer.token_file = "before";
+  options.worker.worker.worker_instance_id = "mine";
   EXPECT_EQ(SetFromEnvironment(options), "");
   EXPECT_EQ(options.issuer.token_file, "before");
+  EXPECT_EQ(options.worker.worker.worker_instance_id, "mine");
+  setenv("FF_WORKER_INSTANCE_ID", "", 1);
+  EXPECT_EQ(SetFromEnvironment(options), "");
+  EXPECT_EQ(options.worker.worker.worker_instance_id, "mine");
+  setenv("FF_WORKER_INSTANCE_ID", "pod-7", 1);
   setenv("FF_API_TOKEN", "secret", 1);
   setenv("FF_API_CA_FILE", "ca.pem", 1);
   setenv("FFGRANT_PASSWORD", "hunter2", 1);
   setenv("FFGRANT_TLS_CA_FILE", "valkey.pem", 1);
   EXPECT_EQ(SetFromEnvironment(options), "");
+  EXPECT_EQ(options.worker.worker.worker_instance_id, "pod-7");
   EXPECT_EQ(options.issuer.token_variable, "FF_API_TOKEN");
   EXPECT_EQ(options.issuer.token_file, "");
   EXPECT_EQ(options.issuer.ca_file, "ca.pem");

@@ -58,8 +58,10 @@ TEST_F(LiveWorker, WorksUntilItIsToldToStop) {
   const MintedExecutionId fails = CreateWith("abc", "fail");
   HttpServer server(GrantRoutes(ledger_, lane_));
   const std::string where = Variable("FFGRANT_SERVER");
+  const std::string instance = "cpp-" + lane_text_;
   const pid_t child = fork();
   if (child == 0) {
+    setenv("FF_WORKER_INSTANCE_ID", instance.c_str(), 1);
     execl(FFGRANT_EXAMPLE_WORKER, "example_worker", server.url().c_str(), where.c_str(),
           lane_text_.c_str(), nullptr);
     _exit(127);
@@ -68,7 +70,6 @@ TEST_F(LiveWorker, WorksUntilItIsToldToStop) {
   EXPECT_TRUE(Becomes(fails, "delayed"));
   EXPECT_EQ(admin_.Do({"GET", Key(first, "result")}), "ABC \xff");
   EXPECT_EQ(admin_.Do({"HGET", Key(fails, "core"), "failure_reason"}), "asked to fail");
-  const std::string instance = "cpp-" + std::to_string(child);
   const std::string alive = "ff:worker:default:" + instance + ":alive";
   EXPECT_EQ(admin_.Do({"EXISTS", alive}), "1");
   EXPECT_EQ(admin_.Do({"SISMEMBER", "ff:idx:default:workers", instance}), "1");

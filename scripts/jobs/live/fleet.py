@@ -85,14 +85,11 @@ def plan(executions: int, kills: int, lot: random.Random) -> list[Blow]:
 class Member:
     """A process of the fleet."""
     kind: str
+    instance: str
     child: Any  # of children.Children
     rescued: tuple[str, ...] = ()  # the executions that it was started to take over
     is_killed: bool = False
     is_told: bool = False  # whether it was told to stop
-
-    @property
-    def instance(self) -> str:
-        return f"{self.kind}-{self.child.pid}"
 
     @property
     def is_alive(self) -> bool:
@@ -147,11 +144,13 @@ class Fleet:
                        if not name.startswith("FF_")}
         if settings.token:
             environment["FF_API_TOKEN"] = settings.token
+        instance = f"{kind}-{self._number}"
+        environment["FF_WORKER_INSTANCE_ID"] = instance
         child = self._group.start(
             claim_server.guarded([str(self._programs[kind]), self._running.url,
                                   self._running.valkey.address, self._lane, *executions]),
             self._folder / f"{self._number}.log", env=environment)
-        member = Member(kind, child, tuple(executions))
+        member = Member(kind, instance, child, tuple(executions))
         (self.rescuers if executions else self.members).append(member)
         self._unread.append(member)
         return member

@@ -35,6 +35,7 @@ for name in sys.argv[4:] or os.environ["SAYS"].split():
     print("completed " + name, flush=True)
 print("not completed {{fp:1}}:x: stale_lease", flush=True)
 if not sys.argv[4:]:
+    print("instance " + os.environ["FF_WORKER_INSTANCE_ID"], flush=True)
     print("token " + os.environ.get("FF_API_TOKEN", ""), flush=True)
     signal.pause()
 """
@@ -96,8 +97,9 @@ class Members(WithServer):
         member = self.fleet.start("cpp")
         self.until(lambda: "token " in member.child.output())
         self.assertIn("token secret\n", member.child.output())
+        self.assertIn(f"instance {member.instance}\n", member.child.output())
         self.until(lambda: bool(self.fleet.reports.completed))
-        self.assertEqual(self.fleet.reports.completed, {ID: [f"cpp-{member.child.pid}"]})
+        self.assertEqual(self.fleet.reports.completed, {ID: [member.instance]})
         self.assertEqual(self.fleet.counts.refused, 1)
         rescuer = self.fleet.start("rust", [ID, OTHER])
         self.until(lambda: not self.fleet.rescuers)

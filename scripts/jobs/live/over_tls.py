@@ -29,6 +29,7 @@ from jobs.live import exchange, load_job, routes
 from jobs.server import claim_server, flowfabric, store
 
 _LANE = "over-tls"
+_INSTANCE = "cpp-over-tls"
 _WORKER_PRESET = "gcc-release"
 _COMMAND_SECONDS = 600
 _REFUSAL_SECONDS = 60  # far less than a command takes that has not noticed what is wrong
@@ -152,11 +153,11 @@ class OverTls(unittest.TestCase):
         log = self.folder / "worker.log"
         with open(log, "wb") as output:
             worker = subprocess.Popen(self.worker_words(), env=self.names(
-                FF_API_CA_FILE=self.authority()), stdin=subprocess.DEVNULL, stdout=output,
+                FF_API_CA_FILE=self.authority(), FF_WORKER_INSTANCE_ID=_INSTANCE), stdin=subprocess.DEVNULL, stdout=output,
                 stderr=output)
         self.addCleanup(worker.wait)
         self.addCleanup(worker.kill)
-        self.addCleanup(store.forget, self.client, names, [_LANE], [f"cpp-{worker.pid}"], 2)
+        self.addCleanup(store.forget, self.client, names, [_LANE], [_INSTANCE], 2)
         for name in names:
             body = {"execution_id": name, "namespace": "default", "lane_id": _LANE,
                     "execution_kind": "task", "input_payload": list(name.encode()), "priority": 0,

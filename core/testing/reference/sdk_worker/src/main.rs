@@ -7,7 +7,8 @@
 //!
 //! It asks the server for grants until SIGTERM comes. If ids follow, it takes over these executions,
 //! whose leases have expired, and ends. It prints a line `completed ID` for each execution that it
-//! has completed. A bearer token is taken from FF_API_TOKEN.
+//! has completed. A bearer token is taken from FF_API_TOKEN, the
+//! instance id from FF_WORKER_INSTANCE_ID.
 
 use std::{env, error::Error, process, time::Duration};
 
@@ -43,7 +44,7 @@ impl Fleet {
         let worker = FlowFabricWorker::connect(WorkerConfig {
             backend: Some(BackendConfig::valkey(host, port.parse()?)),
             worker_id: WorkerId::new("rust"),
-            worker_instance_id: WorkerInstanceId::new(format!("rust-{}", process::id())),
+            worker_instance_id: WorkerInstanceId::new(env::var("FF_WORKER_INSTANCE_ID")?),
             namespace: Namespace::new("default"),
             lanes: vec![lane.clone()],
             capabilities: Vec::new(),
