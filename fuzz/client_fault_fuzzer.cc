@@ -167,7 +167,17 @@ class PipelineRun {
   // The client notices a silent connection only by a call that gets no answer, and the next call
   // may have to wait until the client may reconnect. After this, all calls must work.
   bool Recovers() {
-    for (std::uint64_t seed = 1000; seed < 1020; ++seed) {
+    if (AllCallsWork(1000)) return true;
+    // A version that came twice may look like that of functions of another contract, for which the
+    // client asks the server again only after a pause.
+    if (!faults_.misleads()) return false;
+    rig_.network->Wait({}, valkey::ClientOptions().refusal_pause_ms);
+    return AllCallsWork(2000);
+  }
+
+  // Whether all calls of one execution work, if one execution after the other is tried.
+  bool AllCallsWork(std::uint64_t first_seed) {
+    for (std::uint64_t seed = first_seed; seed < first_seed + 20; ++seed) {
       const Way way(seed);
       const auto works = [&](Call call) { return bool(rig_.Run(way, call)); };
       if (std::all_of(std::begin(valkey::testing::kWay), std::end(valkey::testing::kWay), works)) {
