@@ -23,8 +23,9 @@ class Bar:
     unit: str = "x"
     scale: float = 1.0
     threads: int = 1
-    baseline_threads: int = 0  # 0: as many as the row itself; else the baseline may be the row's own
-                               # implementation with another number of threads
+    # 0: as many as the row itself. With another number the baseline may be the row's own
+    # implementation.
+    baseline_threads: int = 0
 
 
 BARS = (

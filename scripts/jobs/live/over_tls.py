@@ -152,9 +152,10 @@ class OverTls(unittest.TestCase):
         headers = (("authorization", f"Bearer {token}"), ("content-type", "application/json"))
         log = self.folder / "worker.log"
         with open(log, "wb") as output:
-            worker = subprocess.Popen(self.worker_words(), env=self.names(
-                FF_API_CA_FILE=self.authority(), FF_WORKER_INSTANCE_ID=_INSTANCE), stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output)
+            environment = self.names(FF_API_CA_FILE=self.authority(),
+                                     FF_WORKER_INSTANCE_ID=_INSTANCE)
+            worker = subprocess.Popen(self.worker_words(), env=environment, stdout=output,
+                                      stdin=subprocess.DEVNULL, stderr=output)
         self.addCleanup(worker.wait)
         self.addCleanup(worker.kill)
         self.addCleanup(store.forget, self.client, names, [_LANE], [_INSTANCE], 2)
