@@ -258,8 +258,8 @@ void RegisterAll() {
     RegisterOtherClock(live, {"/clock:system", &SystemClock()});
     RegisterOtherClock(live, {"/clock:coarse", &CoarseClock()});
   }
-  // With 1,000 live executions and two threads, a block has 500 claims and lasts 15 us: a good part
-  // of it goes by until the cache lines that the other thread wrote since have come over. These
+  // With 1,000 live executions and two threads, a block has 500 claims and lasts 15 us. In much of
+  // this time a thread waits for cache lines that the other thread wrote between the blocks. These
   // cases show how much two threads gain in longer blocks.
   for (const std::size_t live : {std::size_t{4096}, std::size_t{16384}}) {
     for (const int threads : {1, 2}) {
