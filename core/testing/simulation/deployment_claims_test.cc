@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <string>
 
+#include "testing/naive/sanitized.h"
+
 namespace ffgrant::valkey::testing {
 namespace {
 
 TEST(DeploymentClaims, EveryAnswerIsTrueAndInTimeWhateverHappens) {
   DeploymentRun all;
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= (ffgrant::testing::kIsSanitized ? 10 : 40); ++seed) {
     const DeploymentRun run = RunDeployment(seed, 500);
     ASSERT_EQ(run.problem, "") << "simulated_claims --first " << seed << " --calls 500";
     all.calls += run.calls;
@@ -24,6 +26,7 @@ TEST(DeploymentClaims, EveryAnswerIsTrueAndInTimeWhateverHappens) {
     for (const auto& [name, count] : run.happened) all.happened[name] += count;
     for (const auto& [name, count] : run.answers) all.answers[name] += count;
   }
+  if (ffgrant::testing::kIsSanitized) return;
   // The results say little if little has happened.
   EXPECT_GT(all.claims, all.calls / 20);
   EXPECT_GT(all.unknown, 100u);
