@@ -20,10 +20,13 @@ void MemoryLedger::Impl::ReturnParked(const Candidates& c) noexcept {
   const std::int64_t now = Now();
   for (; slot != kNoSlot && queues.ParkedUntil(slot) < now;
        slot = queues.FirstParked(c.lane, c.partition)) {
-    queues.Remove(c.lane, c.partition, slot);
     const std::scoped_lock region(table.LockOfSlot(slot));
     // An execution that has another grant by now is parked again when it comes to the top.
-    if (internal::IsEligible(table[slot].state)) queues.Push(c.lane, c.partition, slot);
+    if (internal::IsEligible(table[slot].state)) {
+      queues.Push(c.lane, c.partition, slot);
+    } else {
+      queues.Remove(c.lane, c.partition, slot);
+    }
   }
 }
 

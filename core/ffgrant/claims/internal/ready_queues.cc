@@ -110,7 +110,7 @@ void ReadyQueues::Push(std::uint16_t lane, std::uint16_t partition, Slot slot) n
   AssertHeld(partition);
   Node& node = nodes_[slot];
   if (node.queued && !node.parked) return;
-  if (node.queued) Remove(lane, partition, slot);
+  if (node.queued) Take(lane, partition, slot);
   const ExecutionRecord& record = table_.fixed(slot);
   node = NewNode(slot, table_.created_at(slot) - record.priority * kPriorityWeight);
   const std::size_t index = IndexOf(lane, partition);
@@ -166,8 +166,14 @@ Slot ReadyQueues::Detach(Slot slot) noexcept {
 
 void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
   AssertHeld(partition);
+  if (!nodes_[slot].queued) return;
+  Take(lane, partition, slot);
+  const std::size_t index = IndexOf(lane, partition);
+  if (tops_[index] == kNoSlot && parked_[index] == kNoSlot) MarkNonEmpty(lane, partition, false);
+}
+
+void ReadyQueues::Take(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept {
   Node& node = nodes_[slot];
-  if (!node.queued) return;
   node.queued = false;
   const std::size_t index = IndexOf(lane, partition);
   const bool is_parked_top = parked_[index] == slot;
@@ -177,7 +183,6 @@ void ReadyQueues::Remove(std::uint16_t lane, std::uint16_t partition, Slot slot)
   } else if (is_parked_top) {
     parked_[index] = orphans;
   }
-  if (tops_[index] == kNoSlot && parked_[index] == kNoSlot) MarkNonEmpty(lane, partition, false);
 }
 
 void ReadyQueues::Park(std::uint16_t lane, std::uint16_t partition, Slot slot,

@@ -38,7 +38,8 @@ class ReadyQueues {
 
   SpinLock& LockOf(std::uint16_t partition) noexcept { return locks_[partition % kLocks].lock; }
 
-  // Does nothing if the slot is queued already. A parked slot does not count as queued.
+  // Does nothing if the slot is queued already. A parked slot does not count as queued: it becomes
+  // queued, and NextNonEmpty() shows its heap all the time.
   void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Takes the slot out, whether it is queued or parked.
   void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
@@ -136,6 +137,9 @@ class ReadyQueues {
   std::uint8_t RankOf(Slot slot) const noexcept { return slot == kNoSlot ? 0 : nodes_[slot].rank; }
   // Returns the top of the heap that has this slot's requirements; kNoSlot if there is none.
   Slot TopLike(std::size_t index, Slot slot) const noexcept;
+  // Takes a queued or parked slot out, but does not mark its place as empty: between a removal and
+  // a push, a search that holds no lock would miss the slot.
+  void Take(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Takes a slot out of its heap, and returns the top of what is left below it.
   Slot Detach(Slot slot) noexcept;
   // Puts `now` in the place of the top `before`; `next` is the top of the heap
