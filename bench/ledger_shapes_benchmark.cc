@@ -285,6 +285,8 @@ void RunRequirementSets(benchmark::State& state, std::size_t sets) {
   timer.Report(state);
 }
 
+// All threads of a crowd make this many claims together. The number is the same in each row,
+// because the longest call is the longer, the more calls there are.
 constexpr std::size_t kCrowdClaims = 16 * kLive;
 
 // Times single claims in more threads than there may be cores. The calls of all threads form one
@@ -413,7 +415,6 @@ template <class Ledger>
 void RegisterCrowd(const std::string& impl, int threads) {
   const auto crowd = std::make_shared<Crowd<Ledger>>();
   const auto together = std::make_shared<Rendezvous>(threads);
-  // The number of claims is fixed, since the longest of many calls is longer than that of few.
   benchmark::RegisterBenchmark(
       ("BM_ClaimLatency_" + impl + kLiveCase).c_str(),
       [=](benchmark::State& state) { RunCrowd<Ledger>(state, *crowd, *together); })

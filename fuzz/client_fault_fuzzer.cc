@@ -168,8 +168,9 @@ class PipelineRun {
   // may have to wait until the client may reconnect. After this, all calls must work.
   bool Recovers() {
     if (AllCallsWork(1000)) return true;
-    // A version that came twice may look like that of functions of another contract, for which the
-    // client asks the server again only after a pause.
+    // If the reply with the version of our library comes twice, the client takes the second one for
+    // the version of FlowFabric's functions, and refuses the server. It asks the server again only
+    // after a pause.
     if (!faults_.misleads()) return false;
     rig_.network->Wait({}, valkey::ClientOptions().refusal_pause_ms);
     return AllCallsWork(2000);

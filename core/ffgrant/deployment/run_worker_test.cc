@@ -28,20 +28,10 @@
 #include "ffgrant/uuid_generator.h"
 #include "testing/live/grant_routes.h"
 #include "testing/live/http_server.h"
+#include "testing/naive/sanitized.h"
 #include "testing/simulation/served_simulation.h"
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define FFGRANT_COUNTS_THREADS 0
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define FFGRANT_COUNTS_THREADS 0
-#endif
-#endif
-#ifndef FFGRANT_COUNTS_THREADS
-#define FFGRANT_COUNTS_THREADS 1
-#endif
-
-#if FFGRANT_COUNTS_THREADS
+#if !FFGRANT_IS_SANITIZED
 // How many threads the calling thread can still start. A sanitizer has a pthread_create() of its
 // own, so this one does not stand beside it.
 static thread_local int t_threads_left = 1'000'000;
@@ -777,7 +767,7 @@ TEST_F(Workers, AnEndThatCanNotBeReportedIsTheResult) {
   served_.Decide(nullptr);
 }
 
-#if FFGRANT_COUNTS_THREADS
+#if !FFGRANT_IS_SANITIZED
 TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
   options_.worker.worker.permits = 100;
   // The lease keeper has as many threads as renewers and one more; one thread refreshes the

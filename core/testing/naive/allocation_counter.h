@@ -11,15 +11,9 @@
 #include <cstddef>
 #include <cstdlib>  // defines __GLIBC__
 
-#if defined(__has_feature)
-#define FFGRANT_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define FFGRANT_HAS_FEATURE(feature) 0
-#endif
+#include "testing/naive/sanitized.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                   \
-    FFGRANT_HAS_FEATURE(address_sanitizer) || FFGRANT_HAS_FEATURE(thread_sanitizer) || \
-    FFGRANT_HAS_FEATURE(memory_sanitizer)
+#if FFGRANT_IS_SANITIZED
 #define FFGRANT_HOOKS_MALLOC 1
 #define FFGRANT_REPLACES_MALLOC 0
 #elif defined(__GLIBC__)
