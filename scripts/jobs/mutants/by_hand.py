@@ -23,6 +23,8 @@ from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
+# These judge only what the graders before them let live: to judge all would take twice the time.
+_LAST_RESORTS = ("threads", "fuzz")
 _ROOT = build.BUILD / "mutants-by-hand"
 
 
@@ -124,6 +126,8 @@ def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
         for name in graders:
             if name in result.verdicts:
                 continue
+            if name in _LAST_RESORTS and any(result.verdicts.get(g) == "killed" for g in graders):
+                continue
             killer = grader.judge(name, f"{fault.kind}/{fault.id}")
             if killer is None:
                 raise CatalogueError(f"{fault.kind}/{fault.id}: does not compile")
@@ -135,6 +139,13 @@ def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
 
 # ---- the results as a table and a document ----
 
+def _count(results: Sequence[Result], grader: str) -> str:
+    """How many a grader killed; and of how many, if it did not judge all."""
+    verdicts = [r.verdicts[grader] for r in results if grader in r.verdicts]
+    killed = verdicts.count("killed")
+    return f"{killed}" if len(verdicts) == len(results) else f"{killed} of {len(verdicts)}"
+
+
 def table(results: Sequence[Result], graders: Sequence[str]) -> Table:
     rows = []
     kinds = sorted({result.kind for result in results})
@@ -142,10 +153,10 @@ def table(results: Sequence[Result], graders: Sequence[str]) -> Table:
         chosen = [r for r in results if kind in (r.kind, "all")]
         killed = sum(r.killed for r in chosen)
         rows.append([kind, str(len(chosen)),
-                     *(str(sum(r.verdicts.get(name) == "killed" for r in chosen))
-                       for name in graders),
+                     *(_count(chosen, name) for name in graders),
                      str(killed), f"{100 * killed / len(chosen):.0f}"])
-    return Table("By kind", "killed by each grader, then by any of them",
+    return Table("By kind", "killed by each grader, then by any of them; \"1 of 2\": the grader "
+                 "killed one of the two that those before it had let live",
                  ["kind", "mutants", *graders, "any", "%"], rows=rows)
 
 
@@ -177,8 +188,9 @@ def _facts(seconds: int) -> list[tuple[str, str]]:
     return [("date", now.strftime("%Y-%m-%d %H:%M UTC")),
             ("command", f"`./scripts/mutants --by-hand --seconds={seconds}`"), *machine.basic(),
             ("method", "each fault of fuzz/mutants is built into a copy of the sources, and each "
-             "grader then runs until it finds something wrong; a fuzz target has "
-             f"{seconds} s of CPU")]
+             "grader then runs until it finds something wrong; "
+             f"{' and '.join(_LAST_RESORTS)} judge only what the others let live; a fuzz target "
+             f"has {seconds} s of CPU")]
 
 
 def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
@@ -211,7 +223,7 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
         journal.add(result)
         results.append(result)
         verdicts = "  ".join(f"{name}: {result.verdicts[name]} {result.killers[name]}"[:60]
-                             for name in graders)
+                             for name in graders if name in result.verdicts)
         line = f"{fault.kind}/{fault.id}  {verdicts}"
         terminal.line(line if result.killed else terminal.bad(line))
     results.sort(key=lambda result: (result.kind, result.id))

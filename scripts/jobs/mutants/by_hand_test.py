@@ -87,6 +87,16 @@ class GradeTest(unittest.TestCase):
         self.assertEqual(result.verdicts, {"tests": "survived", "replay": "killed"})
         self.assertEqual((result.killers, result.executed_by), ({"replay": "A.B"}, []))
 
+    def test_last_resorts_judge_what_the_others_let_live(self) -> None:
+        for killers, asked in (({"tests": "A.B", "threads": "", "fuzz": ""}, ["tests"]),
+                               ({"tests": "", "threads": "C.D", "fuzz": ""}, ["tests", "threads"]),
+                               ({"tests": "", "threads": "", "fuzz": "x: crash"},
+                                ["tests", "threads", "fuzz"])):
+            result, _ = self._grade(killers, {})
+            self.assertEqual(list(result.verdicts), asked)
+        result, _ = self._grade({"threads": "C.D"}, {"tests": "killed"})  # asked for by itself
+        self.assertEqual(result.verdicts["threads"], "killed")
+
     def test_says_who_executes_a_survivor(self) -> None:
         result, _ = self._grade({"tests": ""}, {})
         self.assertEqual(result.executed_by, ["source.cc:2"])
@@ -119,6 +129,9 @@ class TextsTest(unittest.TestCase):
         self.assertIn("**2 mutants: 1 killed (50.0 %).**", text)
         self.assertIn("| a-kind | 2 | 1 | 1 | 50 |", text)
         self.assertIn("### a-kind/y", text)
+        left.verdicts["fuzz"] = "survived"
+        (row, _) = by_hand.table([killed, left], ["tests", "fuzz"]).rows
+        self.assertEqual(row, ["a-kind", "2", "1", "0 of 1", "1", "50"])
         self.assertNotIn("### a-kind/x", text)
         self.assertIn("Executed by: C.D.", text)
 

@@ -17,9 +17,9 @@ process look for the mutants, then the replay of the corpora, then the fuzz targ
 run them. Writes results/mutants-functions.md unless --file or --only narrows it.
 
 With --by-hand the faults are those of fuzz/mutants, of the kinds that people make, in
-core, the client and the server functions; tests, thread tests, the replay of the corpora
-and the fuzz targets look for them. Writes results/mutants-by-hand.md unless --kind,
---only or --grader narrows it.
+core, the client and the server functions; tests and the replay of the corpora look for
+them, then thread tests and the fuzz targets for those that these let live. Writes
+results/mutants-by-hand.md unless --kind, --only or --grader narrows it.
 
 fuzz/equivalent_mutants.toml lists mutants that behave as the original, with the
 argument why."""
