@@ -55,8 +55,9 @@ struct ClientOptions {
   // command is used all the same.
   std::string connection_name = {};
 
-  // How long connecting to one server may take, looking up its name included. While the client
-  // tries several servers, each gets no more than its share of request_timeout_ms.
+  // How long connecting to one server may take, looking up its name included, and then each answer
+  // to the client's greeting. While the client tries several servers, connecting and greeting
+  // together get no more than a server's share of request_timeout_ms.
   std::int64_t connect_timeout_ms = 2000;
   // How long one call, or one batch, may take with all that it does: redirections, new tries,
   // waiting for a connection.

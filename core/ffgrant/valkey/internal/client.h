@@ -258,10 +258,14 @@ class Client {
   // These deal with the state of a node (client.cc) and with what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
+  // Looks for the functions again, on a connection that was ready.
+  void GreetAgain(Node& node) noexcept;
   void AfterLogin(Node& node);
   static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
-  // The limit for connecting. If there are several servers, each gets its share of a call's time.
+  // Whether several servers share a call's time, as none is known to be the right one.
+  bool SharesTime() const noexcept;
+  // The limit for connecting, and for the whole greeting too while servers share a call's time.
   std::int64_t ConnectLimit() const noexcept;
   // Returns false if the connection broke; the caller then has to deal with it.
   bool Flush(Node& node) noexcept;

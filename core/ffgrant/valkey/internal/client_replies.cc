@@ -165,8 +165,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     Wait(request, now);
     // Nothing more is sent to this server until the client has looked for its library.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
-      node.state = Node::State::kGreeting;
-      CheckFunctions(node);
+      GreetAgain(node);
     }
     return true;
   }
@@ -297,7 +296,10 @@ void Client::Run(Node& node, Errand errand) {
       return assert(false && "no errand");
   }
   node.errand = errand;
-  node.deadline = Later(network_->NowMs(), options_.connect_timeout_ms);
+  // While servers share a call's time, what Connect() or GreetAgain() has set bounds all answers.
+  if (node.state != Node::State::kGreeting || !SharesTime()) {
+    node.deadline = Later(network_->NowMs(), options_.connect_timeout_ms);
+  }
   node.expected.push({Expected::Kind::kErrand, 0, node.appended(), network_->NowMs()});
 }
 
@@ -369,8 +371,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       if (node.has_library || node.stranger) {
         node.state = Node::State::kReady;
       } else {
-        node.state = Node::State::kGreeting;
-        CheckFunctions(node);
+        GreetAgain(node);
       }
       break;
     // Never reached: what is answered was run, which debug builds check.

@@ -500,6 +500,29 @@ TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
   }
 }
 
+// The first server takes the connection, and then says nothing, or answers each command late.
+TEST(Client, AServerThatDoesNotGreetLeavesTimeForTheNext) {
+  for (const std::string_view silent : {"INFO", "CLIENT", "FCALL"}) {
+    for (const std::int64_t connect_timeout_ms : {200, 1000, 2000}) {
+      ClientOptions options = TwoServers();
+      options.connect_timeout_ms = connect_timeout_ms;
+      ClientRig rig(options);
+      rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+        if (port == 1 && command[0] == silent) return "";
+        return std::nullopt;
+      };
+      EXPECT_EQ(rig.Get(), "a of 2") << silent << " " << connect_timeout_ms;
+      EXPECT_EQ(rig.Count("1 GET"), 0) << silent << " " << connect_timeout_ms;
+    }
+  }
+  ClientRig rig(TwoServers());
+  rig.play = [&](std::uint16_t port, const Words&) -> std::optional<std::string> {
+    if (port == 1) rig.Pass(60);
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Get(), "a of 2");
+}
+
 TEST(Client, LooksForThePrimary) {
   bool demoted = false;
   const auto play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
