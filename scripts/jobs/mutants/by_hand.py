@@ -24,7 +24,7 @@ from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
 # These judge only what the graders before them let live: to judge all would take twice the time.
-_LAST_RESORTS = ("threads", "fuzz")
+_LAST_RESORTS = ("sanitized", "threads", "fuzz")
 _ROOT = build.BUILD / "mutants-by-hand"
 
 
@@ -189,8 +189,8 @@ def _facts(seconds: int) -> list[tuple[str, str]]:
             ("command", f"`./scripts/mutants --by-hand --seconds={seconds}`"), *machine.basic(),
             ("method", "each fault of fuzz/mutants is built into a copy of the sources, and each "
              "grader then runs until it finds something wrong; "
-             f"{' and '.join(_LAST_RESORTS)} judge only what the others let live; a fuzz target "
-             f"has {seconds} s of CPU")]
+             f"{', '.join(_LAST_RESORTS)} judge only what those before them let live; a fuzz "
+             f"target has {seconds} s of CPU")]
 
 
 def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from jobs.mutants import lua, runner, trees
 GRADERS = {
     "tests": "all tests of ctest but replays and those that take minutes",
     "replay": "the replay of the seed corpora",
+    "sanitized": "tests of core and claims, and the replay, under AddressSanitizer and UBSan",
     "threads": "the thread tests under ThreadSanitizer",
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
@@ -137,7 +138,7 @@ class Grader:
                                           env=build.environment())
         return status, log.read_text(encoding="utf-8", errors="replace")
 
-    def _build(self, name: str, options: Sequence[str], target: str) -> bool:
+    def _build(self, name: str, options: Sequence[str], *targets: str) -> bool:
         directory = self._work / name
         if name not in self._configured:
             status, output = self._run(["cmake", "-S", str(self._source), "-B", str(directory),
@@ -148,7 +149,7 @@ class Grader:
             if status != 0:
                 raise GraderError(f"cmake failed:\n{output[-2000:]}")
             self._configured.add(name)
-        status, _ = self._run(["ninja", "-C", str(directory), "-j", str(self._jobs), target])
+        status, _ = self._run(["ninja", "-C", str(directory), "-j", str(self._jobs), *targets])
         return status == 0
 
     def _equal_to_original(self, name: str) -> set[str]:
@@ -212,6 +213,15 @@ class Grader:
             return None
         return next(iter(self._ctest("tests", ["-R", "_replay$"])), "")
 
+    def sanitized(self) -> str | None:
+        if not self._build("sanitized", ["-DCMAKE_CXX_FLAGS=-O1 -fsanitize=address,undefined "
+                                         "-fno-sanitize-recover=all",
+                                         "-DFFGRANT_BUILD_TESTS=ON"],
+                           "ffgrant_tests_core", "ffgrant_tests_claims", "ffgrant_tests_fuzz"):
+            return None
+        return next(iter(self._ctest("sanitized", ["-L", "^(core|claims|fuzz)$",
+                                                   "-E", "_callbacks$"])), "")
+
     def threads(self) -> str | None:
         if not self._build("tsan", ["-DCMAKE_CXX_FLAGS=-O1 -fsanitize=thread",
                                     "-DFFGRANT_BUILD_TESTS=ON"], "ffgrant_tests_threads"):
@@ -247,7 +257,8 @@ class Grader:
         """What the grader of that name says of the sources as they are."""
         self._terminal.progress(f"{what}: {name}")
         ways: dict[str, Callable[[], str | None]] = {
-            "tests": self.tests, "replay": self.replay, "threads": self.threads, "fuzz": self.fuzz}
+            "tests": self.tests, "replay": self.replay, "sanitized": self.sanitized,
+            "threads": self.threads, "fuzz": self.fuzz}
         return ways[name]()
 
     def control(self, graders: Sequence[str]) -> None:

@@ -21,7 +21,11 @@ if(FFGRANT_BUILD_TESTS)
   target_link_libraries(unit PRIVATE small)
   add_test(NAME Unit.Three COMMAND unit 3)
   add_test(NAME small_replay COMMAND unit 4)
-  add_custom_target(ffgrant_tests_fuzz DEPENDS unit)
+  set_tests_properties(Unit.Three PROPERTIES LABELS core)
+  set_tests_properties(small_replay PROPERTIES LABELS fuzz)
+  foreach(label core claims fuzz)
+    add_custom_target(ffgrant_tests_${label} DEPENDS unit)
+  endforeach()
   add_executable(threads threads.cc)
   target_link_libraries(threads PRIVATE small pthread)
   add_test(NAME Threads.Two COMMAND threads)
@@ -129,6 +133,13 @@ class GraderTest(unittest.TestCase):
         greedy = ("[&] { static char* volatile p; p = new char[9ull << 30]; delete[] p; "
                   "return 2 * x; }()")
         self.assertEqual(self.judge("2 * x", greedy, "tests"), ["Unit.Three"])
+
+    def test_sanitized(self) -> None:
+        beyond = "static volatile int list[4]; if (x == {}) list[x] = 1; return 2 * x;"
+        for x, killers in ((3, ["", ""]), (4, ["", "small_replay"])):
+            # The fifth element of four is beyond the array.
+            self.assertEqual(self.judge("return x == 77 ? 154 : 2 * x;", beyond.format(x),
+                                        "replay", "sanitized"), killers)
 
     def test_threads(self) -> None:
         for order, killer in (("memory_order_relaxed", "Threads.Two"),

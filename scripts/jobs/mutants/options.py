@@ -4,7 +4,7 @@
 from jobs.common import options
 
 PARTS = ("core", "client", "functions")
-GRADERS = ("tests", "replay", "threads", "fuzz")
+GRADERS = ("tests", "replay", "sanitized", "threads", "fuzz")
 _ABOUT = """\
 Draws mutants of core by lot, a sample over files and operators, builds each and runs
 the fuzz targets that reach it, from an empty corpus, with five seeds. Says how many are
@@ -18,8 +18,8 @@ run them. Writes results/mutants-functions.md unless --file or --only narrows it
 
 With --by-hand the faults are those of fuzz/mutants, of the kinds that people make, in
 core, the client and the server functions; tests and the replay of the corpora look for
-them, then thread tests and the fuzz targets for those that these let live. Writes
-results/mutants-by-hand.md unless --kind, --only or --grader narrows it.
+them, then both with sanitizers, thread tests and the fuzz targets for what is alive.
+Writes results/mutants-by-hand.md unless --kind, --only or --grader narrows it.
 
 fuzz/equivalent_mutants.toml lists mutants that behave as the original, with the
 argument why."""
