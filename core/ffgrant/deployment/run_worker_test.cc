@@ -256,6 +256,27 @@ TEST_F(Workers, AskInAllTheirLanesWithTheirCapabilities) {
   }
 }
 
+TEST_F(Workers, AskInEachLaneWhileAnotherHasWork) {
+  options_.worker.lanes = {"main", "other"};
+  AnswerWith([](const std::string& request) -> std::optional<std::string> {
+    if (request.find(R"("lane_id":"other")") == std::string::npos) return std::nullopt;
+    return "HTTP/1.1 204 No Content\r\n\r\n";
+  });
+  constexpr int kCount = 6;
+  std::vector<MintedExecutionId> ids;
+  for (int i = 0; i < kCount; ++i) ids.push_back(Create());
+  Started worker(*this, &Echo);
+  for (const MintedExecutionId& id : ids) EXPECT_TRUE(Becomes(id, "completed"));
+  EXPECT_TRUE(worker.Stop());
+  // Lane "main" has work in each of the first rounds.
+  const std::vector<std::string> requests = issuer_.requests();
+  ASSERT_GE(requests.size(), 2u * kCount);
+  for (std::size_t i = 0; i < 2 * kCount; ++i) {
+    const std::string_view lane = i % 2 == 0 ? "main" : "other";
+    EXPECT_EQ(testing::Between(requests[i], R"("lane_id":")", "\""), lane) << i;
+  }
+}
+
 TEST_F(Workers, WithoutAnInstanceIdHaveOneOfTheirOwn) {
   options_.worker.worker.worker_instance_id = "";
   const MintedExecutionId id = Create();
@@ -758,11 +779,13 @@ TEST_F(Workers, NoFunctionsAreLoaded) {
 
 TEST_F(Workers, AnEndThatCanNotBeReportedIsTheResult) {
   options_.worker.ledger.client.request_timeout_ms = 100;
+  (void)Create();
   Started worker(*this, &Echo);
-  EXPECT_TRUE(Eventually([&] { return !issuer_.requests().empty(); }));
+  EXPECT_TRUE(Eventually([&] { return Count(Event::kCompleted) == 1; }));
   served_.Decide([](const ServedSimulation::Command&) { return Fate::kLostBefore; });
   const RunResult& ran = worker.Stop();
   EXPECT_FALSE(ran);
+  EXPECT_EQ(ran.completed, 1u) << "what has been done counts all the same";
   EXPECT_TRUE(ran.message.starts_with("the end of the registration: ")) << ran.message;
   served_.Decide(nullptr);
 }

@@ -241,12 +241,17 @@ TEST(GrantPipeline, ALostConnectionIsNoAnswer) {
 }
 
 TEST(GrantPipeline, AResponseIsBounded) {
-  HttpServer server(AlwaysAnswers(200, std::string(2000, ' ')));
-  IssuerOptions options = To(server);
+  std::string body(2000, ' ');
+  HttpServer server([&](const std::string&) { return HttpResponse(200, body); });
+  IssuerOptions options = To(server, 1);
   options.max_response_bytes = 1999;
   GrantPipeline grants(options);
   EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
   EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kResponseTooLarge);
+  // The next answer is judged by itself.
+  body = kGrant;
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
+  EXPECT_TRUE(All(grants).at(2).status);
 }
 
 TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
@@ -321,6 +326,32 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
   }
   std::remove(options.token_file.c_str());
   EXPECT_THROW(GrantPipeline{options}, std::runtime_error);
+}
+
+TEST(GrantPipeline, ATokenMayChangeAgainAndAgain) {
+  const std::string file = ::testing::TempDir() + "ffgrant_changes_" + std::to_string(getpid());
+  std::string good = "0";
+  HttpServer server([&](const std::string& request) {
+    return request.find("Authorization: Bearer " + good + "\r\n") != std::string::npos
+               ? HttpResponse(200, kGrant)
+               : HttpResponse(401, "{}");
+  });
+  std::ofstream(file) << good << "\n";
+  IssuerOptions options = To(server, 1);
+  options.token_file = file;
+  GrantPipeline grants(options);
+  IssuerClient issuer(options);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    good = std::to_string(i);
+    std::ofstream(file) << good << "\n";
+    EXPECT_TRUE(grants.Submit("w", Claiming(), i));
+    const IssuerStatus status = All(grants).at(i).status;
+    EXPECT_TRUE(status) << i << " " << status.message;
+    ClaimGrant grant;
+    EXPECT_TRUE(issuer.Claim("w", Claiming(), grant)) << i;
+  }
+  EXPECT_EQ(server.requests().size(), 12u) << "each change costs one more request each";
+  std::remove(file.c_str());
 }
 
 TEST(GrantPipeline, ATokenIsReadAgainOnlyOnceForARequest) {

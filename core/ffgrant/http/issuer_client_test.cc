@@ -298,6 +298,7 @@ TEST(IssuerClient, ALostConnectionIsNoAnswer) {
   HttpServer server([](const std::string&) { return std::string("close"); });
   IssuerClient issuer(To(server));
   EXPECT_EQ(issuer.Health().error, IssuerError::kConnectionLost);
+  EXPECT_EQ(server.requests().size(), 1u) << "the server may have done what it was asked";
   HttpServer cut([](const std::string&) {
     return std::string("HTTP/1.1 200 X\r\nContent-Length: 5\r\nConnection: close\r\n\r\nab");
   });
@@ -315,6 +316,18 @@ TEST(IssuerClient, AResponseIsBounded) {
   EXPECT_EQ(IssuerClient(options).Result(kId, text).error, IssuerError::kResponseTooLarge);
   options.max_response_bytes = 2000;
   EXPECT_TRUE(IssuerClient(options).Result(kId, text));
+
+  // The next answers are judged by themselves.
+  std::size_t size = 2000;
+  HttpServer other([&](const std::string&) { return HttpResponse(200, std::string(size, 'x')); });
+  options = To(other);
+  options.max_response_bytes = 1999;
+  options.connections = 1;
+  IssuerClient issuer(options);
+  EXPECT_EQ(issuer.Result(kId, text).error, IssuerError::kResponseTooLarge);
+  size = 1999;
+  EXPECT_TRUE(issuer.Result(kId, text));
+  EXPECT_EQ(text.size(), 1999u);
 }
 
 TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
