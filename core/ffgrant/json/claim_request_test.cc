@@ -15,6 +15,7 @@
 #include "ffgrant/internal/cpu.h"
 #include "ffgrant/json/internal/json_struct.h"
 #include "testing/naive/guarded_buffer.h"
+#include "testing/naive/json_documents.h"
 #include "testing/naive/mutate.h"
 #include "testing/naive/write_checks.h"
 
@@ -110,6 +111,27 @@ TEST_F(ClaimRequestTest, ListsFillTheScratch) {
     EXPECT_EQ(request.capabilities.size(), count);
     for (const std::string_view text : request.capabilities) ASSERT_EQ(text.size(), text_size);
     EXPECT_EQ(request.worker_instance_id, "\n");
+  }
+}
+
+TEST_F(ClaimRequestTest, EveryTextMayHaveEscapes) {
+  for (const char* const json :
+       {R"({"capabilities":["gpu","cuda"],"lane_id":"main","worker_instance_id":"w1-i1",)"
+        R"("grant_ttl_ms":5000})",
+        R"({"lane_id":"main","worker_instance_id":"w1-i1","grant_ttl_ms":5000,)"
+        R"("capabilities":["gpu","cuda"]})"}) {
+    // Either all texts have escapes, or only those of one member.
+    std::vector<std::string> documents = {testing::WithEscapes(json)};
+    for (const std::string text : {R"("main")", R"("w1-i1")", R"("gpu")"}) {
+      std::string one = json;
+      documents.push_back(one.replace(one.find(text), text.size(), testing::WithEscapes(text)));
+    }
+    for (const std::string& document : documents) {
+      EXPECT_TRUE(Parse(document)) << document;
+      EXPECT_EQ(request_.lane_id, "main") << document;
+      EXPECT_EQ(request_.worker_instance_id, "w1-i1") << document;
+      EXPECT_THAT(Capabilities(), ElementsAre("gpu", "cuda")) << document;
+    }
   }
 }
 

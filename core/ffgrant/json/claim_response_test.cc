@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cctype>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -255,6 +257,23 @@ TEST_F(ClaimResponseTest, Strings) {
   for (const auto& [literal, error] : rejected) EXPECT_EQ(WithGrantKey(literal), error) << literal;
 }
 
+TEST_F(ClaimResponseTest, EachOfTheFourDigitsOfAnEscapeIsHexadecimal) {
+  for (const std::string digits : {"0041", "004a", "17ff", "0080", "c3E9"}) {
+    for (std::size_t place = 0; place < 4; ++place) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string escape = digits;
+        escape[place] = static_cast<char>(byte);
+        const bool is_hex = std::isxdigit(byte) != 0;
+        if (is_hex && (escape[0] == 'd' || escape[0] == 'D')) continue;  // perhaps a surrogate
+        for (const char* const after : {"", "x", "a text behind it"}) {
+          EXPECT_EQ(WithGrantKey("\"\\u" + escape + after + "\"") == kNone, is_hex)
+              << escape << after;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(ClaimResponseTest, IgnoredValuesAreSkimmed) {
   for (const std::string& value : {std::string("\"\xFF\""), std::string(R"("\uD800")"),  // 40
                                    std::string("1e999"), NestedArrays(100'000),          // 41
@@ -471,10 +490,13 @@ TEST_F(ClaimResponseTest, WritesTextsOfEverySize) {
 }
 
 TEST_F(ClaimResponseTest, RefusesToWriteWhatIsNotUtf8) {
-  for (const char* bad :
-       {"\xFF", "a\xC0\xAF", "\xED\xA0\x80", "\xE2\x82", "ok \xF4\x90\x80\x80 ok"}) {
+  for (const auto& [bad, others] : {std::pair("\xFF", "plain"),
+                                    {"a\xC0\xAF", "a\"b"},
+                                    {"\xED\xA0\x80", "\xC3\xA9"},
+                                    {"\xE2\x82", "a\\"},
+                                    {"ok \xF4\x90\x80\x80 ok", "plain"}}) {
     for (int place = 0; place < 3; ++place) {
-      ClaimResponseView response = kResponse;
+      ClaimResponseView response{others, others, others, 5};
       (place == 0   ? response.execution_id
        : place == 1 ? response.partition_key
                     : response.grant_key) = bad;

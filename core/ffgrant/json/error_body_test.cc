@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "testing/naive/json_documents.h"
 #include "testing/naive/write_checks.h"
 
 namespace ffgrant {
@@ -45,6 +46,12 @@ TEST_F(ErrorBodyTest, OnlyTheMessageIsRequired) {
   EXPECT_EQ(Parse(R"(["x",null,true])"), kNone);
   EXPECT_EQ(body_, (ErrorBodyView{"x", {}, true}));
   EXPECT_EQ(Parse(R"({"error":"payload_too_large","limit_bytes":65536,"route":"/v1/x"})"), kNone);
+}
+
+TEST_F(ErrorBodyTest, EveryTextMayHaveEscapes) {
+  EXPECT_EQ(Parse(testing::WithEscapes(R"({"kind":"k 1","error":"what","retryable":true})")),
+            kNone);
+  EXPECT_EQ(body_, (ErrorBodyView{"what", "k 1", true}));
 }
 
 TEST_F(ErrorBodyTest, Rejects) {

@@ -12,11 +12,13 @@
 #include <string_view>
 #include <utility>
 
+#include "testing/naive/json_documents.h"
 #include "testing/naive/write_checks.h"
 
 namespace ffgrant {
 namespace {
 
+using testing::WithEscapes;
 using testing::Writes;
 using enum JsonError;
 
@@ -183,6 +185,18 @@ TEST(ClaimedResultTest, OtherSpellings) {
   EXPECT_EQ(claimed.lease_id.uuid, kMixed);
 }
 
+TEST(ClaimedResultTest, EveryTextMayHaveEscapes) {
+  JsonScratch scratch;
+  ClaimedView plain;
+  ClaimedView escaped;
+  const std::string json = WithEscapes(kClaimed);
+  ASSERT_TRUE(ParseClaimedResult(kClaimed, scratch, plain));
+  const std::string bytes(plain.handle.opaque);  // the next document takes the scratch
+  plain.handle.opaque = bytes;
+  ASSERT_TRUE(ParseClaimedResult(json, scratch, escaped));
+  EXPECT_EQ(escaped, plain);
+}
+
 TEST(ClaimedResultTest, Rejects) {
   const struct {
     const char* from;
@@ -236,6 +250,9 @@ TEST(LeaseFenceTest, ReadsAndWrites) {
   EXPECT_TRUE(Writes(json, [&](std::span<char> out) { return SerializeLeaseFence(fence, out); }));
   EXPECT_TRUE(ParseLeaseFence(R"([")" MIXED R"(",4,"{)" ONES R"(}"])", scratch, fence));
   EXPECT_EQ(fence, (LeaseFence{{kMixed}, {4}, {kOnes}}));
+  ASSERT_TRUE(ParseLeaseFence(WithEscapes(json), scratch, fence));
+  EXPECT_EQ(fence, (LeaseFence{{kMixed}, {3}, {kOnes}}));
+  EXPECT_TRUE(ParseLeaseFence(R"([")" MIXED R"(",4,")" ONES R"("])", scratch, fence));
   EXPECT_EQ(ParseLeaseFence("null", scratch, fence).error, kWrongType);
   EXPECT_EQ(ParseLeaseFence("{}", scratch, fence).error, kMissingField);
   EXPECT_EQ(ParseLeaseFence(R"({"lease_id":null})", scratch, fence).error, kWrongType);

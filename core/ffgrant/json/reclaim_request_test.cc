@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "testing/naive/json_documents.h"
 #include "testing/naive/write_checks.h"
 
 namespace ffgrant {
@@ -88,8 +90,34 @@ TEST_F(ReclaimRequestTest, WritesWhatIsSet) {
   EXPECT_TRUE(Writes(R"({"worker_id":"w1","worker_instance_id":"w1-i1","lane_id":"main",)"
                      R"("grant_ttl_ms":30000,"worker_capabilities":[]})",
                      write));
-  request.admission_summary = "\x80";
-  EXPECT_EQ(SerializeReclaimRequest(request, {}).error, WriteError::kInvalidUtf8);
+}
+
+TEST_F(ReclaimRequestTest, EveryTextMayHaveEscapes) {
+  const std::string json =
+      R"({"worker_capabilities":["gpu","b"],"admission_summary":"sum","lane_id":"main",)"
+      R"("route_snapshot_json":"[1]","capability_hash":"h","worker_instance_id":"w1-i1",)"
+      R"("worker_id":"w1","grant_ttl_ms":30000})";
+  EXPECT_TRUE(Parse(testing::WithEscapes(json)));
+  const std::string_view tokens[] = {"gpu", "b"};
+  EXPECT_EQ(request_, (ReclaimRequestView{"w1", "w1-i1", "main", "h", 30'000, "[1]", "sum",
+                                          StringList(tokens)}));
+}
+
+// A text that is no UTF-8 is refused wherever it stands, whether the others are ASCII or not.
+TEST_F(ReclaimRequestTest, RefusesToWriteWhatIsNotUtf8) {
+  for (const std::string_view other : {"plain", "a\"b", "\xC3\xA9"}) {
+    for (int place = 0; place < 7; ++place) {
+      std::string_view texts[7];
+      for (int i = 0; i < 7; ++i) texts[i] = i == place ? "\x80" : other;
+      const ReclaimRequestView request{texts[0], texts[1], texts[2], texts[3],
+                                       30'000,   texts[4], texts[5], StringList({&texts[6], 1})};
+      std::array<char, 512> out;
+      EXPECT_EQ(SerializeReclaimRequest(request, out).error, WriteError::kInvalidUtf8)
+          << place << other;
+      EXPECT_EQ(SerializeReclaimRequest(request, {}).error, WriteError::kInvalidUtf8)
+          << place << other;
+    }
+  }
 }
 
 }  // namespace

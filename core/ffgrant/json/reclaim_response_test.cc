@@ -66,6 +66,17 @@ TEST_F(ReclaimResponseTest, TheTagStandsAnywhere) {
   EXPECT_EQ(response_, kGranted);
 }
 
+TEST_F(ReclaimResponseTest, EveryTextMayHaveEscapes) {
+  for (const std::string& json : {Object({G, E, P, K, X, L}), Object({L, X, K, P, E, G})}) {
+    EXPECT_EQ(Error(testing::WithEscapes(json)), kNone);
+    EXPECT_EQ(response_, kGranted);
+  }
+  EXPECT_EQ(Error(testing::WithEscapes(
+                Object({R"("status":"not_reclaimable")", E, R"("detail":"why not")"}))),
+            kNone);
+  EXPECT_EQ(response_, ReclaimResponseView(NotReclaimableView{kIdText, "why not"}));
+}
+
 TEST_F(ReclaimResponseTest, TheTagDecides) {
   const std::string untagged = Object({E, P, K, X, L});
   EXPECT_EQ(Parse(untagged), (JsonResult{kMissingField, untagged.size() - 1, "status"}));  // 66

@@ -34,6 +34,23 @@ inline std::string Object(std::initializer_list<std::string_view> members) {
   return json + '}';
 }
 
+// Returns the document with an escape in place of each byte of a string. The document must have
+// neither escapes nor bytes above 0x7F.
+inline std::string WithEscapes(std::string_view json) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string escaped;
+  bool is_in_string = false;
+  for (const char c : json) {
+    if (c == '"') is_in_string = !is_in_string;
+    if (c == '"' || !is_in_string) {
+      escaped += c;
+    } else {
+      (escaped += "\\u00") += {kHex[c / 16], kHex[c % 16]};
+    }
+  }
+  return escaped;
+}
+
 inline std::string NestedArrays(std::size_t depth) {
   return std::string(depth, '[') + std::string(depth, ']');
 }
