@@ -17,6 +17,7 @@
 namespace ffgrant::testing {
 namespace {
 
+using internal::LockKind;
 using internal::Shared;
 using internal::SpinLock;
 using Bodies = std::vector<std::function<void()>>;
@@ -80,7 +81,7 @@ TEST(SchedulerTest, ALockKeepsOthersOut) {
   Scheduler scheduler;
   scheduler.SetPointsAfterUnlock(false);
   Scheduler::ResetLockNumbers();
-  SpinLock lock;
+  SpinLock lock(LockKind::kPool);
   ScheduleSearch search(false);
   std::set<std::string> orders;
   std::string log;
@@ -108,8 +109,8 @@ TEST(SchedulerTest, FindsADeadlockAndGoesOnAfterIt) {
   ScheduleSearch search(false);
   while (search.NextRun()) {
     Scheduler::ResetLockNumbers();
-    SpinLock first;
-    SpinLock second;
+    SpinLock first(LockKind::kPool);
+    SpinLock second(LockKind::kPool);
     const Bodies bodies = {[&] {
                              first.lock();
                              second.lock();

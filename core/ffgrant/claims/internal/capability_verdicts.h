@@ -65,7 +65,7 @@ class CapabilityVerdicts {
     std::uint64_t freed = 0;  // required_.freed() when the verdicts were begun
   };
   struct alignas(64) Stripe {
-    SpinLock lock;
+    SpinLock lock{LockKind::kVerdicts};
     std::size_t last = 0;
     std::array<Kept, kOffers> kept;
   };

@@ -87,7 +87,7 @@ class ExecutionTable {
     std::uint32_t hash = 0;
   };
   struct alignas(64) Region {
-    SpinLock lock;
+    SpinLock lock{LockKind::kRegion};
     // The region's lock guards these: the names of the workers that were used last here, or 0. The
     // worker of the next call is mostly among them, and a thread that holds the lock has this cache
     // line already. So threads share no counter of names, whether they work for one worker or for a

@@ -81,7 +81,7 @@ class ReadyQueues {
  private:
   static constexpr std::size_t kLocks = kScheduled ? 4 : 256;
   struct alignas(64) Lock {
-    SpinLock lock;
+    SpinLock lock{LockKind::kQueue};
   };
 
   // A leftist heap's node: no child comes before its parent, and of two

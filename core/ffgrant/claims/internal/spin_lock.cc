@@ -56,6 +56,11 @@ void SpinLock::NotHeld() noexcept {
   std::fputs("ffgrant: data is used without the lock that guards it\n", stderr);
   std::abort();
 }
+
+void SpinLock::WrongOrder() noexcept {
+  std::fputs("ffgrant: a lock is taken in the wrong order\n", stderr);
+  std::abort();
+}
 #endif
 
 }  // namespace ffgrant::internal

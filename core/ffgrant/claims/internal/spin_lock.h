@@ -16,6 +16,12 @@
 
 namespace ffgrant::internal {
 
+// What a lock guards. A thread takes locks in this order: while it holds a lock
+// it takes none of the same kind or of an earlier one. So no two threads can
+// wait for each other. Builds that look for faults end a program that does
+// otherwise.
+enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kPool };
+
 // A lock for sections of some tens of nanoseconds: to lock is one exchange, to
 // unlock is a store and a load. A thread that finds the lock taken spins for
 // about a microsecond (kSpins) and then sleeps in the kernel, so that the owner
@@ -28,18 +34,29 @@ namespace ffgrant::internal {
 // std::scoped_lock.
 class SpinLock : private LockNumber {
  public:
+#ifdef FFGRANT_CHECKS_LOCKS
+  explicit SpinLock(LockKind kind) noexcept : kind_(static_cast<unsigned>(kind)) {}
+#else
+  explicit SpinLock(LockKind) noexcept {}
+#endif
+
   void lock() noexcept {
+#ifdef FFGRANT_CHECKS_LOCKS
+    if (!kScheduled && HeldKinds() >> kind_ != 0) WrongOrder();
+#endif
     ScheduleLock(number);
     if (state_.exchange(kTaken, std::memory_order_acquire) != kFree) [[unlikely]]
       Wait();
 #ifdef FFGRANT_CHECKS_LOCKS
     owner_.store(ThisThread(), std::memory_order_relaxed);
+    HeldKinds() |= 1u << kind_;
 #endif
   }
   void unlock() noexcept {
     AssertHeld();
 #ifdef FFGRANT_CHECKS_LOCKS
     owner_.store(nullptr, std::memory_order_relaxed);
+    HeldKinds() &= ~(1u << kind_);
 #endif
     state_.store(kFree, std::memory_order_release);
     if (sleepers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
@@ -73,7 +90,15 @@ class SpinLock : private LockNumber {
     static thread_local const char here = 0;
     return &here;
   }
+  // The kinds of the locks that the calling thread holds, as bits. The scheduler's threads are one
+  // to the system; it finds deadlocks by itself.
+  static unsigned& HeldKinds() noexcept {
+    static thread_local unsigned kinds = 0;
+    return kinds;
+  }
   [[noreturn]] static void NotHeld() noexcept;
+  [[noreturn]] static void WrongOrder() noexcept;
+  const unsigned kind_;
   std::atomic<const void*> owner_{nullptr};
 #endif
 };
