@@ -23,7 +23,7 @@ namespace {
 // Each thread changes the guarded value twice. `held` is atomic only for relacy, which then finds
 // two owners at once even if they write nothing.
 struct TwoOwners : rl::test_suite<TwoOwners, 2> {
-  internal::SpinLock lock{internal::LockKind::kPool};
+  internal::SpinLock lock{internal::LockKind::kTexts};
   rl::var<int> guarded;
   rl::atomic<int> owners;
 
@@ -45,7 +45,7 @@ struct TwoOwners : rl::test_suite<TwoOwners, 2> {
 
 // An owner must see what the owner before it wrote, whichever thread that was.
 struct ThreeOwners : rl::test_suite<ThreeOwners, 3> {
-  internal::SpinLock lock{internal::LockKind::kPool};
+  internal::SpinLock lock{internal::LockKind::kTexts};
   rl::var<int> guarded;
 
   void before() { guarded($) = 0; }

@@ -81,7 +81,7 @@ TEST(SchedulerTest, ALockKeepsOthersOut) {
   Scheduler scheduler;
   scheduler.SetPointsAfterUnlock(false);
   Scheduler::ResetLockNumbers();
-  SpinLock lock(LockKind::kPool);
+  SpinLock lock(LockKind::kTexts);
   ScheduleSearch search(false);
   std::set<std::string> orders;
   std::string log;
@@ -109,8 +109,8 @@ TEST(SchedulerTest, FindsADeadlockAndGoesOnAfterIt) {
   ScheduleSearch search(false);
   while (search.NextRun()) {
     Scheduler::ResetLockNumbers();
-    SpinLock first(LockKind::kPool);
-    SpinLock second(LockKind::kPool);
+    SpinLock first(LockKind::kTexts);
+    SpinLock second(LockKind::kTexts);
     const Bodies bodies = {[&] {
                              first.lock();
                              second.lock();

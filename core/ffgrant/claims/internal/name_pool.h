@@ -169,7 +169,7 @@ class NamePool {
   std::vector<NameId> free_;  // free numbers; the last one is taken next
   std::atomic<std::size_t> free_count_;
   std::atomic<std::uint64_t> freed_{0};
-  SpinLock lock_{LockKind::kPool};
+  SpinLock lock_{LockKind::kNames};
 };
 
 }  // namespace ffgrant::internal

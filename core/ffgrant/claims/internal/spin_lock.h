@@ -20,7 +20,7 @@ namespace ffgrant::internal {
 // it takes none of the same kind or of an earlier one. So no two threads can
 // wait for each other. Builds that look for faults end a program that does
 // otherwise.
-enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kPool };
+enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kNames, kTexts };
 
 // A lock for sections of some tens of nanoseconds: to lock is one exchange, to
 // unlock is a store and a load. A thread that finds the lock taken spins for

@@ -28,7 +28,7 @@ std::int64_t ThreadCpuMs() {
 TEST(SpinLockTest, OneAtATime) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 20'000;
-  SpinLock lock(LockKind::kPool);
+  SpinLock lock(LockKind::kTexts);
   int plain = 0;  // if the lock does not order the accesses, a sanitizer sees a race
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
@@ -45,7 +45,7 @@ TEST(SpinLockTest, OneAtATime) {
 
 // A thread that has to wait long goes to sleep.
 TEST(SpinLockTest, WaitingTakesNoProcessor) {
-  SpinLock lock(LockKind::kPool);
+  SpinLock lock(LockKind::kTexts);
   lock.lock();
   std::atomic<bool> waits{false};
   std::int64_t cpu_ms = 0;
@@ -70,7 +70,7 @@ TEST(SpinLockTest, AnOwnerOfIdlePriorityGoesOn) {
   CPU_ZERO(&one);
   CPU_SET(sched_getcpu(), &one);
   const auto pin = [&one] { return pthread_setaffinity_np(pthread_self(), sizeof one, &one) == 0; };
-  SpinLock lock(LockKind::kPool);
+  SpinLock lock(LockKind::kTexts);
   std::atomic<bool> owned{false};
   std::atomic<bool> is_idle{false};
   std::thread owner([&] {
@@ -101,7 +101,7 @@ TEST(SpinLockTest, AnOwnerOfIdlePriorityGoesOn) {
 #ifdef FFGRANT_CHECKS_LOCKS
 TEST(SpinLockDeathTest, WhatIsNotHeldIsNoticed) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  SpinLock lock(LockKind::kPool);
+  SpinLock lock(LockKind::kTexts);
   EXPECT_DEATH(lock.AssertHeld(), "without the lock");
   lock.lock();
   lock.AssertHeld();

@@ -65,7 +65,7 @@ class TextPool {
   std::unique_ptr<Piece[]> pieces_;  // numbered from 1
   Place first_free_ = 0;
   std::atomic<std::size_t> free_count_;
-  SpinLock lock_{LockKind::kPool};  // guards the free list
+  SpinLock lock_{LockKind::kTexts};  // guards the free list
 };
 
 }  // namespace ffgrant::internal
