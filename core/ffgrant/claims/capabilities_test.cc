@@ -128,6 +128,18 @@ TEST(CapabilitySetTest, OfferedByteLimitIsInclusive) {
   EXPECT_EQ(set.AssignOffered(Tokens{half, half}), CapabilityError::kTooManyBytes);
   EXPECT_EQ(set.AssignOffered(Tokens{half, std::string_view(half).substr(1)}),
             CapabilityError::kNone);
+  // So do the commas beside empty tokens, before and behind the others.
+  for (const std::size_t empty : {1, 2, 5}) {
+    for (const bool first : {true, false}) {
+      for (const std::size_t size : {4096 - empty, 4097 - empty}) {
+        std::vector<std::string_view> tokens(empty + 1);
+        (first ? tokens.back() : tokens.front()) = std::string_view(fits).substr(0, size);
+        EXPECT_EQ(set.AssignOffered(tokens),
+                  size + empty > 4096 ? CapabilityError::kTooManyBytes : CapabilityError::kNone)
+            << empty << first << size;
+      }
+    }
+  }
 }
 
 TEST(CapabilitySetTest, OfferedMeasuresBytesBeforeTokens) {
