@@ -183,6 +183,21 @@ TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
+// By then the server may have given the lease to another worker, even if it renewed it in the end.
+TEST_F(Keeping, AnAnswerCountsIfItComesWhileTheLeaseIsHeld) {
+  for (const bool late : {false, true}) {
+    const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+    const std::int64_t held_until = now_ + kTtl - kMargin;
+    now_ += 1000;
+    ledger_.during = [&] { now_ = late ? held_until : held_until - 1; };
+    (void)keeper_.RunDue();
+    EXPECT_EQ(kept.lost(), late);
+    EXPECT_EQ(kept.error(), late ? ClaimError::kLeaseExpired : ClaimError::kNone);
+    EXPECT_EQ(told_.size(), late ? 1u : 0u);
+    ledger_.during = nullptr;
+  }
+}
+
 // The machine has slept, or the process was stopped.
 TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
@@ -243,6 +258,21 @@ TEST_F(Keeping, OneThatIsLostLeavesTheOthers) {
   EXPECT_FALSE(second.lost());
   EXPECT_EQ(ledger_.asked.size(), 2u);
   EXPECT_EQ(keeper_.size(), 1u);
+}
+
+TEST_F(Keeping, WhatRunsOutLeavesTheOthers) {
+  for (const char runs_out : {'1', '2'}) {
+    told_.clear();
+    const auto sent = [&](char last) { return last == runs_out ? now_ - kTtl : now_; };
+    const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), kTtl, sent('1'));
+    const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), kTtl, sent('2'));
+    (void)keeper_.RunDue();
+    EXPECT_EQ(first.error() != ClaimError::kNone, runs_out == '1');
+    EXPECT_EQ(second.error() != ClaimError::kNone, runs_out == '2');
+    ASSERT_EQ(told_.size(), 1u);
+    EXPECT_EQ(told_[0].first, Id(runs_out).text());
+    EXPECT_EQ(keeper_.size(), 1u);
+  }
 }
 
 TEST_F(Keeping, JitterComesBeforeTheTime) {

@@ -243,6 +243,33 @@ TEST(ReadyOrderTest, TheFirstInOrderIsChosen) {
   EXPECT_GT(nobody, 100);
 }
 
+// The order is by priority, then by age, whatever the clock says.
+TEST(ReadyOrderTest, EveryClockAndEveryPriority) {
+  for (const std::int64_t begin : {-kMaxTtlMs, std::int64_t{-1}, std::int64_t{0}, kMaxTtlMs}) {
+    for (const bool first : {true, false}) {
+      ManualClock clock{TimestampMs{begin}};
+      MemoryLedger ledger(Options(clock, 400));
+      std::vector<std::int64_t> priorities = {9000, 8999, 1, 0};
+      if (!first) std::reverse(priorities.begin(), priorities.end());
+      for (const std::int64_t priority : priorities) {
+        // The uuid's first bits are those that would go first.
+        const MintedExecutionId id(1, NumberedUuid(static_cast<std::uint32_t>(priority) << 16));
+        CreateExecutionArgs args = CreateArgs(id);
+        args.priority = priority;
+        ASSERT_TRUE(ledger.CreateExecution(args));
+        clock.Advance(1);
+      }
+      for (const std::int64_t priority : {9000, 8999, 1, 0}) {
+        const ClaimForWorkerOutcome chosen = ledger.ClaimForWorker({kWorker, kLane, 100});
+        ASSERT_TRUE(chosen) << begin << " " << priority;
+        EXPECT_EQ(chosen.grant.view().execution_id.uuid(),
+                  NumberedUuid(static_cast<std::uint32_t>(priority) << 16))
+            << begin << " " << priority;
+      }
+    }
+  }
+}
+
 // Executions that were claimed by id stay queued until a scheduler looks at
 // them: one call has to get past all of them.
 TEST(ReadyOrderTest, ManyClaimedDirectly) {

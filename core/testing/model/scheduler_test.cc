@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ffgrant/claims/internal/spin_lock.h"
+#include "ffgrant/claims/internal/text_pool.h"
 #include "testing/model/schedule_search.h"
 
 namespace ffgrant::testing {
@@ -100,6 +101,26 @@ TEST(SchedulerTest, ALockKeepsOthersOut) {
     orders.insert(log);
   }
   EXPECT_EQ(orders, (std::set<std::string>{"aabb", "bbaa"}));
+}
+
+// Two threads want the last pieces of a pool at once: one of them gets them.
+TEST(SchedulerTest, ThePoolOfTextsIsNeverOverdrawn) {
+  Scheduler scheduler;
+  std::set<std::string> results;
+  ScheduleSearch search(false);
+  const std::string text(internal::TextPool::kPieceBytes + 1, 'x');  // takes two pieces of three
+  while (search.NextRun()) {
+    Scheduler::ResetLockNumbers();
+    internal::TextPool pool(3 * internal::TextPool::kPieceBytes);
+    std::string result = "..";
+    const auto keep = [&](std::size_t who) {
+      return [&, who] { result[who] = pool.Keep(text) == internal::TextPool::kFull ? 'n' : 'y'; };
+    };
+    ASSERT_EQ(scheduler.Run(Bodies{keep(0), keep(1)}, search), Scheduler::Result::kDone);
+    EXPECT_EQ(pool.free_pieces(), 1u);
+    results.insert(result);
+  }
+  EXPECT_EQ(results, (std::set<std::string>{"ny", "yn"}));
 }
 
 TEST(SchedulerTest, FindsADeadlockAndGoesOnAfterIt) {
