@@ -28,6 +28,8 @@ GRADERS = {
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
 _TEST_SECONDS = 300  # the most that one test may take
+# The same if its function has a trap: a worker in a test may try again for ever then.
+_TRAPPED_SECONDS = 20
 # A fault may let a test allocate for ever. Sanitizers reserve more than this at once.
 _MEMORY_LIMIT = ("sh", "-c", 'ulimit -v 8388608; exec "$@"', "sh")
 
@@ -194,7 +196,8 @@ class Grader:
                                     "ctest", "--test-dir", str(self._work / name), "-I", str(path),
                                     "-j", str(self._jobs),
                                     *([] if to_the_end else ["--stop-on-failure"]),
-                                    "--no-tests=error", "--timeout", str(_TEST_SECONDS)])
+                                    "--no-tests=error", "--timeout",
+                                    str(_TRAPPED_SECONDS if to_the_end else _TEST_SECONDS)])
         failed = failed_tests(output)
         if status != 0 and not failed:  # else the fault would count as survived
             raise GraderError(f"ctest could not run:\n{output[-2000:]}")
@@ -273,7 +276,7 @@ class Grader:
 
     def executed_by(self, file: str, line: int) -> list[str]:
         """The tests that execute the function around a line: a trap in the function makes them
-        fail. The list is empty if there is no such function."""
+        fail, or go on for too long. The list is empty if there is no such function."""
         text = (self._root / file).read_text(encoding="utf-8")
         if file.endswith(".lua"):
             trapped = lua.probe(text, line)
