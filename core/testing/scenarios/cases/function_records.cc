@@ -25,6 +25,10 @@ std::string Call(Run& run, const std::string& function, const RawCall& call) {
 void Expect(Run& run, const std::string& what, const std::string& expected,
             const std::string& function, const RawCall& call) {
   run.CheckEqual(what, expected, Call(run, function, call));
+  // A refusal changes nothing, so the same call is refused again.
+  if (expected.starts_with("0 ")) {
+    run.CheckEqual(what + ", again", expected, Call(run, function, call));
+  }
 }
 
 // ---- creation --------------------------------------------------------------------
