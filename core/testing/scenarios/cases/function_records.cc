@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "testing/calls/answer.h"
+#include "testing/contract/contract_table.h"
 #include "testing/scenarios/cases/raw_calls.h"
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -269,6 +270,50 @@ void AnAttemptKeepsItsPolicyAndTimes(Run& run) {
   run.Check("deadline", score("execution_deadline") == 1999999999999.0);
 }
 
+// The limit is on tokens, however short they are: each counts, also if it repeats another.
+void AWorkersTokensAreCounted(Run& run) {
+  for (const auto& [count, taken] : testing::kCapabilityCountRows) {
+    std::string offered = "a";
+    while (offered.size() < 2 * count - 1) offered += ",a";
+    Execution& e = run.Create();
+    Expect(run, "issue with " + std::to_string(count) + " tokens",
+           taken ? "1 OK " + e.expected.id : "0 invalid_capabilities worker:too_many_tokens",
+           "ff_issue_claim_grant", RawIssue(run, e, kRawTtl, offered));
+  }
+}
+
+// An execution keeps its deadline through its retries, until it fails for good.
+void ADeadlineOutlivesARetry(Run& run) {
+  Execution& e = run.Create();
+  const auto deadline = [&] {
+    return run.store().Score(e.expected.IndexKey("execution_deadline"), e.expected.id);
+  };
+  Expect(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+  const RawCall claim = RawClaim(run, e, {.deadline = "1999999999999"});
+  run.CheckEqual("claim", "1 OK",
+                 FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
+  const RawCall fail =
+      RawFail(run, e, 0, "1", R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":0}})");
+  const RawStore::Answer failed = run.store().Call("ff_fail_execution", fail.keys, fail.args);
+  run.CheckEqual(
+      "fail", "1 OK retry_scheduled",
+      failed.texts.size() > 2 ? FirstTexts(failed) + " " + failed.texts[2] : AllTexts(failed));
+  run.Check("the retry has the deadline", deadline() == 1999999999999.0);
+  const RawCall promote = {{e.expected.ExecutionKey("core"), e.expected.LaneKey("delayed"),
+                            e.expected.LaneKey("eligible")},
+                           {e.expected.id, std::to_string(run.engine().Now())}};
+  run.CheckEqual("promote", "1 OK",
+                 FirstTexts(run.store().Call("ff_promote_delayed", promote.keys, promote.args)));
+  Expect(run, "issue again", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+  const RawCall again = RawClaim(run, e, {.attempt = 1});
+  run.CheckEqual("claim again", "1 OK",
+                 FirstTexts(run.store().Call("ff_claim_execution", again.keys, again.args)));
+  run.Check("so has its attempt", deadline() == 1999999999999.0);
+  Expect(run, "fail for good", "1 OK terminal_failed", "ff_fail_execution",
+         RawFail(run, e, 1, "2", ""));
+  run.Check("then it is gone", !deadline());
+}
+
 // ---- streams ---------------------------------------------------------------------
 
 void AnOpenStreamIsClosedOnce(Run& run) {
@@ -507,6 +552,8 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F2", "issue_with_more_ttls_than_a_library_remembers", MoreTtlsThanALibraryRemembers);
   add("F3", "retries_and_replays_have_their_lineage", RetriesAndReplaysHaveTheirLineage);
   add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
+  add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
+  add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);

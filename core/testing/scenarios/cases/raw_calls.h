@@ -49,11 +49,12 @@ inline RawCall RawCreate(const Execution& e, const RawCreateOptions& options = {
            options.delay, options.dedup_ttl, options.tags, options.deadline, "7"}};
 }
 
-inline RawCall RawIssue(Run& run, const Execution& e, const std::string& ttl = kRawTtl) {
+inline RawCall RawIssue(Run& run, const Execution& e, const std::string& ttl = kRawTtl,
+                        const std::string& offered = "") {
   const Worker worker = run.Named(kWorker1);
   return {{e.expected.ExecutionKey("core"), e.expected.ExecutionKey("claim_grant"),
            e.expected.LaneKey("eligible")},
-          {e.expected.id, worker.id, worker.instance, e.expected.lane, "", ttl, "", "", ""}};
+          {e.expected.id, worker.id, worker.instance, e.expected.lane, "", ttl, "", "", offered}};
 }
 
 struct RawClaimOptions {
@@ -74,6 +75,19 @@ inline RawCall RawClaim(Run& run, const Execution& e, const RawClaimOptions& opt
            x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
           {x.id, worker.id, worker.instance, x.lane, "", kRawLease, options.ttl, options.ttl,
            kRawAttempt, options.policy, options.timeout, options.deadline}};
+}
+
+// Fails the attempt of a lease that RawClaim() made.
+inline RawCall RawFail(Run& run, const Execution& e, std::size_t attempt, const std::string& epoch,
+                       const std::string& retry_policy) {
+  const Expected& x = e.expected;
+  return {
+      {x.ExecutionKey("core"), x.AttemptKey(attempt), x.IndexKey("lease_expiry"),
+       x.WorkerLeasesKey(run.Named(kWorker1).instance), x.LaneKey("terminal"), x.LaneKey("delayed"),
+       x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+       "ff:stream:" + RawTag(e) + ":" + x.id + ":" + std::to_string(attempt) + ":meta",
+       x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+      {x.id, kRawLease, epoch, kRawAttempt, "no disk", "transient", retry_policy}};
 }
 
 inline RawCall RawMarkExpired(const Execution& e) {

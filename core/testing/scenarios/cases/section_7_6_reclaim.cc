@@ -26,6 +26,23 @@ void OfARevokedOne(Run& run) {
   run.Complete(e);
 }
 
+// A renewal gives the lease's key an expiry. The next lease's key has none before its own renewal.
+void OfARenewedOne(Run& run) {
+  Execution& expired = run.Leased(kLong);
+  run.Renew(expired, {.ttl_ms = kShort});
+  run.Pass(kShort + 1);
+  run.MarkExpired(expired);
+  Execution& revoked = run.Leased(kLong);
+  run.Renew(revoked);
+  run.Revoke(revoked);
+  for (Execution* const e : {&expired, &revoked}) {
+    run.IssueReclaim(*e);
+    run.Reclaim(*e);
+    run.Renew(*e);
+    run.Complete(*e);
+  }
+}
+
 void ByTheSameWorkerAndInstance(Run& run) {
   Execution& e = run.Expired();
   run.IssueReclaim(e, {.worker = kWorker1});
@@ -196,6 +213,7 @@ void OfAResumedOne(Run& run) {
 void AddReclaimScenarios(std::vector<Scenario>& to) {
   to.push_back({"7.6", "reclaim_of_an_expired_one", OfAnExpiredOne});
   to.push_back({"7.6", "reclaim_of_a_revoked_one", OfARevokedOne});
+  to.push_back({"7.6", "reclaim_of_a_renewed_one", OfARenewedOne});
   to.push_back({"7.6", "reclaim_by_the_same_instance", ByTheSameWorkerAndInstance});
   to.push_back({"7.6", "reclaim_of_a_resumed_one", OfAResumedOne});
   to.push_back({"7.6", "issue_reclaim_checks_in_order", IssueChecksInOrder});
