@@ -75,6 +75,34 @@ TEST(Fence, IsNotDroppedByATable) {
   EXPECT_EQ(rig.Count("2 SET"), 0) << "executed after it was settled";
 }
 
+// Of two commands for which nobody waits any more, the first is answered. The second stays open.
+TEST(Fence, IsNotDroppedByALateAnswerToAnEarlierCommand) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command.size() == 2 && command[1] == "late") return "";
+    return std::nullopt;
+  };
+  ASSERT_TRUE(rig.Submit(1, {"GET", "late"}, true));
+  rig.client.Poll(10);
+  rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}));
+  rig.client.Poll(10);
+  rig.client.Cancel();
+  rig.client.Poll(10);
+  EXPECT_EQ(rig.ends[1], "unavailable: the call was cancelled");
+  EXPECT_EQ(rig.ends[2], "unknown: the call was cancelled");
+  rig.network->Say(1, Bulk("at last"));
+  rig.client.Poll(10);
+  EXPECT_FALSE(rig.Settle(10)) << "its answer has not come";
+  rig.network->SetScript(nullptr);
+  rig.network->HangUp(1);
+  EXPECT_TRUE(rig.Settle(1000));
+  EXPECT_EQ(rig.Count("1 CLIENT KILL ID"), 1);
+  rig.network->DeliverAll();
+  EXPECT_EQ(rig.Count("1 SET"), 0) << "executed after it was settled";
+}
+
 TEST(Fence, IsPutUpWhereTheNodeIsFoundUnderAnotherAddress) {
   FakeClusters clusters = ThreeNodes();
   ClientRig rig;

@@ -465,6 +465,25 @@ TEST(Client, AnErrorThatComesUnaskedSaysWhyItWasSentAway) {
   EXPECT_TRUE(rig.log.empty());
 }
 
+// The server refuses the command for now, and takes no more bytes when it is to be sent again.
+TEST(Client, WhatHasNotGoneOutInTimeNeverDoes) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "SET") return std::nullopt;
+    rig.network->SetScript(Always(Operation::kWrite, Kind::kWouldBlock));
+    return "-TRYAGAIN later\r\n";
+  };
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}), "unavailable: TRYAGAIN later");
+  EXPECT_EQ(rig.Count("1 SET"), 1);
+  rig.play = nullptr;
+  rig.network->SetScript(nullptr);
+  for (int i = 0; i < 10; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.Get(), "a of 1");
+  rig.network->DeliverAll();
+  EXPECT_EQ(rig.Count("1 SET"), 1) << "executed after the call has said that it did not happen";
+}
+
 // ---- several servers ---------------------------------------------------------------
 
 TEST(Client, GoesOnToTheNextServer) {

@@ -234,6 +234,25 @@ TEST_F(Topology, ANodeMayLeaveWhateverItsEpoch) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 2");
 }
 
+// A primary becomes the replica of one with a smaller epoch, which is its own epoch from then on.
+// The server that the client was told of is not there to confirm the new table.
+TEST_F(Topology, APrimaryMayBecomeAReplicaOfASmallerEpoch) {
+  A().members[1].epoch = 9;
+  ClientRig rig(Patient());
+  Meet(rig);
+  A().members[1] = {"b", 2, 3, "slave"};
+  A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"c", "b"}}};
+  A().members[2].epoch = 3;
+  rig.network->SetScript(Unreachable(rig, 1));
+  HangUp(rig, 1);
+  HangUp(rig, 2);
+  for (int round = 0; round < 5; ++round) {
+    rig.Pass(60);
+    EXPECT_EQ(rig.Get(true, 5000), "a of 3") << round;
+  }
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 5000), "OK");
+}
+
 // Every node is replaced, one after the other, and none of the first nodes is left.
 TEST_F(Topology, ARollingReplacementIsFollowed) {
   ClientRig rig(Patient());
