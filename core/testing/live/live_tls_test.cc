@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/server_url.h"
 #include "testing/live/live_server.h"
 #include "testing/live/silent_proxy.h"
@@ -127,6 +128,27 @@ TEST_F(LiveTls, CallsGoThrough) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// The end of an answer may have been decrypted together with bytes before it, so that nothing of it
+// is left in the socket for which the client could wait.
+TEST_F(LiveTls, AnAnswerOfManyRecordsIsReadToItsEnd) {
+  ValkeyLedger ledger({.client = OverTls()});
+  const LaneIdView lane = ParseLaneId("live-tls").lane;
+  ExecutionInput input;
+  // The client reads 65,536 bytes at a time, and the answer has some bytes beside the payload.
+  std::vector<std::size_t> sizes = {16'384, 100'001, 200'002, 900'003};
+  for (std::size_t size = 65'100; size <= 65'600; ++size) sizes.push_back(size);
+  for (const std::size_t size : sizes) {
+    const MintedExecutionId id(7, RandomUuid());
+    std::string payload(size, 'x');
+    payload.back() = 'y';
+    ASSERT_TRUE(ledger.CreateExecution({.execution_id = id.view(), .lane = lane},
+                                       ExecutionContent{.payload = payload}));
+    const Outcome read = ledger.ReadInput(id.view(), AttemptIndex{0}, input);
+    ASSERT_TRUE(read) << size << ": " << ErrorName(read.error);
+    EXPECT_TRUE(input.payload() == payload) << size;
+  }
 }
 
 TEST_F(LiveTls, TheNameThatWasConnectedToIsTheOneThatIsChecked) {
