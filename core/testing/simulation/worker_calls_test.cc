@@ -381,6 +381,20 @@ class Registering : public WorkerCalls {
   WorkerRegistration registration_;
 };
 
+// Whether the key went is not known, and by now it may be that of another process.
+TEST_F(Registering, AnEndWhoseAnswerIsLostIsNotRepeated) {
+  ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  int deletions = 0;
+  server_.answer = [&](std::int64_t,
+                       const std::vector<std::string>& command) -> std::optional<std::string> {
+    if (command[0] != "DEL" || !command[1].ends_with(":alive")) return std::nullopt;
+    ++deletions;
+    return "";  // no answer ever
+  };
+  EXPECT_EQ(Unregister(registration_), ClaimError::kUnknownOutcome);
+  EXPECT_EQ(deletions, 1);
+}
+
 TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
   EXPECT_EQ(Caps("worker_id"), "w1");

@@ -102,6 +102,24 @@ TEST(ClaimCommands, Create) {
               "", "1800000000000", "", "{}", "", "7"});
 }
 
+// A count that is given is stored, also if it is the one that a policy has by default: without a
+// policy there would be no cap.
+TEST(ClaimCommands, ACountOfReclaimsIsStoredWhateverItIs) {
+  for (const std::uint32_t count : {0u, 1u, 99u, 100u, 101u, 1000u, 0xFFFFFFFFu}) {
+    CreateExecutionArgs args;
+    args.execution_id = Id();
+    args.lane = Lane();
+    args.max_reclaim_count = count;
+    std::string scratch;
+    const Words words = Written([&](RespCommand& c) { WriteCreate(c, args, {}, {}, scratch); });
+    ASSERT_EQ(words.size(), 24u);
+    const std::string& policy = words[3 + 8 + 6];
+    EXPECT_NE(policy.find("\"max_reclaim_count\":" + std::to_string(count) + ","),
+              std::string::npos)
+        << count << ": " << policy;
+  }
+}
+
 TEST(ClaimCommands, IssueAndIssueReclaim) {
   CapabilitySet offered;
   ASSERT_EQ(offered.AssignOfferedCsv("gpu,a"), CapabilityError::kNone);

@@ -111,6 +111,16 @@ TEST_F(NameResolverTest, KeepsWhatItFoundForASecondOfUse) {
   EXPECT_EQ(look_ups("b"), 1);
 }
 
+// The addresses of a name may change while a client uses it all the time.
+TEST_F(NameResolverTest, AsksAgainHoweverOftenANameIsUsed) {
+  const Clock::time_point begin = Clock::now();
+  while (MsSince(begin) < 3 * NameResolver::kKeepMs / 2) {
+    ASSERT_EQ(Get("a"), "address of a");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_GE(look_ups("a"), 2);
+}
+
 TEST_F(NameResolverTest, ForgetsWhatIsOfNoUse) {
   ASSERT_EQ(Get("a"), "address of a");
   resolver->Forget("a");
