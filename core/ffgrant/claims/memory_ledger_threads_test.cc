@@ -10,6 +10,7 @@
 #include <barrier>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -19,6 +20,7 @@
 
 #include "ffgrant/claims/clock.h"
 #include "ffgrant/claims/memory_ledger.h"
+#include "testing/naive/sanitized.h"
 
 namespace ffgrant {
 namespace {
@@ -508,6 +510,46 @@ TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
   });
   EXPECT_EQ(completed, std::vector<std::uint32_t>(kThreads, 3000));
   EXPECT_EQ(ledger.size(), 0u);
+}
+
+// One execution is granted to one worker after the other. Whoever looks at its names sees those of
+// one grant, although names and texts that are no longer held are soon another grant's.
+TEST(MemoryLedgerNamesTest, AreThoseOfOneGrant) {
+  ManualClock clock{TimestampMs{1'700'000'000'000}};
+  MemoryLedgerOptions options;
+  options.max_executions = 4;
+  options.max_lanes = 1;
+  options.max_names = 2;
+  options.max_text_bytes = 600;
+  options.clock = &clock;
+  MemoryLedger ledger(options);
+  const MintedExecutionId id(1, UuidOf(1, 1));
+  ASSERT_TRUE(ledger.CreateExecution({.execution_id = id.view(), .lane = kLane}));
+  std::atomic<bool> has_ended{false};
+  const std::jthread other([&] {
+    for (int i = 0; !has_ended.load(); ++i) {
+      clock.Advance(2);  // the grant before is over
+      // Names of more than 48 bytes lie in pieces, as the other texts do.
+      const std::string name = std::to_string(i) + std::string(i % 2 == 0 ? 5 : 60, '.');
+      IssueGrantArgs args = {
+          .execution_id = id.view(), .worker = {{name}, {name}}, .lane = kLane, .grant_ttl_ms = 1};
+      args.capability_hash = name;
+      args.admission_summary = name;
+      ASSERT_TRUE(ledger.IssueClaimGrant(args)) << i;
+      if (i % 8 == 0) std::this_thread::yield();  // a thread that asks waits for the lock
+    }
+  });
+  const Leaving leaving(has_ended);
+  constexpr int kLooks = testing::kIsSanitized ? 2000 : 20'000;
+  for (int seen = 0; seen < kLooks;) {
+    const std::optional<ExecutionNames> names = ledger.InspectNames(id.view());
+    ASSERT_TRUE(names);
+    if (names->grant_worker_id.empty()) continue;
+    ++seen;
+    ASSERT_EQ(names->grant_worker_instance_id, names->grant_worker_id);
+    ASSERT_EQ(names->capability_hash, names->grant_worker_id);
+    ASSERT_EQ(names->admission_summary, names->grant_worker_id);
+  }
 }
 
 }  // namespace
