@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <latch>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -177,6 +178,7 @@ TEST(IssuerClient, TheOtherRoutes) {
   ASSERT_TRUE(issuer.Revoke(kId, text));
   EXPECT_EQ(text, "");
   EXPECT_TRUE(last().starts_with("POST " + path + "/revoke-lease HTTP"));
+  EXPECT_TRUE(last().ends_with("\r\n\r\n")) << "the call before had a body: " << last();
   answer = R"({"AlreadySatisfied":{"reason":"already_revoked"}})";
   ASSERT_TRUE(issuer.Revoke(kId, text));
   EXPECT_EQ(text, "already_revoked");
@@ -372,6 +374,34 @@ TEST(IssuerClient, OptionsOutOfRangeAreRefused) {
   EXPECT_THROW(IssuerClient({.url = "http://h", .request_timeout_ms = 0}), std::invalid_argument);
   EXPECT_THROW(IssuerClient({.url = "http://h", .token_variable = "A", .token_file = "b"}),
                std::invalid_argument);
+}
+
+// Two calls are under way with the old token when the file gets another. Each is sent again.
+TEST(IssuerClient, ANewTokenIsForEveryCallThatWasRefused) {
+  const std::string file = ::testing::TempDir() + "ffgrant_two_" + std::to_string(getpid());
+  std::latch both(2);
+  HttpServer server([&](const std::string& request) {
+    if (request.find("Authorization: Bearer new\r\n") != std::string::npos) {
+      return HttpResponse(200, "{}");
+    }
+    both.arrive_and_wait();
+    return HttpResponse(401, "{}");
+  });
+  std::ofstream(file) << "old\n";
+  IssuerOptions options = To(server);
+  options.token_file = file;
+  IssuerClient issuer(options);
+  std::ofstream(file) << "new\n";
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      const IssuerStatus status = issuer.Health();
+      EXPECT_TRUE(status) << status.message;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(server.requests().size(), 4u);
+  std::remove(file.c_str());
 }
 
 TEST(IssuerClient, ManyThreadsShareTheConnections) {

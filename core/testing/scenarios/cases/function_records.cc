@@ -51,6 +51,12 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   Expect(run, "second", "1 DUPLICATE " + first.expected.id, "ff_create_execution",
          RawCreate(second, keyed));
   run.CheckStored(second);
+  // The key decides, even if there is an execution of that id.
+  Execution& fourth = run.New(&first);
+  Expect(run, "fourth", "1 OK " + fourth.expected.id + " waiting", "ff_create_execution",
+         RawCreate(fourth));
+  Expect(run, "fourth with the key", "1 DUPLICATE " + first.expected.id, "ff_create_execution",
+         RawCreate(fourth, keyed));
   run.store().Delete(key);
   Expect(run, "once the key is gone", "1 OK " + third.expected.id + " waiting",
          "ff_create_execution", RawCreate(third, keyed));
@@ -268,6 +274,45 @@ void AnAttemptKeepsItsPolicyAndTimes(Run& run) {
   };
   run.Check("timeout", score("attempt_timeout") == static_cast<double>(now + 9000));
   run.Check("deadline", score("execution_deadline") == 1999999999999.0);
+  // A suspended attempt does not run out of time.
+  const LeaseFence fence = {{ParseUuid(kRawLease, ParseMode::kStrict).uuid},
+                            {1},
+                            {ParseUuid(kRawAttempt, ParseMode::kStrict).uuid}};
+  const Outcome suspended = run.ledger().Suspend({e.id(), fence});
+  run.CheckEqual("suspend", "ok", suspended ? "ok" : std::string(ErrorName(suspended.error)));
+  run.Check("no timeout", score("attempt_timeout") == 0);
+  run.Check("the deadline stays", score("execution_deadline") == 1999999999999.0);
+}
+
+// An execution may be gone although an index still has it.
+void MarkingWhatIsGoneCleansTheIndex(Run& run) {
+  Execution& e = run.Leased(kShort);
+  run.store().Delete(e.expected.ExecutionKey("core"));
+  run.Pass(kShort + 1);
+  Expect(run, "mark", "1 ALREADY_SATISFIED execution_not_found", "ff_mark_lease_expired_if_due",
+         RawMarkExpired(e));
+  run.Check("the index", !run.store().Score(e.expected.IndexKey("lease_expiry"), e.expected.id));
+}
+
+// Of the two claims in one call, that of a resumed execution looks for a grant as the other does.
+void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
+  for (const bool resumed : {false, true}) {
+    Execution& e = resumed ? run.Interrupted() : run.Create();
+    run.Issue(e, {.worker = kWorker2});
+    const Expected& x = e.expected;
+    const Worker worker = run.Named(kWorker1);
+    const RawCall call = {
+        {x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
+         x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), x.ExecutionKey("attempts"),
+         x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+         x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+        {x.id, worker.id, worker.instance, x.lane, "", kRawLease, kRawTtl, kRawAttempt, "", "",
+         ""}};
+    Expect(run, resumed ? "of a resumed one" : "of a new one", "0 grant_already_exists",
+           "ff_issue_grant_and_claim", call);
+    run.CheckStored(e);
+    if (!resumed) run.Claim(e, {.worker = kWorker2});
+  }
 }
 
 // The limit is on tokens, however short they are: each counts, also if it repeats another.
@@ -369,6 +414,22 @@ void SecretsRotate(Run& run) {
   run.Pass(10);
   rotate("1 OK rotated k2 k3 1", RawRotate(run, e, "k3", "cc"));
   run.Check("then it goes", run.store().Hash(key).count("secret:k1") == 0);
+  run.store().Delete(key);
+
+  // A key id whose time is over may come back.
+  run.CheckEqual("rotate", "1 OK",
+                 FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", {key},
+                                             {"k1", "00ff", "1000"})));
+  rotate("1 OK rotated k1 k2 0", RawRotate(run, e, "k2", "bb", "1"));
+  run.Pass(10);
+  run.CheckEqual("back", "1 OK rotated k2", [&] {
+    const RawCall call = RawRotate(run, e, "k1", "00ff");
+    RawStore::Answer answer =
+        run.store().Call("ff_rotate_waitpoint_hmac_secret", call.keys, call.args);
+    if (answer.texts.size() > 4) answer.texts.resize(4);
+    return AllTexts(answer);
+  }());
+  run.CheckEqual("the secret is there", "00ff", run.store().Hash(key)["secret:k1"]);
   run.store().Delete(key);
 }
 
@@ -554,6 +615,8 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
   add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
   add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);
+  add("F3", "marking_what_is_gone_cleans_the_index", MarkingWhatIsGoneCleansTheIndex);
+  add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
