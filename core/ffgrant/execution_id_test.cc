@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ffgrant/hash_slot.h"
@@ -340,6 +341,18 @@ TEST(ExecutionIdTest, OwnedIdsOutliveTheirText) {
     EXPECT_EQ(id.view().partition().index, row.index);
     EXPECT_EQ(id.view().is_canonical(), row.strict == kNone);
   }
+}
+
+TEST(ExecutionIdTest, AnIdThatWasMovedFromIsEmpty) {
+  const std::string text = "{fp:7}:11111111-1111-4111-8111-111111111111";
+  ExecutionId id(ParseExecutionId(text, ParseMode::kStrict).id);
+  const ExecutionId moved = std::move(id);
+  EXPECT_EQ(moved.view().text(), text);
+  const ExecutionIdView left = id.view();  // NOLINT: what is left of it
+  EXPECT_EQ(left.text(), "");
+  EXPECT_EQ(left.uuid(), Uuid());
+  EXPECT_EQ(left.partition(), ExecutionIdView().partition());
+  EXPECT_EQ(left.is_canonical(), ExecutionIdView().is_canonical());
 }
 
 TEST(ExecutionIdTest, OwnedIdsCanBeReassigned) {

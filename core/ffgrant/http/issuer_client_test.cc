@@ -199,6 +199,9 @@ TEST(IssuerClient, TheOtherRoutes) {
   ASSERT_TRUE(issuer.Signal(kId, {.waitpoint_id = "w", .signal_id = "s", .name = "go"}, text));
   EXPECT_EQ(text, "resume_condition_satisfied");
   EXPECT_EQ(last().find("\"payload\""), std::string::npos);
+  answer = R"({"Duplicate":{"existing_signal_id":"s"}})";
+  ASSERT_TRUE(issuer.Signal(kId, {.waitpoint_id = "w", .signal_id = "s", .name = "go"}, text));
+  EXPECT_EQ(text, "") << "the effect of the answer before";
   EXPECT_TRUE(issuer.Health());
   // All requests used one connection.
   EXPECT_EQ(server.connections(), 1);

@@ -298,6 +298,14 @@ TEST_F(ClaimResponseTest, IgnoredValuesAreSkimmed) {
       {"[{\"a\":1]", kUnexpectedByte},
   };
   for (const auto& [value, error] : rejected) EXPECT_EQ(WithExtra(value), error) << value;
+  // What is no number is none in whatever it stands.
+  for (const std::string number : {"01", "-01", "-00", "-", "-.5", "1.", "1.e5", "1e", "1e+",
+                                   "-1e-", "00.5", "-09", "0123456789012345678901234567890"}) {
+    for (const std::string& value : {number, "[" + number + "]", "{\"a\":" + number + "}",
+                                     "[1," + number + ",1]", std::string(70, ' ') + number}) {
+      EXPECT_EQ(WithExtra(value), kInvalidNumber) << value;
+    }
+  }
   // Even the name of an ignored member is checked in full.
   EXPECT_EQ(Error(Object({E, P, K, X, "\"\xFF\":1"})), kInvalidUtf8);
   EXPECT_EQ(Error(Object({E, P, K, X, R"("\uD800":1)"})), kLoneSurrogate);

@@ -52,6 +52,7 @@ TEST(RetryPolicyJson, FaultsAreTheOnesThatEndTheFunctionHalfWay) {
                                       R"({"max_retries":" +2 "})",
                                       R"({"max_retries":"\u0032"})",
                                       R"({"max_retries":"1e3"})",
+                                      R"({"max_retries":"\t\n\u000b\f\r 3 \t\n\u000b\f\r"})",
                                       R"({"max_retries":null,"max_retries":2})",
                                       R"({"backoff":7,"backoff":{}})"}) {
     EXPECT_EQ(FaultOfRetryPolicy(good), "") << good;
