@@ -70,7 +70,9 @@ StopSignals::StopSignals(std::initializer_list<int> signals) {
 }
 
 StopSignals::~StopSignals() {
-  for (const Handled& handled : handled_) (void)sigaction(handled.signal, &handled.before, nullptr);
+  // The last one is restored first: a signal may have been named twice.
+  for (auto handled = handled_.rbegin(); handled != handled_.rend(); ++handled)
+    (void)sigaction(handled->signal, &handled->before, nullptr);
   g_write_end = -1;
   (void)close(read_end_);
   (void)close(write_end_);

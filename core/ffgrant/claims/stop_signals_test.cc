@@ -57,6 +57,21 @@ TEST(StopSignals, ACallStopsToo) {
   waiting.join();
 }
 
+TEST(StopSignals, WhatWasThereBeforeIsThereAfterwards) {
+  struct sigaction ignored = {};
+  ignored.sa_handler = SIG_IGN;
+  struct sigaction before = {};
+  ASSERT_EQ(sigaction(SIGUSR1, &ignored, &before), 0);
+  {
+    const StopSignals stop({SIGUSR1, SIGUSR2, SIGUSR1});
+    ASSERT_EQ(raise(SIGUSR1), 0);
+    EXPECT_TRUE(stop.stopped());
+  }
+  struct sigaction after = {};
+  ASSERT_EQ(sigaction(SIGUSR1, &before, &after), 0);
+  EXPECT_EQ(after.sa_handler, SIG_IGN);
+}
+
 TEST(StopSignals, AForkedChildStopsNobody) {
   StopSignals stop;
   const pid_t child = fork();
