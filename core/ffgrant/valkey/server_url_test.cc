@@ -97,6 +97,13 @@ TEST(SetServers, TakesUrlsOfTls) {
     EXPECT_TRUE(options.tls.verify);
   }
   EXPECT_FALSE(Taken("valkey://db").tls.enabled);
+  // What the caller has asked for is not taken back.
+  for (const std::string_view text : {"valkey://db", "db:7", "valkeys://db"}) {
+    ClientOptions options;
+    options.tls.enabled = true;
+    EXPECT_EQ(SetServers(text, options), "") << text;
+    EXPECT_TRUE(options.tls.enabled) << text;
+  }
   for (const std::string_view text :
        {"valkeys://a,valkey://b", "a:1,valkeys://b", "unix:///run/v.sock,valkeys://b"}) {
     EXPECT_EQ(Refused(text), "all servers of one client speak TLS, or none") << text;

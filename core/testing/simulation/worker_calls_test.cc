@@ -184,6 +184,20 @@ TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
   EXPECT_EQ(input.attempt_type(), "reclaim");
   EXPECT_EQ(input.attempt_reason(), "lease_lease_revoked");
   EXPECT_EQ(input.previous_attempt(), AttemptIndex{1});
+
+  // Nothing of it is left for the next execution, or after an error.
+  const MintedExecutionId other = Create();
+  ASSERT_TRUE(ledger_->ReadInput(other.view(), Claim(other).attempt_index, input));
+  EXPECT_EQ(input.payload(), "");
+  EXPECT_EQ(input.attempt_type(), "initial");
+  EXPECT_EQ(input.attempt_reason(), "");
+  EXPECT_EQ(input.previous_attempt(), std::nullopt);
+  ASSERT_TRUE(ledger_->ReadInput(id.view(), reclaimed.lease.attempt_index, input));
+  const MintedExecutionId absent(7, ids_.Next());
+  EXPECT_EQ(ledger_->ReadInput(absent.view(), AttemptIndex{0}, input).error,
+            ClaimError::kExecutionNotFound);
+  EXPECT_EQ(input.attempt_type(), "");
+  EXPECT_EQ(input.previous_attempt(), std::nullopt);
 }
 
 // ---- results --------------------------------------------------------------------
@@ -381,6 +395,25 @@ class Registering : public WorkerCalls {
   WorkerRegistration registration_;
 };
 
+// The key that says whose the rest is goes last, so that an end that broke off can be tried again.
+TEST_F(Registering, AnEndThatBreaksOffIsFinishedByTheNext) {
+  for (int done = 0; done < 3; ++done) {
+    SCOPED_TRACE(done);
+    ASSERT_EQ(Register(registration_), ClaimError::kNone);
+    int deletions = 0;
+    server_.answer = [&](std::int64_t,
+                         const std::vector<std::string>& command) -> std::optional<std::string> {
+      if (command[0] != "DEL" && command[0] != "SREM") return std::nullopt;
+      return deletions++ == done ? std::optional<std::string>("-ERR no\r\n") : std::nullopt;
+    };
+    EXPECT_NE(Unregister(registration_), ClaimError::kNone);
+    server_.answer = nullptr;
+    EXPECT_TRUE(Exists(kAlive));
+    ASSERT_EQ(Unregister(registration_), ClaimError::kNone);
+    EXPECT_FALSE(Exists(kAlive) || Exists(kCaps) || IsListed());
+  }
+}
+
 // Whether the key went is not known, and by now it may be that of another process.
 TEST_F(Registering, AnEndWhoseAnswerIsLostIsNotRepeated) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
@@ -423,6 +456,11 @@ TEST_F(Registering, IsRefreshedAndElseRunsOut) {
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
   EXPECT_EQ(Caps("registered_at_ms"), "5");
   EXPECT_NE(Caps("last_heartbeat_ms"), "5");
+  // A field that is missing comes back; the worker is registered since then all the same.
+  Do({"HDEL", kCaps, "caps_csv"});
+  ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
+  EXPECT_EQ(Caps("registered_at_ms"), "5");
+  EXPECT_EQ(Caps("caps_csv"), "arm,gpu");
   Do({"DEL", kCaps});
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
   EXPECT_EQ(Caps("registered_at_ms"), Caps("last_heartbeat_ms"));
