@@ -512,7 +512,7 @@ TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
   EXPECT_EQ(ledger.size(), 0u);
 }
 
-// One execution is granted to one worker after the other. Whoever looks at its names sees those of
+// One execution is granted to many workers in turn. Each look at its names sees the names of
 // one grant, although names and texts that are no longer held are soon another grant's.
 TEST(MemoryLedgerNamesTest, AreThoseOfOneGrant) {
   ManualClock clock{TimestampMs{1'700'000'000'000}};

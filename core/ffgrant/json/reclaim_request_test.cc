@@ -90,6 +90,8 @@ TEST_F(ReclaimRequestTest, WritesWhatIsSet) {
   EXPECT_TRUE(Writes(R"({"worker_id":"w1","worker_instance_id":"w1-i1","lane_id":"main",)"
                      R"("grant_ttl_ms":30000,"worker_capabilities":[]})",
                      write));
+  request.admission_summary = "\x80";
+  EXPECT_EQ(SerializeReclaimRequest(request, {}).error, WriteError::kInvalidUtf8);
 }
 
 TEST_F(ReclaimRequestTest, EveryTextMayHaveEscapes) {

@@ -414,7 +414,7 @@ TEST_F(Registering, AnEndThatBreaksOffIsFinishedByTheNext) {
   }
 }
 
-// Whether the key went is not known, and by now it may be that of another process.
+// The key may be gone, and another process may have set it again since.
 TEST_F(Registering, AnEndWhoseAnswerIsLostIsNotRepeated) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
   int deletions = 0;

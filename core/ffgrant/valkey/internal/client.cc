@@ -398,22 +398,15 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   }
 }
 
-// Several servers share a call's time, so that a call whose first server can't be reached still
-// gets to the others.
 bool Client::SharesTime() const noexcept { return slots_.empty() && options_.servers.size() > 1; }
 
+// Several servers share a call's time, so that a call whose first server can't be reached still
+// gets to the others.
 std::int64_t Client::ConnectLimit() const noexcept {
   if (!SharesTime()) return options_.connect_timeout_ms;
   const std::int64_t part =
       options_.request_timeout_ms / static_cast<std::int64_t>(options_.servers.size());
   return std::clamp<std::int64_t>(part, 1, options_.connect_timeout_ms);
-}
-
-void Client::GreetAgain(Node& node) noexcept {
-  if (node.state != Node::State::kGreeting)
-    node.deadline = Later(network_->NowMs(), ConnectLimit());
-  node.state = Node::State::kGreeting;
-  CheckFunctions(node);
 }
 
 void Client::Greet(Node& node) {

@@ -258,8 +258,6 @@ class Client {
   // These deal with the state of a node (client.cc) and with what it says (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
-  // Looks for the functions (again), on a connection that is ready for all else.
-  void GreetAgain(Node& node) noexcept;
   void AfterLogin(Node& node);
   static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;

@@ -75,7 +75,7 @@ TEST(Fence, IsNotDroppedByATable) {
   EXPECT_EQ(rig.Count("2 SET"), 0) << "executed after it was settled";
 }
 
-// Of two commands for which nobody waits any more, the first is answered. The second stays open.
+// Two cancelled commands are on one connection. An answer to the first does not settle the second.
 TEST(Fence, IsNotDroppedByALateAnswerToAnEarlierCommand) {
   ClientRig rig;
   ASSERT_EQ(rig.Get(), "a of 1");

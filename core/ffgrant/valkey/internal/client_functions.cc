@@ -20,6 +20,11 @@ constexpr std::int64_t kFirstVersionWithOwnNames = 4;
 }  // namespace
 
 void Client::CheckFunctions(Node& node) noexcept {
+  // A connection that was ready greets again, with a limit of its own.
+  if (node.state != Node::State::kGreeting) {
+    node.deadline = Later(network_->NowMs(), ConnectLimit());
+    node.state = Node::State::kGreeting;
+  }
   node.load_tried = false;
   node.own_version.clear();
   node.library_refusal.clear();

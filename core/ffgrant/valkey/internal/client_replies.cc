@@ -165,7 +165,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     Wait(request, now);
     // Nothing more is sent to this server until the client has looked for its library.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
-      GreetAgain(node);
+      CheckFunctions(node);
     }
     return true;
   }
@@ -296,7 +296,7 @@ void Client::Run(Node& node, Errand errand) {
       return assert(false && "no errand");
   }
   node.errand = errand;
-  // While servers share a call's time, what Connect() or GreetAgain() has set bounds all answers.
+  // While servers share a call's time, the greeting as a whole has one limit, which is set already.
   if (node.state != Node::State::kGreeting || !SharesTime()) {
     node.deadline = Later(network_->NowMs(), options_.connect_timeout_ms);
   }
@@ -371,7 +371,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       if (node.has_library || node.stranger) {
         node.state = Node::State::kReady;
       } else {
-        GreetAgain(node);
+        CheckFunctions(node);
       }
       break;
     // Never reached: what is answered was run, which debug builds check.

@@ -283,7 +283,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
     node->stranger = IsStranger(*node);
     if (!node->stranger && !node->has_library && node->errand == Errand::kNone &&
         node.get() != &teller) {
-      GreetAgain(*node);
+      CheckFunctions(*node);
     }
   }
   teller.stranger = IsStranger(teller);

@@ -294,7 +294,7 @@ void MarkingWhatIsGoneCleansTheIndex(Run& run) {
   run.Check("the index", !run.store().Score(e.expected.IndexKey("lease_expiry"), e.expected.id));
 }
 
-// Of the two claims in one call, that of a resumed execution looks for a grant as the other does.
+// A call that grants and claims at once is refused while there is a grant already.
 void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
   for (const bool resumed : {false, true}) {
     Execution& e = resumed ? run.Interrupted() : run.Create();
