@@ -4,6 +4,7 @@
 import datetime
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from jobs.coverage import export, lua, notes as coverage_notes
 
 PRESET = "coverage"
 _TOOLS = "-19"  # the version of the compiler that the preset names
-_SOURCES = build.ROOT / "core" / "ffgrant"
 
 
 class CoverageError(Exception):
@@ -27,9 +27,15 @@ class CoverageError(Exception):
 @dataclass(frozen=True)
 class Command:
     """A program that counts what it executes, and the words that start it, perhaps through another
-    program."""
+    program. It passes with status 0; or, if there is an `expected` pattern, by what it prints, as
+    ctest has it."""
     program: str
     words: tuple
+    environment: tuple = ()  # NAME=VALUE
+    expected: str = ""
+
+    def passed(self, status, output):
+        return re.search(self.expected, output) is not None if self.expected else status == 0
 
 
 @dataclass
@@ -39,11 +45,12 @@ class Run:
     commands: list
 
 
-def production_sources():
-    """path below core/ffgrant -> path, of all sources that are neither tests nor for tests."""
-    return {str(path.relative_to(_SOURCES)): path for path in sorted(_SOURCES.rglob("*"))
+def production_sources(root=build.ROOT):
+    """path below core/ffgrant -> path, of all C++ sources that are neither tests nor for tests."""
+    folder = root / "core" / "ffgrant"
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*"))
             if path.suffix in (".cc", ".h") and not path.name.endswith("_test.cc")
-            and "testing" not in path.relative_to(_SOURCES).parts}
+            and "testing" not in path.relative_to(folder).parts}
 
 
 def read_runs(document):
@@ -52,15 +59,19 @@ def read_runs(document):
     time."""
     tests, corpora = [], []
     for test in document["tests"]:
-        labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
-        words = test.get("command", [])
+        properties = {p["name"]: p["value"] for p in test.get("properties", [])}
+        labels, words = properties.get("LABELS", []), test.get("command", [])
+        how = (tuple(properties.get("ENVIRONMENT", ())),
+               "|".join(properties.get("PASS_REGULAR_EXPRESSION", ())))
         if test["name"].endswith("_replay"):
-            corpora.append(Command(words[0], tuple(words)))
+            corpora.append(Command(words[0], tuple(words), *how))
         elif words and "valkey" in labels:
-            tests.append(Command(words[words.index("--") + 1], tuple(words)))
+            inner = words[words.index("--") + 1:]
+            program = inner[2].split()[0] if inner[:2] == ["sh", "-c"] else inner[0]
+            tests.append(Command(program, tuple(words), *how))
         elif words and not {"core", "claims", "threads", "conformance"}.isdisjoint(labels):
             filtered = any(word.startswith("--gtest_filter") for word in words)
-            tests.append(Command(words[0], tuple(words[:1] if filtered else words)))
+            tests.append(Command(words[0], tuple(words[:1] if filtered else words), *how))
     return [Run("tests", list(dict.fromkeys(tests))), Run("corpora", corpora)]
 
 
@@ -107,11 +118,12 @@ def measure(terminal, run, sources):
         status, output = processes.run(
             command.words, cwd=directory,
             env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f"{name}.%m.profraw"),
-                     **{lua.VARIABLE: str(lua_directory(run))}),
+                     **{lua.VARIABLE: str(lua_directory(run))},
+                     **dict(entry.split("=", 1) for entry in command.environment)),
             on_tick=lambda n=number, what=name: terminal.progress(
                 f"{run.name}: {n} of {len(run.commands)}, {what}, "
                 f"{duration(time.monotonic() - start)}"))
-        if status != 0:
+        if not command.passed(status, output):
             raise CoverageError(f"{name} ended with status {status}:\n{output[-3000:]}")
     terminal.progress(f"{run.name}: reading what was counted")
     merged = directory / "profiles" / f"{run.name}.profdata"
@@ -311,7 +323,7 @@ def _job(terminal, arguments):
     runs = find_runs(terminal, arguments.tests_only)
     verdicts = judge(sources, [measure(terminal, run, sources) for run in runs])
     table, sums = make_table(verdicts, runs)
-    texts = lua.read_texts(_SOURCES / "valkey" / "functions")
+    texts = lua.read_texts(build.ROOT / "core" / "ffgrant" / "valkey" / "functions")
     parts = lua.by_part(texts, [lua.read_counts(lua_directory(run)) for run in runs])
     tables = [table, lua_table(parts, runs)]
     for shown in tables:

@@ -136,25 +136,43 @@ class NotesTest(unittest.TestCase):
 
 class RunsTest(unittest.TestCase):
     def test_programs_once_and_replays_as_they_are(self):
-        def test(name, label, *command):
+        def test(name, label, *command, **properties):
             return {"name": name, "command": list(command),
-                    "properties": [{"name": "LABELS", "value": [label]}]}
+                    "properties": [{"name": "LABELS", "value": [label]},
+                                   *({"name": key, "value": [value]}
+                                     for key, value in properties.items())]}
 
         tests, corpora = job.read_runs({"tests": [
             test("A.B", "core", "/x/a_test", "--gtest_filter=A.B"),
             test("A.C", "core", "/x/a_test", "--gtest_filter=A.C"),
+            test("A.B.portable", "core", "/x/a_test", "--gtest_filter=A.B",
+                 ENVIRONMENT="PORTABLE=1"),
             test("vectors", "core", "/x/run_vectors", "a.jsonl"),
             test("live", "valkey", "/x/claim-server", "--cluster", "--", "/x/live",
                  "--gtest_filter=*"),
+            test("epoll", "valkey", "/x/claim-server", "--", "sh", "-c", '/x/epoll "$URL"'),
+            test("refused", "core", "/x/worker", "http://127.0.0.1:1",
+                 PASS_REGULAR_EXPRESSION="the start: unavailable"),
             test("p_replay", "fuzz", "/x/p_replay", "/corpus/p"),
             test("all", "long", "/x/all", "--long")]})
         self.assertEqual(tests.commands, [
             Command("/x/a_test", ("/x/a_test",)),
+            Command("/x/a_test", ("/x/a_test",), ("PORTABLE=1",)),
             Command("/x/run_vectors", ("/x/run_vectors", "a.jsonl")),
             Command("/x/live", ("/x/claim-server", "--cluster", "--", "/x/live",
-                                "--gtest_filter=*"))])
+                                "--gtest_filter=*")),
+            Command("/x/epoll", ("/x/claim-server", "--", "sh", "-c", '/x/epoll "$URL"')),
+            Command("/x/worker", ("/x/worker", "http://127.0.0.1:1"), (),
+                    "the start: unavailable")])
         self.assertEqual(corpora.commands, [
             Command("/x/p_replay", ("/x/p_replay", "/corpus/p"))])
+
+    def test_a_command_passes_as_ctest_has_it(self):
+        plain = Command("/x/a", ("/x/a",))
+        self.assertEqual([plain.passed(0, ""), plain.passed(1, "")], [True, False])
+        refused = Command("/x/a", ("/x/a",), expected="the start: unavailable")
+        self.assertTrue(refused.passed(1, "the start: unavailable can't connect"))
+        self.assertFalse(refused.passed(0, "all is well"))
 
     def test_together(self):
         one = File(lines={1: 1, 2: 0}, branches={(1, 1, 1, 2): Branch(1, 0, False, True)})
