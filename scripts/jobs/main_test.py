@@ -17,7 +17,7 @@ from jobs.claims import conformance, fault_makers, options as claims
 from jobs.common import build, options
 from jobs.fuzz import job as fuzz_job, options as fuzz, ossfuzz
 from jobs.live import options as live
-from jobs.mutants import graders, job as mutants_job, options as mutants
+from jobs.mutants import graders, options as mutants, parts
 from jobs.perf import commands, start as perf
 from jobs.server import options as server
 
@@ -52,7 +52,7 @@ class TableTest(unittest.TestCase):
         self.assertEqual(conformance._ENGINES, claims.ENGINES)
         self.assertEqual(set(fuzz_job.FAST), set(fuzz.ENGINES))
         self.assertEqual(set(ossfuzz.FLAGS), set(fuzz.SANITIZERS))
-        self.assertEqual((*mutants_job.PARTS, "functions"), mutants.PARTS)
+        self.assertEqual(tuple(parts.NAMES), mutants.PARTS)
         self.assertEqual(tuple(graders.GRADERS), mutants.GRADERS)
         self.assertEqual({*commands.COMMANDS, "report"}, set(perf.COMMANDS))
 

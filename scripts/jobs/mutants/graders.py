@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades one changed source by tests, by the replay of the corpora, by thread tests and by fuzzing.
 
-by_hand.py gives it the faults that people have thought of, functions.py the mutants of the Lua
-functions.
+by_hand.py gives it the faults that people have thought of, by_tests.py the mutants of the client
+and of the Lua functions.
 """
 
 import concurrent.futures
@@ -159,6 +159,10 @@ class Grader:
         original = self._originals.get(name, {})
         return {path for path, digest in program_digests(self._work / name).items()
                 if original.get(path) == digest}
+
+    def same_tests(self) -> bool:
+        """Whether the fault has changed no program of the tests."""
+        return self._equal_to_original("tests") == set(self._originals["tests"])
 
     def _list_tests(self, name: str, filters: Sequence[str]) -> dict[str, str]:
         """The tests that ctest's filters choose: the name of each and the words of its command."""

@@ -7,14 +7,12 @@ import shlex
 import threading
 import time
 from concurrent import futures
-from dataclasses import dataclass
 from typing import Any
 
 from jobs.common import build, machine, processes, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
-from jobs.coverage import job as coverage
-from jobs.mutants import functions, reach, runner, sampling, summary, trees
+from jobs.mutants import by_tests, parts, reach, runner, sampling, summary, trees
 from jobs.mutants.graders import GraderError
 from jobs.mutants.trees import SCREEN
 
@@ -29,30 +27,7 @@ class MutantsError(Exception):
     """Something that ends the job with status 1."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """Sources that are graded together."""
-    libraries: tuple  # the libraries that hold them
-    report: str
-    text: str  # says which sources these are, and what is left out and why
-
-
-_CLIENT = "valkey/"
-_SOCKETS = "valkey/socket_network.cc"
-PARTS = {
-    "core": Part(("ffgrant_core", "ffgrant_claims"), "mutants.md",
-                 "core without the client of a server, core/ffgrant/valkey, which is a part of its "
-                 "own (--part client)"),
-    "client": Part(("ffgrant_valkey",), "mutants-client.md",
-                   f"the client of a server, core/ffgrant/valkey, without {_SOCKETS}: system "
-                   "calls, whose place a scripted network takes in the targets"),
-}
-
-
-def sources_of(part, sources):
-    """The entries of `sources` (name -> anything) that belong to a part."""
-    return {name: source for name, source in sources.items()
-            if name.startswith(_CLIENT) == (part == "client") and name != _SOCKETS}
+_LIBRARIES = ("ffgrant_core", "ffgrant_claims")  # those that hold the part "core"
 
 
 class Journal:
@@ -159,8 +134,7 @@ class Job:
         return tree
 
     def screened(self):
-        libraries = PARTS[self.arguments.part].libraries
-        return [*libraries, *(name.replace("_fuzzer", "_target") for name in self.targets)]
+        return [*_LIBRARIES, *(name.replace("_fuzzer", "_target") for name in self.targets)]
 
     def measure_reach(self, worker, tree):
         with self._lock:
@@ -339,25 +313,6 @@ class Job:
         self.terminal.clear()
 
 
-def _read_sources(part, files):
-    sources = sources_of(part, coverage.production_sources())
-    unknown = [name for name in files if name not in sources]
-    if unknown:
-        raise MutantsError(f"{unknown[0]}: not a production source of that part, below "
-                           "core/ffgrant")
-    return _texts(sources)
-
-
-def _texts(sources):
-    return {name: path.read_text(encoding="utf-8") for name, path in sources.items()}
-
-
-def _ids_of_all_parts():
-    return {mutant.id for file, text in _texts(coverage.production_sources()).items()
-            for mutant in sampling.mutants_of(file, text)} | {
-                mutant.id for found in functions.mutants().values() for mutant in found}
-
-
 def _list(terminal, mutants, originals):
     for mutant in mutants:
         changed = [line for line in sampling.diff(mutant, originals[mutant.file])
@@ -385,16 +340,15 @@ def _sample(arguments, by_file):
 def _facts(arguments, job):
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     command = "./scripts/mutants " + shlex.join(
-        [f"--part={arguments.part}"] * (arguments.part != "core")
-        + [f"--count={arguments.count}", f"--seed={arguments.seed}",
-           f"--jobs={arguments.jobs}", f"--seconds={arguments.seconds}"])
+        [f"--count={arguments.count}", f"--seed={arguments.seed}", f"--jobs={arguments.jobs}",
+         f"--seconds={arguments.seconds}"])
     ways = ", ".join(f"{how} {count}" for how, count in summary.ways(job.results))
     killers = ", ".join(f"{name} {count}" for name, count in summary.by_target(job.results))
     return [
         ("date", date), ("command", f"`{command}`"), *machine.basic(),
         ("compiler", machine.first_line([job.kind.compiler, "--version"])),
         ("flags", f"{job.kind.flags} {job.kind.engine}"),
-        ("sources", PARTS[arguments.part].text), ("method", summary.method(arguments)),
+        ("sources", parts.NAMES["core"]), ("method", summary.method(arguments)),
         ("control", f"each of the {len(job.needed())} targets that fit a mutant ran on the "
          f"original, {job.control_seconds(1)} s with one seed and {job.control_seconds(2)} s with "
          "each of the others, and found nothing"),
@@ -423,7 +377,7 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
     for error in errors:
         terminal.line(terminal.bad(error))
     if whole:
-        path = _RESULTS / PARTS[arguments.part].report
+        path = _RESULTS / "mutants.md"
         summary.document(results, equivalents, _facts(arguments, job)).write(path)
         terminal.line(f"written: {build.shown(path)}")
     total = summary.score(results, equivalents)
@@ -436,10 +390,11 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
 def _job(terminal, arguments):
     equivalents = summary.read_equivalents(
         _LIST.read_text(encoding="utf-8") if _LIST.exists() else "")
-    if arguments.part == "functions":
-        return functions.run(terminal, arguments, equivalents)
-    originals = _read_sources(arguments.part, arguments.file)
-    by_file = {file: sampling.mutants_of(file, text) for file, text in originals.items()}
+    originals = parts.sources(arguments.part)
+    unknown = [name for name in arguments.file if name not in originals]
+    if unknown:
+        raise MutantsError(f"{unknown[0]}: not a source of that part, below core/ffgrant")
+    by_file = {file: parts.mutants_of(file, text) for file, text in originals.items()}
     mutants = [mutant for file in by_file for mutant in by_file[file]]
     if arguments.list:
         _list(terminal, [m for m in mutants if not arguments.file or m.file in arguments.file],
@@ -452,9 +407,12 @@ def _job(terminal, arguments):
         for line in sampling.diff(found[0], originals[found[0].file]):
             terminal.line(line)
         return 0
-    job = Job(terminal, arguments, originals, by_file, _sample(arguments, by_file), equivalents)
+    sample = _sample(arguments, by_file)
+    if arguments.part in by_tests.WAYS:
+        return by_tests.run(terminal, arguments, sample, equivalents, parts.all_ids())
+    job = Job(terminal, arguments, originals, by_file, sample, equivalents)
     job.run()
-    return _finish(terminal, arguments, job, equivalents, _ids_of_all_parts())
+    return _finish(terminal, arguments, job, equivalents, parts.all_ids())
 
 
 def main(arguments):

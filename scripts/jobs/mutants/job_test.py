@@ -5,8 +5,8 @@ import unittest
 from pathlib import Path
 
 from jobs.common import build
-from jobs.mutants import lua, sampling, summary
-from jobs.mutants.job import Journal, sources_of
+from jobs.mutants import parts, summary
+from jobs.mutants.job import Journal
 
 
 class JournalTest(unittest.TestCase):
@@ -66,15 +66,6 @@ class JournalTest(unittest.TestCase):
                          ["killed-10", "survived", None, "unreached"])
 
 
-class PartsTest(unittest.TestCase):
-    SOURCES = {name: name for name in ("a.cc", "json/b.cc", "valkey/c.cc",
-                                       "valkey/socket_network.cc")}
-
-    def test_no_source_is_in_two_parts(self):
-        self.assertEqual(list(sources_of("core", self.SOURCES)), ["a.cc", "json/b.cc"])
-        self.assertEqual(list(sources_of("client", self.SOURCES)), ["valkey/c.cc"])
-
-
 class EquivalentMutantsTest(unittest.TestCase):
     def test_a_mutant_has_each_id(self):
         """If a source changes, its mutants get other ids. An argument under an old id is then for
@@ -85,8 +76,7 @@ class EquivalentMutantsTest(unittest.TestCase):
         known = set()
         for file in sorted({name.partition(":")[0] for name in listed}):
             text = (build.ROOT / "core" / "ffgrant" / file).read_text(encoding="utf-8")
-            mutants_of = lua.mutants_of if file.endswith(".lua") else sampling.mutants_of
-            known.update(mutant.id for mutant in mutants_of(file, text))
+            known.update(mutant.id for mutant in parts.mutants_of(file, text))
         self.assertEqual(sorted(set(listed) - known), [])
 
 

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from jobs.mutants import functions
-from jobs.mutants.functions import Result
-from jobs.mutants.graders import Grader, GraderError
+from jobs.mutants import by_tests, parts
+from jobs.mutants.by_tests import Result
+from jobs.mutants.graders import Grader
 
+_FILE = "valkey/functions/a.lua"
 _EQUIVALENTS = {"valkey/functions/a.lua:logic:1.1": "Both sides of the condition are the same."}
 
 
 class _Grader:
     """Stands in for a Grader: one way kills, or does not build."""
 
-    def __init__(self, way: str, killer: str | None = "A.B") -> None:
+    def __init__(self, way: str, killer: str | None = "A.B", same: bool = False) -> None:
         self._way = way
         self._killer = killer
+        self._same = same
         self.asked: list[str] = []
 
     @contextlib.contextmanager
@@ -31,20 +33,26 @@ class _Grader:
         self.asked.append(name)
         return self._killer if name == self._way else ""
 
+    def same_tests(self) -> bool:
+        return self._same
+
     def executed_by(self, _: str, line: int) -> list[str]:
         return [f"C.D at {line}"]
 
 
 class JudgeTest(unittest.TestCase):
-    def _judge(self, way: str, killer: str | None = "A.B") -> tuple[Result, list[str]]:
+    def _judge(self, way: str, killer: str | None = "A.B",
+               same: bool = False) -> tuple[Result, list[str]]:
+        text = "local function f(x)\n  return x == 'a'\nend\n"
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / functions.FOLDER
-            folder.mkdir(parents=True)
-            (folder / "a.lua").write_text("local function f(x)\n  return x == 'a'\nend\n",
-                                          encoding="utf-8")
-            [mutant] = functions.mutants(Path(name))["valkey/functions/a.lua"]
-            grader = _Grader(way, killer)
-            return functions.judge(cast(Grader, grader), mutant, "s", Path(name)), grader.asked
+            path = Path(name) / "core" / "ffgrant" / _FILE
+            path.parent.mkdir(parents=True)
+            path.write_text(text, encoding="utf-8")
+            [mutant] = parts.mutants_of(_FILE, text)
+            grader = _Grader(way, killer, same)
+            result = by_tests.judge(cast(Grader, grader), mutant, "s", by_tests.WAYS["functions"],
+                                    Path(name))
+            return result, grader.asked
 
     def test_the_first_killer_ends_it(self) -> None:
         result, asked = self._judge("replay")
@@ -54,8 +62,14 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual(result.executed_by, [])
 
     def test_a_build_that_fails_is_no_survivor(self) -> None:
-        with self.assertRaisesRegex(GraderError, "it does not build for the grader replay"):
-            self._judge("replay", None)
+        for way in by_tests.WAYS["functions"]:
+            result, _ = self._judge(way, None)
+            self.assertEqual((result.way, result.unusable), ("", "does-not-compile"), way)
+
+    def test_a_mutant_of_the_same_programs_is_no_survivor(self) -> None:
+        result, asked = self._judge("", same=True)
+        self.assertEqual((result.way, result.unusable), ("", "identical"))
+        self.assertEqual(asked[1:], ["tests"])
 
     def test_a_survivor_names_the_tests_that_execute_it(self) -> None:
         result, asked = self._judge("")
@@ -72,7 +86,8 @@ class DocumentTest(unittest.TestCase):
     def test_says_what_is_left(self) -> None:
         results = [self._result(1), self._result(2), self._result(3, "tests"),
                    self._result(4, "fuzz")]
-        text = functions.document(results, _EQUIVALENTS, [("date", "today")]).markdown()
+        text = by_tests.document("functions", results, _EQUIVALENTS,
+                                 [("date", "today")]).markdown()
         self.assertIn("**4 mutants: 2 killed (66.7 % of those that are not equivalent), "
                       "1 survived, 1 equivalent.**", text)
         self.assertIn("| logic | 4 | 1 | 0 | 1 | 1 | 1 | 66.7 |", text)
@@ -82,16 +97,17 @@ class DocumentTest(unittest.TestCase):
         self.assertIn("Both sides of the condition are the same.", equivalent)
 
     def test_nothing_is_left(self) -> None:
-        text = functions.document([self._result(1, "tests")], {}, []).markdown()
+        text = by_tests.document("functions", [self._result(1, "tests")], {}, []).markdown()
         self.assertEqual(text.count("None."), 2)
 
     def test_a_wrong_list_is_an_error(self) -> None:
         ids = {"valkey/functions/a.lua:logic:1.1"}
-        check = functions.errors_of
+        check = by_tests.errors_of
         self.assertEqual(check([self._result(1)], _EQUIVALENTS, ids), [])
         self.assertEqual(len(check([self._result(1, "tests")], _EQUIVALENTS, ids)), 1)
         self.assertEqual(len(check([], _EQUIVALENTS, set())), 1)
-        self.assertEqual(check([], {"uuid.cc:logic:1.1": "It is of another part."}, set()), [])
+        others = {"uuid.cc:logic:1.1": "It is of another part."}
+        self.assertEqual(check([], others, set(others)), [])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grades tests and fuzz targets by mutants of the Lua functions that ffgrant ships.
+"""Grades tests, corpora and fuzz targets by mutants of what talks to a server, or runs in one.
 
-Started by scripts/mutants --part functions. The tests run the functions in process, in a
-simulated server, so no server is needed.
+Started by scripts/mutants --part client and --part functions. Scripted servers and networks play
+most of what can happen between a client and its server, so tests look for these mutants first. The
+tests run the Lua functions in process, in a simulated server.
 """
 
 import argparse
@@ -16,13 +17,14 @@ from jobs.common import build, machine, report
 from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
-from jobs.mutants import lua, sampling, trees
-from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
+from jobs.mutants import parts, sampling, trees
+from jobs.mutants.graders import GRADERS, Grader, read_results
 from jobs.mutants.sampling import Mutant
 
-FOLDER = "core/ffgrant/valkey/functions"
-_ROOT = build.BUILD / "mutants-functions"
-_WAYS = ("tests", "replay", "fuzz")  # each gets what the ones before it leave alive
+# The graders of a part; each gets what those before it leave alive.
+WAYS = {"client": ("tests", "replay", "threads", "fuzz"), "functions": ("tests", "replay", "fuzz")}
+_TITLES = {"client": "Mutants of the client", "functions": "Mutants of the server functions"}
+_UNUSABLE = {"does-not-compile": "did not compile", "identical": "compiled to the same programs"}
 
 
 @dataclass
@@ -37,30 +39,26 @@ class Result:
     killer: str = ""
     diff: list[str] = field(default_factory=list)
     executed_by: list[str] = field(default_factory=list)
+    unusable: str = ""  # why the mutant cannot be graded: a key of _UNUSABLE
 
 
-def mutants(root: Path = build.ROOT) -> dict[str, list[Mutant]]:
-    """All mutants, by their file below core/ffgrant."""
-    found = {}
-    for path in sorted((root / FOLDER).glob("*.lua")):
-        name = str(path.relative_to(root / "core" / "ffgrant"))
-        found[name] = lua.mutants_of(name, path.read_text(encoding="utf-8"))
-    return found
-
-
-def judge(grader: Grader, mutant: Mutant, state: str, root: Path = build.ROOT) -> Result:
+def judge(grader: Grader, mutant: Mutant, state: str, ways: Sequence[str],
+          root: Path = build.ROOT) -> Result:
     """Grades one mutant."""
     file = f"core/ffgrant/{mutant.file}"
     original = (root / file).read_text(encoding="utf-8")
     result = Result(mutant.id, mutant.file, mutant.operator, mutant.line, state,
                     diff=sampling.diff(mutant, original))
     with grader.changed(file, mutant.text):
-        for way in _WAYS:
+        for way in ways:
             killer = grader.judge(way, mutant.id)
-            if killer is None:  # an edit of a Lua source can't hinder the C++ compiler
-                raise GraderError(f"{mutant.id}: it does not build for the grader {way}")
-            if killer:
+            if killer is None:
+                result.unusable = "does-not-compile"
+            elif killer:
                 result.way, result.killer = way, killer
+            elif grader.same_tests():
+                result.unusable = "identical"
+            if killer or result.unusable:
                 return result
     result.executed_by = grader.executed_by(file, mutant.line)
     return result
@@ -68,7 +66,8 @@ def judge(grader: Grader, mutant: Mutant, state: str, root: Path = build.ROOT) -
 
 # ---- the results as a table and a document ----
 
-def _table(title: str, by: str, results: Sequence[Result], equivalents: Mapping[str, str]) -> Table:
+def _table(by: str, results: Sequence[Result], equivalents: Mapping[str, str],
+           ways: Sequence[str]) -> Table:
     rows = []
     for name in [*sorted({str(getattr(r, by)) for r in results}), "all"]:
         chosen = [r for r in results if name in (getattr(r, by), "all")]
@@ -76,12 +75,11 @@ def _table(title: str, by: str, results: Sequence[Result], equivalents: Mapping[
         equal = sum(r.id in equivalents for r in left)
         killed = len(chosen) - len(left)
         rows.append([name, str(len(chosen)),
-                     *(str(sum(r.way == way for r in chosen)) for way in _WAYS),
+                     *(str(sum(r.way == way for r in chosen)) for way in ways),
                      str(len(left) - equal), str(equal),
                      f"{100 * killed / (len(chosen) - equal):.1f}" if len(chosen) > equal else "-"])
-    return Table(title, "killed by the tests, by the replay of what they leave, by fuzzing of what "
-                 "both leave", [by, "mutants", *_WAYS, "survived", "equivalent", "% killed"],
-                 rows=rows)
+    return Table(f"By {by}", "killed by each grader, of what those before it leave alive",
+                 [by, "mutants", *ways, "survived", "equivalent", "% killed"], rows=rows)
 
 
 def _blocks(results: Sequence[Result], equivalents: Mapping[str, str]) -> Iterator[str]:
@@ -97,90 +95,88 @@ def _blocks(results: Sequence[Result], equivalents: Mapping[str, str]) -> Iterat
         yield "\n".join([*lines, "None.", ""] if len(lines) == 2 else lines)
 
 
-def document(results: Sequence[Result], equivalents: Mapping[str, str],
+def document(part: str, results: Sequence[Result], equivalents: Mapping[str, str],
              facts: list[tuple[str, str]]) -> Document:
     killed = sum(bool(result.way) for result in results)
     equal = sum(not result.way and result.id in equivalents for result in results)
     return Document(
-        "Mutants of the server functions", facts,
+        _TITLES[part], facts,
         f"{len(results)} mutants: {killed} killed ({100 * killed / (len(results) - equal):.1f} % "
         f"of those that are not equivalent), {len(results) - killed - equal} survived, {equal} "
         "equivalent.",
-        [_table("By file", "file", results, equivalents),
-         _table("By operator", "operator", results, equivalents),
+        [_table("file", results, equivalents, WAYS[part]),
+         _table("operator", results, equivalents, WAYS[part]),
          *_blocks(results, equivalents)],
         {"mutants": len(results), "killed": killed, "equivalent": equal})
 
 
+def _unusable(results: Sequence[Result]) -> str:
+    return ", ".join(f"{sum(r.unusable == why for r in results)} {text}"
+                     for why, text in _UNUSABLE.items())
+
+
 def errors_of(results: Sequence[Result], equivalents: Mapping[str, str],
-              ids: set[str]) -> list[str]:
+              known_ids: set[str]) -> list[str]:
     """What is wrong with the list of equivalent mutants."""
     wrong = [f"{name}: listed as equivalent, but there is no such mutant (any more)"
-             for name in equivalents if name.startswith("valkey/functions/") and name not in ids]
+             for name in equivalents if name not in known_ids]
     return wrong + [f"{result.id}: listed as equivalent, but {result.killer} killed it"
                     for result in results if result.way and result.id in equivalents]
 
 
 # ---- the job ----
 
-def _facts(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+def _facts(arguments: argparse.Namespace, unusable: str) -> list[tuple[str, str]]:
+    part = arguments.part
     now = datetime.datetime.now(datetime.timezone.utc)
+    operators = "lua.py" if part == "functions" else "operators.py"
     return [("date", now.strftime("%Y-%m-%d %H:%M UTC")),
-            ("command", f"`./scripts/mutants --part=functions --count={arguments.count} "
+            ("command", f"`./scripts/mutants --part={part} --count={arguments.count} "
              f"--seed={arguments.seed} --seconds={arguments.seconds}`"), *machine.basic(),
+            ("sources", parts.NAMES[part]),
             ("method", f"mutants are drawn by lot (seed {arguments.seed}) from all edits that "
-             "scripts/jobs/mutants/lua.py makes in the Lua sources; files get shares in proportion "
-             "to their edits, and in a file the operators take turns. Each mutant is built into a "
-             "copy of the sources, and each grader runs until it finds something wrong; a fuzz "
-             f"target has {arguments.seconds} s of CPU"),
-            *((name, GRADERS[name]) for name in _WAYS)]
+             f"scripts/jobs/mutants/{operators} makes in those sources; files get shares in "
+             "proportion to their edits, at least one each, and in a file the operators take "
+             "turns. Each mutant is built into a copy of the sources, and each grader runs until "
+             "it finds something wrong; a fuzz target has "
+             f"{arguments.seconds} s of CPU. A mutant that does not compile, or compiles (-O1) to "
+             "the same programs, gives way to the next of its file and operator"),
+            *((name, GRADERS[name]) for name in WAYS[part]), ("replaced by others", unusable)]
 
 
-def run(terminal: Terminal, arguments: argparse.Namespace, equivalents: Mapping[str, str]) -> int:
-    by_file = mutants()
-    everything = [mutant for found in by_file.values() for mutant in found]
-    if arguments.list or arguments.diff:
-        for mutant in everything:
-            text = (build.ROOT / "core" / "ffgrant" / mutant.file).read_text(encoding="utf-8")
-            changed = sampling.diff(mutant, text)
-            if mutant.id == arguments.diff:
-                terminal.line("\n".join(changed))
-            elif arguments.list and (not arguments.file or mutant.file in arguments.file):
-                added = [line[1:].strip() for line in changed if line.startswith("+")]
-                terminal.line(f"{mutant.id}  {mutant.line}  {' '.join(added)}")
-        return 0
-    by_file = {file: [m for m in found if not arguments.only or m.id in arguments.only]
-               for file, found in by_file.items()
-               if not arguments.file or file in arguments.file}
-    by_file = {file: found for file, found in by_file.items() if found}
-    grader = Grader(terminal, arguments.seconds, arguments.jobs, _ROOT)
+def run(terminal: Terminal, arguments: argparse.Namespace, sample: sampling.Sample,
+        equivalents: Mapping[str, str], known_ids: set[str]) -> int:
+    part, ways = arguments.part, WAYS[arguments.part]
+    work = build.BUILD / f"mutants-{part}"
+    grader = Grader(terminal, arguments.seconds, arguments.jobs, work)
     state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
-    journal = _ROOT / "results.jsonl"
+    journal = work / "results.jsonl"
     known = read_results(journal, Result, state, arguments.resume)
-    grader.control(_WAYS)
-    sample = sampling.Sample(by_file, arguments.count, arguments.seed)
-    results = []
+    grader.control(ways)
+    judged = []
     while (mutant := sample.draw()) is not None:
         result = known.get(mutant.id)
         if result is None:
-            result = judge(grader, mutant, state)
+            result = judge(grader, mutant, state, ways)
             with journal.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(result)) + "\n")
-        sample.put_back(mutant, True)
-        results.append(result)
-        line = (f"{sample.done()} of {sample.count}  {result.way or 'SURVIVED'}  {result.id} "
-                f"(line {result.line})  {result.killer}")[:120]
-        terminal.line(line if result.way else terminal.bad(line))
-    results.sort(key=lambda result: result.id)
+        sample.put_back(mutant, not result.unusable)
+        judged.append(result)
+        if not result.unusable:
+            line = (f"{sample.done()} of {sample.count}  {result.way or 'SURVIVED'}  {result.id} "
+                    f"(line {result.line})  {result.killer}")[:120]
+            terminal.line(line if result.way else terminal.bad(line))
+    results = sorted((r for r in judged if not r.unusable), key=lambda result: result.id)
     for by in ("file", "operator"):
-        for line in report.as_text(_table(f"By {by}", by, results, equivalents), terminal):
+        for line in report.as_text(_table(by, results, equivalents, ways), terminal):
             terminal.line(line)
-    errors = errors_of(results, equivalents, {mutant.id for mutant in everything})
+    terminal.line(f"replaced by others: {_unusable(judged)}")
+    errors = errors_of(results, equivalents, known_ids)
     for error in errors:
         terminal.line(terminal.bad(error))
     if not arguments.file and not arguments.only:
-        path = build.results_directory() / "mutants-functions.md"
-        document(results, equivalents, _facts(arguments)).write(path)
+        path = build.results_directory() / f"mutants-{part}.md"
+        document(part, results, equivalents, _facts(arguments, _unusable(judged))).write(path)
         terminal.line(f"written: {build.shown(path)}")
     left = [r for r in results if not r.way and r.id not in equivalents]
     return 1 if left or errors else 0
