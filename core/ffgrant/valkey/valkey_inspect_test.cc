@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,48 @@ TEST(InspectReplies, AreWhatIsStored) {
   EXPECT_FALSE(state->in_eligible || state->has_grant);
   EXPECT_EQ(rig.ledger->InspectNames(id)->grant_worker_id, "");
   EXPECT_EQ(rig.ledger->InspectNames(id)->current_lane, "main");
+}
+
+// A claim may be made with another lane than the execution's own. The two lanes' sets are told
+// apart, except that a terminal execution may be in the set of either lane.
+TEST(InspectReplies, SayInWhichSetsTheExecutionIs) {
+  struct Case {
+    std::string set;
+    bool ExecutionState::*is_in;  // null: an execution is never in this set
+  };
+  const Case kCases[] = {
+      {"lane:main:eligible", &ExecutionState::in_eligible},
+      {"lane:main:delayed", &ExecutionState::in_delayed},
+      {"lane:main:active", nullptr},
+      {"lane:main:suspended", nullptr},
+      {"lane:main:terminal", &ExecutionState::in_terminal},
+      {"lane:other:eligible", nullptr},
+      {"lane:other:delayed", nullptr},
+      {"lane:other:active", &ExecutionState::in_active},
+      {"lane:other:suspended", &ExecutionState::in_suspended},
+      {"lane:other:terminal", &ExecutionState::in_terminal},
+      {"lease_expiry", &ExecutionState::in_lease_expiry},
+      {"", nullptr},
+  };
+  constexpr bool ExecutionState::*kFlags[] = {
+      &ExecutionState::in_eligible,  &ExecutionState::in_delayed,  &ExecutionState::in_active,
+      &ExecutionState::in_suspended, &ExecutionState::in_terminal, &ExecutionState::in_lease_expiry,
+  };
+  ScriptedLedger rig;
+  const Way way(1);
+  rig.Create(way);
+  rig.server.given_fields = {{"lane_id", Bulk("main")}, {"current_lane", Bulk("other")}};
+  for (const Case& c : kCases) {
+    rig.server.answer = [&](std::int64_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] != "ZSCORE") return std::nullopt;
+      return command[1] == "ff:idx:{fp:7}:" + c.set ? Bulk("1") : kNil;
+    };
+    const auto state = rig.ledger->Inspect(way.execution.view());
+    ASSERT_TRUE(state) << c.set;
+    for (std::size_t i = 0; i < std::size(kFlags); ++i) {
+      EXPECT_EQ((*state).*kFlags[i], kFlags[i] == c.is_in) << c.set << ", flag " << i;
+    }
+  }
 }
 
 TEST(InspectReplies, OfStatesThatAreNoWordsOfTheContractAreUnknown) {
