@@ -4,10 +4,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "ffgrant/hash_slot.h"
+#include "ffgrant/uuid_generator.h"
 #include "testing/simulation/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
@@ -168,6 +173,69 @@ TEST_F(Batches, ExpiriesAreThoseThatAreStoredOrElseTheServersTimeAndTheTtl) {
   rig_.ledger->IssueClaimGrants({&issues_[30], 1}, {&issued_[30], 1});
   EXPECT_EQ(issued_[30].error, ClaimError::kGrantAlreadyExists);
   EXPECT_EQ(issued_[30].expires_at, TimestampMs{0});
+}
+
+// Each node of a cluster has its own clock, and any of them may not answer.
+TEST(BatchesInACluster, AnExpiryThatCantBeReadIsReckonedByTheClockOfTheGrantsNode) {
+  constexpr std::uint16_t kNodes = 3;
+  constexpr std::int64_t kSeconds[] = {1'700'000'000, 1'800'000'000, 1'600'000'000};
+  ScriptedServer server;
+  server.mode = "cluster";
+  ScriptedNetwork* network = nullptr;
+  ValkeyLedgerOptions options;
+  options.client = ScriptedOptions(server, network);
+  options.client.servers = {{.host = "127.0.0.1", .port = 1}};
+  options.connections = 1;
+  std::uint16_t without_time = 0;
+  std::vector<std::string> ranges;
+  for (std::uint16_t node = 0; node < kNodes; ++node) {
+    ranges.push_back(
+        Array({Integer(16'384 * node / kNodes), Integer(16'384 * (node + 1) / kNodes - 1),
+               Array({Bulk("127.0.0.1"), Integer(node + 1)})}));
+  }
+  server.answer = [&](std::int64_t id, const Words& command) -> std::optional<std::string> {
+    const std::uint16_t port = network->endpoint(id).port;
+    if (command[0] == "INFO") {
+      return Bulk("redis_mode:cluster\r\nrole:master\r\nrun_id:run" + std::to_string(port) +
+                  "\r\n");
+    }
+    if (command[0] == "CLUSTER") return Array(ranges);
+    if (command[0] == "HGET" && command[2] == "grant_expires_at") return kNil;
+    if (command[0] != "TIME") return std::nullopt;
+    if (port == without_time) return kFault;
+    return Array({Bulk(std::to_string(kSeconds[port - 1])), Bulk("0")});
+  };
+  ValkeyLedger ledger(options);
+  const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
+  const LaneIdView lane = ParseLaneId("main").lane;
+  UuidGenerator ids(1);
+  for (; without_time <= kNodes; ++without_time) {
+    std::vector<MintedExecutionId> executions;
+    for (std::uint16_t partition = 0; partition < 12; ++partition) {
+      executions.emplace_back(partition, ids.Next());
+    }
+    std::vector<IssueGrantArgs> args;
+    for (const MintedExecutionId& execution : executions) {
+      ASSERT_TRUE(ledger.CreateExecution({.execution_id = execution.view(), .lane = lane}));
+      args.push_back({.execution_id = execution.view(),
+                      .worker = worker,
+                      .lane = lane,
+                      .grant_ttl_ms = 1000 + static_cast<std::int64_t>(args.size())});
+    }
+    std::vector<IssueOutcome> outcomes(args.size());
+    ledger.IssueClaimGrants(args, outcomes);
+    std::set<std::uint16_t> nodes;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+      const auto node = static_cast<std::uint16_t>(
+          (HashSlot(args[i].execution_id.partition()) * kNodes + kNodes - 1) / 16'384);
+      nodes.insert(node);
+      EXPECT_EQ(outcomes[i].error, ClaimError::kNone) << i;
+      EXPECT_EQ(outcomes[i].expires_at.value,
+                node + 1 == without_time ? 0 : 1000 * kSeconds[node] + args[i].grant_ttl_ms)
+          << i << ", without the time of node " << without_time;
+    }
+    EXPECT_EQ(nodes.size(), kNodes);
+  }
 }
 
 }  // namespace
