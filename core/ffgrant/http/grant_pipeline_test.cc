@@ -328,6 +328,43 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
   EXPECT_THROW(GrantPipeline{options}, std::runtime_error);
 }
 
+// The server refuses the token while nobody polls, and the caller comes back when the time is up.
+// Then the file's new token is of no use any more.
+TEST(GrantPipeline, ASecondTryHasOnlyTheTimeThatIsLeft) {
+  std::atomic<bool> may_answer{false};
+  HttpServer server([&](const std::string& request) {
+    if (request.find("Authorization: Bearer new\r\n") != std::string::npos) {
+      return HttpResponse(200, kGrant);
+    }
+    while (!may_answer) std::this_thread::yield();
+    return HttpResponse(401, "{}");
+  });
+  IssuerOptions options = To(server);
+  options.token_file = ::testing::TempDir() + "ffgrant_second_" + std::to_string(getpid());
+  // A machine that is too slow to send the request in time gets more time.
+  for (options.request_timeout_ms = 100;; options.request_timeout_ms *= 2) {
+    std::ofstream(options.token_file) << "old\n";
+    GrantPipeline grants(options);
+    std::ofstream(options.token_file) << "new\n";
+    EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(options.request_timeout_ms);
+    const std::size_t before = server.requests().size();
+    bool is_late = false;
+    while (server.requests().size() == before && !is_late) is_late = !grants.Poll(0).empty();
+    if (is_late) continue;
+    may_answer = true;
+    pollfd one = {grants.descriptor(), POLLIN, 0};
+    ASSERT_EQ(poll(&one, 1, 30'000), 1) << "the answer has not arrived";
+    std::this_thread::sleep_until(end);
+    const auto all = All(grants);
+    EXPECT_FALSE(all.at(1).status);
+    EXPECT_EQ(server.requests().size(), before + 1) << "it was not sent again";
+    break;
+  }
+  std::remove(options.token_file.c_str());
+}
+
 TEST(GrantPipeline, ATokenMayChangeAgainAndAgain) {
   const std::string file = ::testing::TempDir() + "ffgrant_changes_" + std::to_string(getpid());
   std::string good = "0";
