@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -102,6 +104,37 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), {{"second"}, {"second"}}, 1000),
             ClaimError::kLedgerFull);
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), Unknown(), 1000), ClaimError::kNone);
+}
+
+// After a search that has found nothing, none is made for 100 ms. This pause ends at once if
+// somebody sets the clock back; it does not last until the same time comes again.
+TEST_F(MemoryLedgerRoomTest, APauseBetweenSearchesEndsWhenTheClockIsSetBack) {
+  constexpr std::int64_t kHour = 3'600'000;
+  struct Case {
+    std::int64_t after_ms;  // how long after the search in vain, by the clock
+    bool searches;
+  };
+  for (const auto& [after_ms, searches] : std::initializer_list<Case>{
+           {-kHour, true}, {-1, true}, {0, false}, {99, false}, {100, true}, {kHour, true}}) {
+    SCOPED_TRACE(after_ms);
+    clock_.Set({kNow});
+    MemoryLedgerOptions options = Options(clock_);
+    options.max_names = 1;
+    MemoryLedger ledger(options);
+    Calls calls(ledger, clock_);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(calls.Create(IdOf(i)));
+    ASSERT_EQ(calls.Issue(IdOf(0), Known(0)), ClaimError::kNone);
+    const ClaimOutcome claimed = calls.Claim(IdOf(0), Known(0), 2 * kHour);
+    ASSERT_TRUE(claimed);
+    ASSERT_EQ(calls.Issue(IdOf(2), Unknown()), ClaimError::kLedgerFull);
+    // The lease gives the name over to a grant, which then runs out: nobody frees the name.
+    clock_.Set({kNow + after_ms - 10});
+    ASSERT_EQ(calls.Issue(IdOf(1), Known(0), 5), ClaimError::kNone);
+    ASSERT_EQ(calls.Complete(IdOf(0), claimed.lease.fence), ClaimError::kNone);
+    clock_.Set({kNow + after_ms});
+    EXPECT_EQ(calls.Issue(IdOf(2), Unknown()),
+              searches ? ClaimError::kNone : ClaimError::kLedgerFull);
+  }
 }
 
 // A grant without texts of its own needs no room for texts.
