@@ -529,6 +529,37 @@ void SuspendingNeedsASecret(Run& run) {
   run.CheckStored(e);
 }
 
+// A client may know an old index of the attempt besides an old fence. The fence decides first, so
+// the former owner learns that its lease is stale (contract 7.7, 7).
+void ASuspensionComparesTheFenceBeforeTheIndex(Run& run) {
+  Execution& e = run.RevokedOne();
+  const RawCall of_before = RawSuspend(run, e, run.Name("wp"));
+  run.IssueReclaim(e, {.worker = kWorker1});
+  run.Reclaim(e, {.worker = kWorker1});
+  RawCall current = RawSuspend(run, e, run.Name("wp"));
+  current.args[1] = std::to_string(e.attempt_index.value);
+  current.args[4] = std::to_string(e.fence.lease_epoch->value);
+  const auto expect = [&](const std::string& what, const std::string& code, const RawCall& call) {
+    Expect(run, what, "0 " + code, "ff_suspend_execution", call);
+    run.CheckStored(e);
+  };
+  expect("with all of before", "stale_lease", of_before);
+  for (const std::size_t part : {2u, 3u, 4u}) {
+    for (const std::string index : {"0", "1", "2", ""}) {
+      RawCall call = current;
+      call.args[1] = index;
+      call.args[part] = of_before.args[part];
+      expect("with part " + std::to_string(part) + " of before, index '" + index + "'",
+             "stale_lease", call);
+    }
+  }
+  for (const std::string index : {"0", "2", "01", ""}) {
+    RawCall call = current;
+    call.args[1] = index;
+    expect("with index '" + index + "'", "invalid_lease_for_suspend", call);
+  }
+}
+
 void ASuspensionKeepsNothingOfTheOneBefore(Run& run) {
   Execution& e = run.Interrupted();
   run.Issue(e);
@@ -621,6 +652,8 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
   add("F4", "suspending_needs_a_secret", SuspendingNeedsASecret);
+  add("F4", "suspend_compares_the_fence_before_the_index",
+      ASuspensionComparesTheFenceBeforeTheIndex);
   add("F4", "a_resume_closes_the_further_waitpoints", AResumeClosesTheFurtherWaitpoints);
   add("F4", "a_resume_takes_any_list_of_waitpoints", AResumeTakesAnyListOfWaitpoints);
   add("F4", "a_suspension_keeps_nothing_of_the_one_before", ASuspensionKeepsNothingOfTheOneBefore);

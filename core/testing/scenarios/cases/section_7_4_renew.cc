@@ -2,7 +2,12 @@
 //
 // Contract 7.4: renewing a lease.
 
+#include <cstdint>
+#include <string>
+
+#include "testing/calls/answer.h"
 #include "testing/scenarios/cases/fences.h"
+#include "testing/scenarios/cases/raw_calls.h"
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
 
@@ -62,6 +67,32 @@ void AtTheEdge(Run& run) {
   run.Renew(e, {}, ClaimError::kLeaseExpired);
 }
 
+// The lease's hash outlives the lease by the grace that its last renewal has named. After a grace
+// of 0 it ends with the lease.
+void TheLeaseHashLastsForTheGrace(Run& run) {
+  Execution& e = run.Leased();
+  const Expected& x = e.expected;
+  const std::string lease = x.ExecutionKey("lease:current");
+  for (const std::int64_t ttl : {kLong, 2 * kLong, kLong / 2}) {
+    for (const std::int64_t grace : {0, 5000, 1, 0, 60'000}) {
+      const RawStore::Answer answer =
+          run.store().Call("ff_renew_lease",
+                           {x.ExecutionKey("core"), lease, x.ExecutionKey("lease:history"),
+                            x.IndexKey("lease_expiry")},
+                           {x.id, "0", testing::UuidText(e.fence.attempt_id->uuid),
+                            testing::UuidText(e.fence.lease_id->uuid), "1", std::to_string(ttl),
+                            std::to_string(grace)});
+      const std::string what =
+          "with ttl " + std::to_string(ttl) + ", grace " + std::to_string(grace);
+      run.CheckEqual("renew " + what, "1 OK", FirstTexts(answer));
+      if (answer.is_error || answer.texts.size() != 3) return;
+      const auto until = run.store().ExpireTime(lease);
+      run.CheckEqual("the hash's end " + what, std::to_string(std::stoll(answer.texts[2]) + grace),
+                     until ? std::to_string(*until) : "never");
+    }
+  }
+}
+
 }  // namespace
 
 void AddRenewScenarios(std::vector<Scenario>& to) {
@@ -72,6 +103,8 @@ void AddRenewScenarios(std::vector<Scenario>& to) {
   to.push_back({"7.4", "renew_to_nothing_expires_at_once", ToNothingExpiresAtOnce});
   to.push_back({"7.4", "renewed_lease_outlives_its_first_expiry", OfARenewedLease});
   to.push_back({"7.4", "renew_at_the_edge", AtTheEdge, kExactTime});
+  to.push_back(
+      {"7.4", "renewed_lease_hash_lasts_for_the_grace", TheLeaseHashLastsForTheGrace, kStoredKeys});
   to.push_back({"7.7", "renew_with_the_fence_of_before_a_reclaim", OldFence});
 }
 
