@@ -207,6 +207,7 @@ std::string SimulatedServer::Denial(const Connection& connection, Arguments word
 void SimulatedServer::RunKeyCommand(const KeyCommand& command, Arguments words, ReplySink& reply) {
   CommandCall call = {keys_, words, reply, now_us_};
   command.run(call);
+  if (on_publish && command.name == "publish") on_publish(words[1], words[2]);
   if (call.changed) Propagate(words);
 }
 

@@ -98,6 +98,9 @@ class SimulatedServer final : public ScriptHost {
   // Is called after each function that a client's command has run, with the reply in RESP.
   std::function<void(const std::vector<std::string>& command, const std::string& reply)>
       on_function;
+  // Is called with each message that is published, by a client or by a function. There are no
+  // subscribers.
+  std::function<void(std::string_view channel, std::string_view text)> on_publish;
 
  private:
   struct Connection {

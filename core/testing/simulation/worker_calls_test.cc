@@ -358,6 +358,56 @@ TEST_F(WorkerCalls, FailuresThatAreRefused) {
       ClaimError::kInvalidInput);
 }
 
+// ---- flows ----------------------------------------------------------------------
+
+// Whoever runs the flow goes on with it when it is told, so it is told of nothing but ends.
+TEST_F(WorkerCalls, AFlowIsToldOnceOfEachEndAndOfNothingElse) {
+  std::vector<std::string> told;
+  server_.on_publish = [&](std::string_view channel, std::string_view text) {
+    EXPECT_EQ(channel, "ff:dag:completions");
+    told.emplace_back(text);
+  };
+  // Returns what was told since the last call.
+  const auto is_told = [&](const MintedExecutionId& id, std::string_view outcome) {
+    const std::vector<std::string> texts = std::exchange(told, {});
+    if (texts.size() != 1) return false;
+    for (const std::string& part :
+         {"\"execution_id\":\"" + std::string(id.text()) + '"', std::string("\"flow_id\":\"f-1\""),
+          "\"outcome\":\"" + std::string(outcome) + '"'}) {
+      if (texts[0].find(part) == std::string::npos) return false;
+    }
+    return true;
+  };
+  for (const bool is_in_flow : {true, false}) {
+    SCOPED_TRACE(is_in_flow);
+    const auto create = [&](const std::optional<RetryPolicy>& retry = {}) {
+      const MintedExecutionId id = Create({}, retry);
+      if (is_in_flow) Do({"HSET", Key(id, "core"), "flow_id", "f-1"});
+      return id;
+    };
+    const MintedExecutionId done = create();
+    const Lease of_done = Claim(done);
+    EXPECT_EQ(Fail(done, {}).error, ClaimError::kStaleLease);
+    EXPECT_TRUE(told.empty()) << told[0];
+    ASSERT_TRUE(ledger_->Complete({.execution_id = done.view(), .fence = of_done.fence}));
+    EXPECT_EQ(is_told(done, "success"), is_in_flow);
+    EXPECT_EQ(Fail(done, of_done).error, ClaimError::kExecutionNotActive);
+    EXPECT_TRUE(told.empty()) << told[0];
+
+    const MintedExecutionId retried = create(
+        RetryPolicy{.max_retries = 2, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 0});
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_TRUE(Fail(retried, Claim(retried)).retried);
+      EXPECT_TRUE(told.empty()) << told[0];
+      Promote(retried);
+    }
+    const FailOutcome failed = Fail(retried, Claim(retried));
+    ASSERT_TRUE(failed && !failed.retried);
+    EXPECT_EQ(is_told(retried, "failed"), is_in_flow);
+    EXPECT_TRUE(told.empty());
+  }
+}
+
 // ---- registration -----------------------------------------------------------------
 
 class Registering : public WorkerCalls {
@@ -711,6 +761,49 @@ TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
   const MintedExecutionId other = Create();
   const IssuedGrant expired(other.view(), TimestampMs{1});
   EXPECT_EQ(worker.Reclaim({expired.view(), lane_}).error, ClaimError::kClaimGrantExpired);
+}
+
+// The server counts the lease from the moment in which it executes the claim, however late its
+// answer comes. So the worker counts from the moment before it sends the claim.
+TEST_F(Deployments, ALeaseIsNeverHeldLongerThanByTheServer) {
+  enum class Kind { kClaim, kReclaim };
+  for (const Kind kind : {Kind::kClaim, Kind::kReclaim}) {
+    // The last of the answers is lost, and the worker looks for what became of its claim.
+    for (const std::int64_t late_ms : {0, 400, 700}) {
+      SCOPED_TRACE(::testing::Message() << static_cast<int>(kind) << ", late by " << late_ms);
+      DeploymentWorker worker(Options());
+      ASSERT_TRUE(worker.Start(&details_));
+      const MintedExecutionId id = Create();
+      const std::string function = kind == Kind::kClaim ? "_claim_execution" : "_reclaim_execution";
+      if (kind == Kind::kReclaim) {
+        (void)Claim(id);
+        ASSERT_TRUE(ledger_->Revoke({.execution_id = id.view()}));
+        ASSERT_TRUE(ledger_->IssueReclaimGrant(
+            {.execution_id = id.view(), .worker = worker_, .lane = lane_, .grant_ttl_ms = 5000}));
+      } else {
+        (void)Granted(id);
+      }
+      std::int64_t ends_at = 0;  // on the server
+      server_.on_function = [&](const std::vector<std::string>& command, const std::string&) {
+        if (!command[1].ends_with(function) || ends_at != 0) return;
+        ends_at = world_.now() + 3000;
+        if (late_ms == 0) return;
+        world_.CutOff(server_, true);
+        world_.At(world_.now() + late_ms, [&] { world_.CutOff(server_, false); });
+      };
+      // The worker compares the grant's expiry with the clock of this machine, not with the
+      // world's.
+      const IssuedGrant grant(id.view(), TimestampMs{INT64_MAX});
+      const Work work = kind == Kind::kClaim ? worker.Claim(grant.view(), lane_, &details_)
+                                             : worker.Reclaim({grant.view(), lane_}, &details_);
+      server_.on_function = nullptr;
+      ASSERT_TRUE(work) << ErrorName(work.error);
+      ASSERT_GE(world_.now(), ends_at - 3000 + late_ms);
+      EXPECT_FALSE(work.lost());
+      world_.Pass(ends_at - world_.now() - 1);
+      EXPECT_TRUE(work.lost()) << "1 ms before the server lets it expire";
+    }
+  }
 }
 
 TEST_F(Deployments, ItsEndIsTheRegistrations) {
