@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace ffgrant::valkey::internal {
@@ -48,7 +50,7 @@ class NameResolverTest : public ::testing::Test {
       return NameAddresses{{"address of " + name}, ""};
     });
   }
-  ~NameResolverTest() override { shared_->go_on.set_value(); }
+  ~NameResolverTest() override { EndLookUps(); }
 
   std::optional<NameAddresses> Find(const std::string& name) {
     return resolver->Find(name, wakeup);
@@ -66,6 +68,11 @@ class NameResolverTest : public ::testing::Test {
     return shared_->look_ups[name];
   }
 
+  // Ends the look-ups that hang.
+  void EndLookUps() {
+    if (!std::exchange(ended_, true)) shared_->go_on.set_value();
+  }
+
   std::unique_ptr<NameResolver> resolver;
   const std::shared_ptr<Wakeup> wakeup = std::make_shared<Wakeup>();
 
@@ -78,6 +85,7 @@ class NameResolverTest : public ::testing::Test {
     std::map<std::string, int> look_ups;
   };
   const std::shared_ptr<Shared> shared_;
+  bool ended_ = false;
 };
 
 TEST_F(NameResolverTest, FindsANameAndTellsWhoWaits) {
@@ -132,6 +140,28 @@ TEST_F(NameResolverTest, ForgetsWhatIsOfNoUse) {
   EXPECT_FALSE(Find("hangs"));
   ASSERT_EQ(Get("b"), "address of b");
   EXPECT_EQ(look_ups("hangs"), 1) << "under way already";
+}
+
+// One client may have found that an earlier answer is of no use while another waits for the next.
+TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
+  const auto other = std::make_shared<Wakeup>();
+  const auto forgets = [&](const std::string& name) { resolver->Forget(name); };
+  const auto asks = [&](const std::string& name) {
+    EXPECT_FALSE(resolver->Find(name, other)) << name;
+  };
+  const std::vector<std::vector<std::function<void(const std::string&)>>> cases = {
+      {}, {forgets}, {asks}, {forgets, asks}, {asks, forgets}, {forgets, forgets}};
+  std::vector<std::shared_ptr<Wakeup>> waiting;
+  for (const auto& meanwhile : cases) {
+    const std::string name = "hangs" + std::to_string(waiting.size());
+    waiting.push_back(std::make_shared<Wakeup>());
+    EXPECT_FALSE(resolver->Find(name, waiting.back()));
+    for (const auto& step : meanwhile) step(name);
+  }
+  EndLookUps();
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    EXPECT_TRUE(IsNotified(*waiting[i], 10'000)) << i;
+  }
 }
 
 TEST_F(NameResolverTest, ANameThatHangsHoldsUpNoOther) {
