@@ -184,30 +184,43 @@ TEST(ClientLog, KeepsSoManyLinesAndCountsTheRest) {
   EXPECT_EQ(logged.lines[0].second, "no connection: 127.0.0.1:1: can't connect");
 }
 
-// A server that does not know AUTH repeats the command in its answer.
+// A server that does not know AUTH repeats the command in its answer, and cuts its arguments short.
 TEST(ClientLog, HasNoPasswordWhateverTheServerSays) {
-  for (const auto& [answer, wanted] : std::vector<std::pair<std::string, std::string>>{
-           {"-ERR unknown command 'AUTH', with args beginning with: 'hunter2' \r\n",
-            "ERR unknown command 'AUTH'"},
-           {"-ERR unknown command 'AUTH', with args beginning with: 'hunt\r\n",
-            "ERR unknown command 'AUTH'"},
-           {"-ERR hunter2, hunter2\r\n", "ERR ***, ***"},
-           {"-WRONGPASS no\r\n", "WRONGPASS no"}}) {
+  const std::string unknown = "ERR unknown command 'AUTH', with args beginning with: ";
+  const std::string told = "ERR unknown command 'AUTH'";
+  const std::string half(150, 's');
+  const struct {
+    std::string username;
+    std::string password;
+    std::string answer;
+    std::string told;
+  } kCases[] = {
+      {"", "hunter2", unknown + "'hunter2' ", told},
+      {"", "hunter2", unknown + "'hunt", told},
+      {"", half + half, unknown + "'" + half, told},
+      {"", half + half, unknown + "'" + half.substr(0, 128) + "' ", told},
+      {"me", half + half, unknown + "'me' '" + half.substr(0, 123) + "' ", told},
+      {"me", "hunter2", unknown + "'me' 'hunter2' ", told},
+      {"", "hunter2", "ERR hunter2, hunter2", "ERR ***, ***"},
+      {"", "hunter2", "WRONGPASS no", "WRONGPASS no"},
+  };
+  for (const auto& c : kCases) {
     Logged logged;
     ClientOptions options = RigOptions();
-    options.password = "hunter2";
+    options.username = c.username;
+    options.password = c.password;
     options.log = logged.hook();
     ClientRig rig(options);
-    rig.play = [&said = answer](std::uint16_t, const Words& command) -> std::optional<std::string> {
-      if (command[0] == "AUTH") return said;
+    rig.play = [&c](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "AUTH") return "-" + c.answer + "\r\n";
       return std::nullopt;
     };
-    EXPECT_EQ(rig.Get(), "unavailable: " + wanted);
+    EXPECT_EQ(rig.Get(), "unavailable: " + c.told);
     rig.client.TellLog();
     ASSERT_EQ(logged.lines.size(), 2u);
-    EXPECT_EQ(logged.lines[0].second, "refused for good: 127.0.0.1:1: " + wanted);
+    EXPECT_EQ(logged.lines[0].second, "refused for good: 127.0.0.1:1: " + c.told);
     EXPECT_EQ(logged.lines[0].first, LogLevel::kError);
-    EXPECT_EQ(logged.lines[1].second, "no connection: 127.0.0.1:1: " + wanted);
+    EXPECT_EQ(logged.lines[1].second, "no connection: 127.0.0.1:1: " + c.told);
   }
 }
 
