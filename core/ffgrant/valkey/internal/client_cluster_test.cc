@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -165,6 +167,57 @@ TEST(Client, SendsWhereTheSlotIs) {
   rig.Pass(10'000);
   EXPECT_EQ(rig.Get(), "a of 1");
   EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), 1);
+}
+
+// Once the table is known, a node has the time that a server has if no other is configured: the
+// servers that are configured beside it can't take its calls.
+TEST(Client, ANodeHasItsWholeTimeHoweverManyServersAreConfigured) {
+  const std::string slots = Array({Range(0, 99, 1), Range(100, 199, 2), Range(200, 16383, 4)});
+  // How long the node takes to be connected to, and to answer the first command with each of these
+  // words.
+  const struct {
+    std::size_t connecting;
+    std::map<std::string, std::size_t> answering;
+  } kCases[] = {{550, {}},
+                {0, {{"INFO", 550}}},
+                {0, {{"CLIENT", 550}}},
+                {0, {{"FCALL", 550}}},
+                {300, {{"INFO", 300}}},
+                {0, {{"INFO", 300}, {"FCALL", 300}}}};
+  for (std::uint16_t servers = 1; servers <= 3; ++servers) {
+    for (const std::uint16_t owner : {std::uint16_t{2}, std::uint16_t{4}}) {
+      for (const auto& c : kCases) {
+        ClientOptions options = RigOptions();
+        options.servers.clear();
+        for (std::uint16_t port = 1; port <= servers; ++port) options.servers.push_back(At(port));
+        options.request_timeout_ms = 1000;
+        options.connect_timeout_ms = 600;
+        ClientRig rig(options);
+        std::map<std::string, std::size_t> answering = c.answering;
+        std::size_t late = 0;
+        rig.play = [&](std::uint16_t port, const Words& command) {
+          late = port == owner ? std::exchange(answering[command[0]], 0) : 0;
+          return Cluster(slots)(port, command);
+        };
+        std::optional<std::int64_t> opened;
+        rig.network->SetScript([&](Operation asked) -> Fault {
+          if (asked == Operation::kAnswer && late > 0) return {Kind::kLate, late};
+          const auto last = static_cast<std::int64_t>(rig.network->connections());
+          if (asked != Operation::kOpen || rig.network->endpoint(last).port != owner) return {};
+          const std::int64_t now = rig.network->NowMs();
+          if (!opened) opened = now;
+          const bool hangs = now < *opened + static_cast<std::int64_t>(c.connecting);
+          return {hangs ? Kind::kWouldBlock : Kind::kNone};
+        });
+        ASSERT_EQ(rig.Get(), "a of 1");
+        const std::string made = std::to_string(servers) + " servers, " +
+                                 std::to_string(c.connecting) + " " +
+                                 (c.answering.empty() ? "" : c.answering.begin()->first);
+        EXPECT_EQ(rig.Get(false, owner == 2 ? 100 : 200), "a of " + std::to_string(owner)) << made;
+        EXPECT_EQ(rig.Count(std::to_string(owner) + " INFO"), 1) << made;
+      }
+    }
+  }
 }
 
 TEST(Client, AsksForTheTableWithTheGreeting) {
