@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -397,6 +398,17 @@ class Shards : public ::testing::Test {
     const MintedExecutionId id(partition, RandomUuid());
     EXPECT_TRUE(ledger_->CreateExecution({.execution_id = id.view(), .lane = lane_}));
   }
+  // The partitions whose eligible sets were read.
+  std::set<std::uint16_t> Asked() const {
+    std::set<std::uint16_t> asked;
+    for (std::uint16_t p = 0; p < kPartitions; ++p) {
+      const std::string key = "ff:idx:{fp:" + std::to_string(p) + "}:lane:main:eligible";
+      for (const Words& command : commands_) {
+        if (command[0] == "ZRANGE" && command[1] == key) asked.insert(p);
+      }
+    }
+    return asked;
+  }
   void Freeze(std::uint16_t port) { frozen_.insert(port); }
   void Kill(std::uint16_t port) {
     dead_.insert(port);
@@ -518,6 +530,44 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   }
   EXPECT_EQ(seen, kPartitions - PartitionsOf(3));
   EXPECT_EQ(unreachable, PartitionsOf(3));
+}
+
+// If all that a call may ask was late, the call asks and waits, whatever other partitions there
+// are.
+TEST_F(Shards, AWindowThatWasAwayAsAWholeIsAskedAgain) {
+  int tried = 0;
+  for (std::uint16_t size = 1; size <= 4; ++size) {
+    for (std::uint16_t port = 1; port <= 3; ++port) {
+      // Windows come in the same order in each round, because nothing is eligible yet.
+      std::size_t place = 0;
+      std::set<std::uint16_t> window;
+      for (std::size_t i = 0; i < kPartitions / size; ++i) {
+        commands_.clear();
+        EXPECT_EQ(Choose(size).error, ClaimError::kNothingInWindow);
+        const std::set<std::uint16_t> asked = Asked();
+        EXPECT_EQ(asked.size(), size);
+        if (window.empty() && std::all_of(asked.begin(), asked.end(), [&](std::uint16_t partition) {
+              return PortOf(partition) == port;
+            })) {
+          window = asked;
+          place = i;
+        }
+      }
+      if (window.empty()) continue;
+      ++tried;
+      Kill(port);
+      for (std::size_t i = 0; i < kPartitions / size + place; ++i) (void)Choose(size);
+      Recover();
+      network_->Wait({}, 5000);  // by then the server may be connected to again
+      Create(*window.rbegin());
+      const ClaimForWorkerOutcome outcome = Choose(size);
+      ASSERT_TRUE(outcome) << size << " " << port << " " << ErrorName(outcome.error);
+      EXPECT_EQ(outcome.grant.view().execution_id.partition().index, *window.rbegin());
+      // The next round begins where this one did.
+      for (std::size_t i = place + 1; i < kPartitions / size; ++i) (void)Choose(size);
+    }
+  }
+  EXPECT_GE(tried, 6);
 }
 
 // What a slow server has is granted, although a quick server always has something, too.
