@@ -139,6 +139,13 @@ TEST(IssueGrantAndClaim, WhoseLeaseCantBeReadIsUnknownAndFoundOut) {
                         rig.server.given_fields["current_lease_id"] = Bulk(other);
                       }});
   }
+  faults.push_back({"the lease of the next holder", [](ScriptedLedger& rig) {
+                      rig.server.given_fields["current_lease_id"] = Bulk(kOther);
+                      rig.server.given_fields["current_attempt_id"] = Bulk(kOther);
+                      rig.server.given_fields["current_attempt_index"] = Bulk("1");
+                      rig.server.given_fields["current_lease_epoch"] = Bulk("2");
+                      rig.server.given_fields["lease_expires_at"] = Bulk("1700000005000");
+                    }});
   for (const ReadFault& fault : faults) {
     for (const bool with_details : {true, false}) {
       ScriptedLedger rig;
