@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes calls from many threads through few connections, to servers on this machine. Some of the
-// servers answer, some are frozen.
+// servers answer, some are frozen. On a scripted network, a thread that leads is held while another
+// hands its commands in.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -13,16 +14,25 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "ffgrant/hash_slot.h"
 #include "ffgrant/uuid_generator.h"
+#include "ffgrant/valkey/internal/session.h"
 #include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/simulation/scripted_rig.h"
 #include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::testing {
@@ -368,6 +378,211 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   });
   EXPECT_EQ(final, 16);
 }
+
+// ---- commands that are handed in -----------------------------------------------------
+
+using internal::CallFailure;
+using internal::CallTarget;
+using internal::Reply;
+using internal::RespCommand;
+using internal::Session;
+using internal::SessionPool;
+
+// Holds every wait on a scripted network until LetGo(), whoever wakes it.
+class HeldNetwork final : public Network {
+ public:
+  explicit HeldNetwork(std::unique_ptr<Network> inner) : inner_(std::move(inner)) {}
+
+  void AwaitWait() { Await(waits_); }
+  void AwaitWake() { Await(woken_); }
+  void LetGo() { Set(let_go_); }
+
+  std::unique_ptr<Stream> NewStream() override { return inner_->NewStream(); }
+  void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
+    Set(waits_);
+    Await(let_go_);
+    inner_->Wait(interests, timeout_ms);
+  }
+  void Wake() noexcept override { Set(woken_); }
+  std::int64_t NowMs() noexcept override { return inner_->NowMs(); }
+  std::uint64_t Random() noexcept override { return inner_->Random(); }
+
+ private:
+  void Set(bool& flag) {
+    const std::scoped_lock lock(mutex_);
+    flag = true;
+    changed_.notify_all();
+  }
+  void Await(const bool& flag) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&flag] { return flag; });
+  }
+
+  const std::unique_ptr<Network> inner_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool waits_ = false;
+  bool woken_ = false;
+  bool let_go_ = false;
+};
+
+// One thread leads and is in the network's wait, since there is no connection yet. The call of
+// another thread then writes two commands for it: one that reads or writes, and one that settles a
+// command which may still be executed.
+class HandedIn : public ::testing::Test {
+ protected:
+  static constexpr std::int64_t kLimitMs = 200;
+  enum Command : std::uint64_t { kCommand, kSettling };
+  struct End {
+    std::optional<CallFailure> failure;  // nothing: there was an answer
+    std::int64_t at = 0;
+  };
+
+  HandedIn() {
+    const auto make_scripted = options_.make_network;
+    options_.request_timeout_ms = kLimitMs;
+    options_.make_network = [this, make_scripted] {
+      auto made = std::make_unique<HeldNetwork>(make_scripted());
+      held_ = made.get();
+      return made;
+    };
+    pool_ = std::make_unique<SessionPool>(options_, 1);
+    scripted_->SetScript([this](Operation operation) -> Fault {
+      if (operation == Operation::kOpen && !connects_) return {Fault::Kind::kWouldBlock};
+      const bool asked = operation == Operation::kAnswer && silent_ &&
+                         (pinged_ || server_.Executions("ff_create_execution", Id()) != 0);
+      return {asked ? Fault::Kind::kSilence : Fault::Kind::kNone};
+    });
+    server_.answer = [this](std::int64_t, const Words& command) -> std::optional<std::string> {
+      pinged_ |= command[0] == "PING";
+      return std::nullopt;
+    };
+    (void)pool_->lost().Add({.run_id = "process1"}, 1, scripted_->NowMs(), kKey, true);
+    first_ = std::thread([this] {
+      const SessionPool::Lease lease = pool_->Take();
+      (void)internal::CallAndWait(lease.session, 0, true, nullptr, Ping,
+                                  [](const Reply&) { return true; });
+    });
+    held_->AwaitWait();
+    lease_.reset(new SessionPool::Lease(pool_->Take()));
+  }
+  ~HandedIn() override { EndCalls(); }
+
+  std::string Id() const { return std::string(way_.execution.text()); }
+  Session& session() { return lease_->session; }
+
+  void Submit(bool writes) {
+    const auto target = [this](Command command) {
+      return CallTarget{
+          .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = command};
+    };
+    session().Submit(7, !writes, target(kCommand), [&](RespCommand& command) {
+      if (!writes) return Ping(command);
+      internal::WriteCreate(
+          command, {.execution_id = way_.execution.view(), .lane = ParseLaneId("main").lane}, {},
+          {}, session().scratch);
+    });
+    session().SubmitSettling(kKey, session().deadline(), target(kSettling));
+  }
+  // Waits in a thread of its own for the ends, and returns once the leading thread was told.
+  void HandIn() {
+    second_ = std::thread([this] { session().Wait(); });
+    held_->AwaitWake();
+  }
+  // Lets the leading thread go on, and waits until all calls have ended.
+  void EndCalls() {
+    held_->LetGo();
+    for (std::thread* const thread : {&first_, &second_}) {
+      if (thread->joinable()) thread->join();
+    }
+    lease_.reset();
+  }
+
+  static void Ping(RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  }
+  static bool OnReply(void* self, std::uint64_t tag, const Reply&) noexcept {
+    static_cast<HandedIn*>(self)->OnEnd(tag, std::nullopt);
+    return true;
+  }
+  static void OnFailure(void* self, std::uint64_t tag, CallFailure failure,
+                        std::string_view) noexcept {
+    static_cast<HandedIn*>(self)->OnEnd(tag, failure);
+  }
+  void OnEnd(std::uint64_t tag, std::optional<CallFailure> failure) {
+    ends_[tag] = {failure, scripted_->NowMs()};
+    session().Ended();
+  }
+
+  static constexpr internal::CommandKey kKey = 77;
+  const ScriptedRig::Way way_{1};
+  ScriptedServer server_;
+  ScriptedNetwork* scripted_ = nullptr;
+  HeldNetwork* held_ = nullptr;
+  ClientOptions options_ = ScriptedOptions(server_, scripted_);
+  bool connects_ = false;
+  bool silent_ = false;
+  bool pinged_ = false;
+  std::unique_ptr<SessionPool> pool_;
+  std::unique_ptr<SessionPool::Lease> lease_;
+  std::map<std::uint64_t, End> ends_;
+  std::thread first_;
+  std::thread second_;
+};
+
+TEST_F(HandedIn, CommandsAreAnswered) {
+  connects_ = true;
+  Submit(true);
+  HandIn();
+  EndCalls();
+  EXPECT_EQ(ends_.size(), 2u);
+  EXPECT_EQ(ends_[kCommand].failure, std::nullopt);
+  EXPECT_EQ(server_.Executions("ff_create_execution", Id()), 1);
+}
+
+// The call has used up a part of its time before it hands in these commands.
+class HandedInLate : public HandedIn,
+                     public ::testing::WithParamInterface<std::tuple<bool, bool>> {};
+TEST_P(HandedInLate, CommandsHaveWhatIsLeftOfTheirCall) {
+  const auto [writes, connects] = GetParam();
+  connects_ = connects;
+  silent_ = true;
+  scripted_->Wait({}, 3 * kLimitMs / 4);
+  Submit(writes);
+  HandIn();
+  const std::int64_t deadline = session().deadline();
+  EndCalls();
+  EXPECT_EQ(ends_[kCommand].at, deadline);
+  EXPECT_EQ(ends_[kCommand].failure,
+            writes && connects ? CallFailure::kUnknownOutcome : CallFailure::kUnavailable);
+  EXPECT_EQ(server_.Executions("ff_create_execution", Id()), writes && connects ? 1 : 0);
+  EXPECT_EQ(ends_[kSettling].at, deadline);
+}
+INSTANTIATE_TEST_SUITE_P(AllWays, HandedInLate,
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool()));
+
+// The commands are cancelled before the leading thread takes them: while it is held, after it was
+// told of them, or even before.
+class HandedInAndCancelled : public HandedIn,
+                             public ::testing::WithParamInterface<std::tuple<bool, bool>> {};
+TEST_P(HandedInAndCancelled, CommandsNeverGoOut) {
+  const auto [writes, told] = GetParam();
+  connects_ = true;
+  const std::int64_t deadline = session().deadline();
+  Submit(writes);
+  if (told) HandIn();
+  pool_->Cancel();
+  if (!told) HandIn();
+  EndCalls();
+  EXPECT_EQ(ends_[kCommand].failure, CallFailure::kUnavailable);
+  EXPECT_LT(ends_[kCommand].at, deadline - kLimitMs / 2);
+  EXPECT_EQ(server_.Executions("ff_create_execution", Id()), 0);
+  EXPECT_EQ(ends_.count(kSettling), 1u);
+  EXPECT_LT(ends_[kSettling].at, deadline - kLimitMs / 2);
+}
+INSTANTIATE_TEST_SUITE_P(AllWays, HandedInAndCancelled,
+                         ::testing::Combine(::testing::Bool(), ::testing::Bool()));
 
 }  // namespace
 }  // namespace ffgrant::valkey::testing
