@@ -112,28 +112,41 @@ TEST(UuidGeneratorTest, ThreadsHaveStreamsOfTheirOwn) {
   EXPECT_EQ(seen.size(), kThreads * kEach);
 }
 
-TEST(UuidGeneratorTest, AForkedChildDoesNotRepeatItsParent) {
+// A process of a family: how many generations it has below it. Each process writes one id.
+void Live(int generations, int out) {
+  for (int i = 0; generations > 0 && i < 2; ++i) {
+    const pid_t child = fork();
+    if (child < 0) std::_Exit(1);
+    if (child == 0) {
+      Live(generations - 1, out);
+      std::_Exit(0);
+    }
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || status != 0) std::_Exit(1);
+  }
+  const Uuid uuid = RandomUuid();
+  if (write(out, uuid.bytes.data(), uuid.bytes.size()) != static_cast<ssize_t>(uuid.bytes.size())) {
+    std::_Exit(1);
+  }
+}
+
+// No process makes the ids of its parent, of a sibling or of any other relation, although none of
+// them makes an id between two forks.
+TEST(UuidGeneratorTest, NoProcessOfAFamilyRepeatsAnother) {
   (void)RandomUuid();  // the first call seeds the stream that fork() copies
   int pipe_ends[2];
   ASSERT_EQ(pipe(pipe_ends), 0);
-  std::fflush(nullptr);  // else the child would write the buffered output once more
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    const Uuid uuid = RandomUuid();
-    const ssize_t written = write(pipe_ends[1], uuid.bytes.data(), uuid.bytes.size());
-    std::exit(written == static_cast<ssize_t>(uuid.bytes.size()) ? 0 : 1);
-  }
+  Live(2, pipe_ends[1]);
   close(pipe_ends[1]);
-  Uuid from_child;
-  const ssize_t got = read(pipe_ends[0], from_child.bytes.data(), from_child.bytes.size());
+  std::set<Uuid> seen;
+  Uuid uuid;
+  while (read(pipe_ends[0], uuid.bytes.data(), uuid.bytes.size()) ==
+         static_cast<ssize_t>(uuid.bytes.size())) {
+    EXPECT_TRUE(IsVersion4(uuid));
+    EXPECT_TRUE(seen.insert(uuid).second) << "process " << seen.size();
+  }
   close(pipe_ends[0]);
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_EQ(status, 0);
-  ASSERT_EQ(got, static_cast<ssize_t>(from_child.bytes.size()));
-  EXPECT_TRUE(IsVersion4(from_child));
-  EXPECT_NE(from_child, RandomUuid());
+  EXPECT_EQ(seen.size(), 7u);
 }
 
 }  // namespace

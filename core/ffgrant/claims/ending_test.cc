@@ -130,6 +130,10 @@ TEST(CompleteOnce, IsMadeAgainUntilThereIsAnAnswer) {
   Script away({{kAway}, {kLost}, {ClaimError::kNone}});
   EXPECT_EQ(Complete(away), ClaimError::kNone);
   EXPECT_EQ(away.asked, 3);
+  // An earlier process may have made the call whose answer was lost.
+  Script before({kCompleted});
+  EXPECT_EQ(Complete(before), ClaimError::kNone);
+  EXPECT_EQ(before.asked, 1);
   Script never({{kLost}});
   EXPECT_EQ(Complete(never), kLost);
   EXPECT_EQ(never.asked, kEndingTries);
@@ -156,6 +160,13 @@ TEST(FailOnce, KnowsWhatTheEarlierOneCameTo) {
   EXPECT_TRUE(outcome);
   EXPECT_TRUE(outcome.retried);
   EXPECT_EQ(outcome.delay_until.value, 0);
+  // An earlier process may have made the call whose answer was lost.
+  Script before({{ClaimError::kExecutionNotActive, {"none", "4", "runnable", ""}}});
+  EXPECT_TRUE(FailOnce(before, args).retried);
+  EXPECT_EQ(before.asked, 1);
+  Script others({{ClaimError::kExecutionNotActive, {"none", "5", "runnable", ""}}});
+  EXPECT_EQ(FailOnce(others, args).error, ClaimError::kExecutionNotActive);
+  EXPECT_EQ(others.asked, 1);
   Script never({{kAway}});
   EXPECT_EQ(FailOnce(never, args).error, kAway);
   EXPECT_EQ(never.asked, kEndingTries);
