@@ -57,6 +57,21 @@ class ScoreTest(unittest.TestCase):
         self.assertEqual(rows[0], ["seconds", "3", "24.6", "30"])
         self.assertEqual(rows[1][3], "3 k")
 
+    def test_what_a_target_needs_is_that_of_its_slowest_mutant(self):
+        seldom = result("k4", "killed-10", 4.0)
+        for run in seldom["runs"][:2]:  # these two seeds looked for ten seconds in vain
+            run.update(killed=False, how="", cpu_seconds=10.0)
+        other = result("k5", "killed-10", 0.5)
+        for run in other["runs"]:
+            run["target"] = "b_fuzzer"
+        first, second = summary.needs([*RESULTS[:2], seldom, other, RESULTS[3]])
+        self.assertEqual((first.target, first.mutants, first.slowest), ("a_fuzzer", 3, "k4"))
+        self.assertAlmostEqual(first.mean, 32 / 3)
+        self.assertAlmostEqual(first.seconds, 31.95, places=2)
+        self.assertEqual((second.target, second.mutants, second.mean), ("b_fuzzer", 1, 0.5))
+        self.assertEqual(summary.figures([other], {})["targets"],
+                         [{"target": "b_fuzzer", "slowest": "k5", "seconds": 1.5}])
+
     def test_tables_add_up(self):
         for table in summary.tables(RESULTS, {}):
             self.assertEqual(table.rows[-1], ["all", "5", "2", "1", "2", "0", "40.0"])
