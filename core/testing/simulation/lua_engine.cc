@@ -147,7 +147,7 @@ std::string LuaEngine::Load(std::string_view code, bool replace, std::string& na
     error = "ERR Library '" + name + "' already exists";
   }
   // The first line break stays, so that lines keep their numbers.
-  if (error.empty()) error = Run(code.substr(end));
+  if (error.empty()) error = Run(code.substr(end), name);
   if (error.empty() && pending_.empty()) error = "ERR No functions registered";
   for (const auto& [function, unused] : pending_) {
     const Function* const there = Find(function);
@@ -170,7 +170,7 @@ std::string LuaEngine::Load(std::string_view code, bool replace, std::string& na
 }
 
 // Runs the body of a library, which registers its functions.
-std::string LuaEngine::Run(std::string_view body) {
+std::string LuaEngine::Run(std::string_view body, std::string_view library) {
   lua_State* const state = state_.get();
   if (luaL_loadbuffer(state, body.data(), body.size(), "@user_function") != 0) {
     const std::string error = "ERR Error compiling function: " + OwnText(state, -1);
@@ -179,7 +179,9 @@ std::string LuaEngine::Run(std::string_view body) {
   }
   loading_ = true;
   LuaApi::SeeLoading(state, true);
+  const bool counts = BeginCounting(library);
   const bool failed = lua_pcall(state, 0, 0, 0) != 0;
+  if (counts) lua_sethook(state, nullptr, 0, 0);
   LuaApi::SeeLoading(state, false);
   loading_ = false;
   if (!failed) return "";
@@ -221,19 +223,22 @@ void LuaEngine::Flush() {
   while (!libraries_.empty()) Delete(std::string(libraries_.begin()->first));
 }
 
+bool LuaEngine::BeginCounting(std::string_view library) {
+  if (counted_library_.empty() || library != counted_library_) return false;
+  counting = &counts_;
+  lua_sethook(state_.get(), &CountLine, LUA_MASKLINE, 0);
+  return true;
+}
+
 void LuaEngine::Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply) {
   lua_State* const state = state_.get();
-  const bool count = !counted_library_.empty() && function.library == counted_library_;
-  if (count) {
-    counting = &counts_;
-    lua_sethook(state, &CountLine, LUA_MASKLINE, 0);
-  }
+  const bool counts = BeginCounting(function.library);
   lua_pushcfunction(state, &LuaApi::OnError);
   lua_rawgeti(state, LUA_REGISTRYINDEX, function.reference);
   PushArray(state, keys);
   PushArray(state, args);
   const bool failed = lua_pcall(state, 2, 1, -4) != 0;
-  if (count) lua_sethook(state, nullptr, 0, 0);
+  if (counts) lua_sethook(state, nullptr, 0, 0);
   failed ? ReplyToFailure(reply) : Reply(reply, 0);
   lua_settop(state, 0);
 }

@@ -66,8 +66,8 @@ class LuaEngine {
 
   void Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply);
 
-  // From now on counts how often each line of `library` is executed, as long as the library is
-  // loaded. "" ends the counting. Counting takes about as long as executing.
+  // From now on counts how often each line of `library` is executed, by calls and by loading it, as
+  // long as the library is loaded. "" ends the counting. Counting takes about as long as executing.
   void CountLines(std::string_view library);
   // Returns how often each line that holds code has run; lines are counted from 1 as in the loaded
   // text.
@@ -79,7 +79,9 @@ class LuaEngine {
     void operator()(lua_State* state) const;
   };
 
-  std::string Run(std::string_view body);
+  std::string Run(std::string_view body, std::string_view library);
+  // Begins to count lines if they are those of the library that is counted; returns whether.
+  bool BeginCounting(std::string_view library);
   void DropPending();
   void Unlink(std::string_view library);
   void Reply(ReplySink& reply, int depth);

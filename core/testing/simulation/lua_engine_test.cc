@@ -208,6 +208,8 @@ TEST_F(LuaEngineTest, LinesAreCounted) {
       "end)\n";                                           // 11
   ASSERT_EQ(console_.Do({"FUNCTION", "LOAD", code}), "t");
   server_.lua().CountLines("t");
+  ASSERT_EQ(console_.Do({"FUNCTION", "LOAD", "REPLACE", code}), "t");
+  EXPECT_GT(server_.lua().LineCounts().at(5), 0u) << "loading registers the function";
   for (int i = 0; i < 3; ++i) EXPECT_EQ(console_.Do({"FCALL", "f", "0"}), ":2");
   auto counts = server_.lua().LineCounts();
   EXPECT_EQ(counts.at(6), 3u);

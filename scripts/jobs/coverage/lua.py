@@ -6,6 +6,7 @@ text (core/testing/simulation/lua_engine.cc). Each of their processes leaves one
 turns the lines of the joined text back into lines of its parts.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 VARIABLE = "FFGRANT_LUA_COUNTS"  # names the directory in which a process leaves its file
 
 Counts = dict[int, int]
+_END = re.compile(r"\s*end[),]*\s*")
 
 
 @dataclass
@@ -43,13 +45,16 @@ def read_counts(directory: Path) -> Counts:
 
 def by_part(texts: Mapping[str, str], runs: Iterable[Counts]) -> list[Part]:
     """texts: part -> text, in the order in which the parts are joined. A part's lines count from
-    1."""
+    1. A line that only ends a block is no code: what Lua has there follows every return of a
+    function."""
     parts, first = [Part(name) for name in texts], 1
     runs = list(runs)
     for part, text in zip(parts, texts.values()):
-        size = text.count("\n")
+        lines = text.splitlines()
+        size = len(lines)
         part.runs = [{line - first + 1: count for line, count in counts.items()
-                      if first <= line < first + size} for counts in runs]
+                      if first <= line < first + size and not _END.fullmatch(lines[line - first])}
+                     for counts in runs]
         first += size
     return parts
 

@@ -29,6 +29,11 @@ class LuaTest(unittest.TestCase):
                          ["all", "50.0", "4"])
         self.assertEqual(lua.uncovered(parts, self.TEXTS), ["a.lua:3: not executed: three"])
 
+    def test_the_end_of_a_block_is_no_code(self) -> None:
+        texts = {"a.lua": "register(function()\n  if a then\n    return b\n  end\nend)\nending()\n"}
+        [part] = lua.by_part(texts, [dict.fromkeys(range(1, 7), 0)])
+        self.assertEqual(part.runs, [{1: 0, 2: 0, 3: 0, 6: 0}])
+
     def test_parts_are_joined_in_the_order_of_the_list(self) -> None:
         texts = lua.read_texts(build.ROOT / "core" / "ffgrant" / "valkey" / "functions")
         self.assertEqual(next(iter(texts)), "valkey/functions/common.lua")
