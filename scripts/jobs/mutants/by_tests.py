@@ -163,9 +163,10 @@ def run(terminal: Terminal, arguments: argparse.Namespace, sample: sampling.Samp
         sample.put_back(mutant, not result.unusable)
         judged.append(result)
         if not result.unusable:
-            line = (f"{sample.done()} of {sample.count}  {result.way or 'SURVIVED'}  {result.id} "
+            alive = "equivalent" if result.id in equivalents else "SURVIVED"
+            line = (f"{sample.done()} of {sample.count}  {result.way or alive}  {result.id} "
                     f"(line {result.line})  {result.killer}")[:120]
-            terminal.line(line if result.way else terminal.bad(line))
+            terminal.line(terminal.bad(line) if alive == "SURVIVED" and not result.way else line)
     results = sorted((r for r in judged if not r.unusable), key=lambda result: result.id)
     for by in ("file", "operator"):
         for line in report.as_text(_table(by, results, equivalents, ways), terminal):
