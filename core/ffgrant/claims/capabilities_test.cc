@@ -94,6 +94,20 @@ TEST(CapabilitySetTest, TakesItsOwnText) {
   ASSERT_EQ(set.AssignOfferedCsv("b,a,d,c"), CapabilityError::kNone);
   ASSERT_EQ(set.AssignOfferedCsv(set.csv().substr(4)), CapabilityError::kNone);
   EXPECT_EQ(set.csv(), "c,d");
+  // The tokens lie in the set's own bytes, and others come before, between and behind them.
+  for (const std::string other : {"a", "bb", "cc", "e", "aaaaaaaaaaaaaaaa"}) {
+    for (const bool required : {false, true}) {
+      ASSERT_EQ(set.AssignOfferedCsv("b,c,d"), CapabilityError::kNone);
+      const std::string_view own = set.csv();
+      const std::string_view tokens[] = {own.substr(4), other, own.substr(0, 1), own.substr(2, 1)};
+      std::set<std::string> wanted(std::begin(tokens), std::end(tokens));
+      std::string joined;
+      for (const std::string& token : wanted) joined += (joined.empty() ? "" : ",") + token;
+      ASSERT_EQ(required ? set.AssignRequired(tokens) : set.AssignOffered(tokens),
+                CapabilityError::kNone);
+      EXPECT_EQ(set.csv(), joined);
+    }
+  }
 }
 
 TEST(CapabilitySetTest, OfferedTokenLimitIsInclusive) {

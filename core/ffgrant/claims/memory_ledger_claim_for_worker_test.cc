@@ -347,6 +347,37 @@ TEST_F(LookAheadTest, IsBoundedAndGoesOn) {
   EXPECT_EQ(ledger.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
 }
 
+// A partition that a call has left unfinished does not count as seen, although the call goes on to
+// others and finds something there.
+TEST(LookAheadOfSeveralPartitions, CountsWhatWasFinished) {
+  const auto placed = [](std::uint32_t partition, int n) {
+    return "{fp:" + std::to_string(partition) + "}:dddddddd-0000-4000-8000-00000000000" +
+           std::to_string(n);
+  };
+  for (std::uint32_t unfinished = 0; unfinished < 4; ++unfinished) {
+    ManualClock clock(TimestampMs{kNow});
+    MemoryLedgerOptions options = SmallOptions(clock);
+    options.max_candidates = 1;
+    MemoryLedger ledger(options);
+    Calls calls(ledger, clock);
+    const std::uint32_t start = ScanStart(kW1.worker_instance_id, 4);
+    for (std::uint32_t i = 0; i < unfinished; ++i) {
+      for (const int n : {0, 1}) {
+        const std::string id = placed((start + i) % 4, n);
+        EXPECT_TRUE(calls.Create(id));
+        EXPECT_EQ(calls.Issue(id, kW2, 1000), ClaimError::kNone);
+      }
+    }
+    EXPECT_TRUE(calls.Create(placed((start + unfinished) % 4, 2)));
+    const ClaimForWorkerOutcome found = ledger.ClaimForWorker({kW1, kMain, 100, nullptr});
+    ASSERT_TRUE(found) << unfinished;
+    EXPECT_EQ(found.grant.view().execution_id.text(), placed((start + unfinished) % 4, 2));
+    EXPECT_EQ(found.partitions, 4u);
+    EXPECT_EQ(found.partitions_seen, 1u) << unfinished;
+    EXPECT_FALSE(found.saw_all()) << unfinished;
+  }
+}
+
 // There are as many executions as may be passed over, and none behind them.
 TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
   for (int i = 0; i < 2; ++i) {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -284,6 +285,37 @@ void AnAttemptKeepsItsPolicyAndTimes(Run& run) {
   run.Check("the deadline stays", score("execution_deadline") == 1999999999999.0);
 }
 
+// No text and "0" both say that an attempt has no time limit, by each call that claims.
+void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
+  for (const std::string timeout : {"", "0", "7000"}) {
+    const auto check = [&](const char* what, const Execution& e) {
+      const bool indexed =
+          run.store().Score(e.expected.IndexKey("attempt_timeout"), e.expected.id).has_value();
+      run.CheckEqual(std::string(what) + " with '" + timeout + "'",
+                     timeout == "7000" ? "indexed" : "not indexed",
+                     indexed ? "indexed" : "not indexed");
+    };
+    Execution& claimed = run.Create();
+    run.Issue(claimed);
+    RawCall call = RawClaim(run, claimed, {.timeout = timeout});
+    run.CheckEqual("claim", "1 OK",
+                   FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
+    check("claim", claimed);
+    Execution& resumed = run.Interrupted();
+    run.Issue(resumed);
+    call = RawClaimResumed(run, resumed, timeout);
+    run.CheckEqual(
+        "claim resumed", "1 OK",
+        FirstTexts(run.store().Call("ff_claim_resumed_execution", call.keys, call.args)));
+    check("claim resumed", resumed);
+    Execution& fused = run.Create();
+    call = RawFusedClaim(run, fused, timeout);
+    run.CheckEqual("issue and claim", "1 OK",
+                   FirstTexts(run.store().Call("ff_issue_grant_and_claim", call.keys, call.args)));
+    check("issue and claim", fused);
+  }
+}
+
 // An execution may be gone although an index still has it.
 void MarkingWhatIsGoneCleansTheIndex(Run& run) {
   Execution& e = run.Leased(kShort);
@@ -299,17 +331,8 @@ void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
   for (const bool resumed : {false, true}) {
     Execution& e = resumed ? run.Interrupted() : run.Create();
     run.Issue(e, {.worker = kWorker2});
-    const Expected& x = e.expected;
-    const Worker worker = run.Named(kWorker1);
-    const RawCall call = {
-        {x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
-         x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), x.ExecutionKey("attempts"),
-         x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
-         x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
-        {x.id, worker.id, worker.instance, x.lane, "", kRawLease, kRawTtl, kRawAttempt, "", "",
-         ""}};
     Expect(run, resumed ? "of a resumed one" : "of a new one", "0 grant_already_exists",
-           "ff_issue_grant_and_claim", call);
+           "ff_issue_grant_and_claim", RawFusedClaim(run, e));
     run.CheckStored(e);
     if (!resumed) run.Claim(e, {.worker = kWorker2});
   }
@@ -375,6 +398,60 @@ void AnOpenStreamIsClosedOnce(Run& run) {
          RawMarkExpired(e));
   run.CheckEqual("stays closed", "kept", run.store().Hash(stream)["closed_reason"]);
   run.store().Delete(stream);
+}
+
+// The end of an attempt closes the attempt's stream, if there is one, and makes none.
+void TheEndOfAnAttemptClosesItsStream(Run& run) {
+  const struct {
+    std::string what;
+    std::string reason;
+    std::function<Execution&()> begin;
+    std::function<void(Execution&)> end;
+  } kEnds[] = {
+      {"complete", "attempt_success", [&]() -> Execution& { return run.Leased(); },
+       [&](Execution& e) { run.Complete(e); }},
+      {"fail", "attempt_failure", [&]() -> Execution& { return run.Leased(); },
+       [&](Execution& e) { run.Fail(e); }},
+      {"fail with a retry", "attempt_failure",
+       [&]() -> Execution& {
+         Execution& e = run.Create(
+             {.retry = RetryPolicy{
+                  .max_retries = 1, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 0}});
+         run.Issue(e);
+         run.Claim(e);
+         return e;
+       },
+       [&](Execution& e) { run.Fail(e, {.retried_after_ms = 0}); }},
+      {"mark expired", "lease_expired", [&]() -> Execution& { return run.Leased(kShort); },
+       [&](Execution& e) {
+         run.Pass(kShort + 1);
+         run.MarkExpired(e);
+       }},
+      {"renew too late", "lease_expired", [&]() -> Execution& { return run.Leased(kShort); },
+       [&](Execution& e) {
+         run.Pass(kShort + 1);
+         run.Renew(e, {}, ClaimError::kLeaseExpired);
+       }},
+      {"reclaim", "reclaimed", [&]() -> Execution& { return run.RevokedOne(); },
+       [&](Execution& e) {
+         run.IssueReclaim(e);
+         run.Reclaim(e);
+       }},
+  };
+  for (const auto& end : kEnds) {
+    for (const bool exists : {false, true}) {
+      Execution& e = end.begin();
+      const std::string stream = "ff:stream:" + RawTag(e) + ":" + e.expected.id + ":0:meta";
+      if (exists) run.store().SetField(stream, "x", "y");
+      end.end(e);
+      Fields meta = run.store().Hash(stream);
+      run.CheckEqual(end.what + (exists ? ", a stream" : ", no stream"), exists ? end.reason : "",
+                     meta["closed_reason"]);
+      run.CheckEqual(end.what + ", its time", exists ? "true" : "false",
+                     meta["closed_at"].empty() ? "false" : "true");
+      run.store().Delete(stream);
+    }
+  }
 }
 
 // ---- secrets and tokens ----------------------------------------------------------
@@ -644,11 +721,13 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F2", "issue_with_more_ttls_than_a_library_remembers", MoreTtlsThanALibraryRemembers);
   add("F3", "retries_and_replays_have_their_lineage", RetriesAndReplaysHaveTheirLineage);
   add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
+  add("F3", "an_attempt_without_timeout_is_in_no_index", AnAttemptWithoutTimeoutIsInNoIndex);
   add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
   add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);
   add("F3", "marking_what_is_gone_cleans_the_index", MarkingWhatIsGoneCleansTheIndex);
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);
+  add("F3", "the_end_of_an_attempt_closes_its_stream", TheEndOfAnAttemptClosesItsStream);
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
   add("F4", "suspending_needs_a_secret", SuspendingNeedsASecret);

@@ -77,6 +77,28 @@ inline RawCall RawClaim(Run& run, const Execution& e, const RawClaimOptions& opt
            kRawAttempt, options.policy, options.timeout, options.deadline}};
 }
 
+inline RawCall RawClaimResumed(Run& run, const Execution& e, const std::string& timeout = "") {
+  const Worker worker = run.Named(kWorker1);
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
+           x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), x.AttemptKey(0),
+           x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+           x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+          {x.id, worker.id, worker.instance, x.lane, "", kRawLease, kRawTtl, timeout}};
+}
+// Grants and claims at once.
+inline RawCall RawFusedClaim(Run& run, const Execution& e, const std::string& timeout = "") {
+  const Worker worker = run.Named(kWorker1);
+  const Expected& x = e.expected;
+  return {
+      {x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.LaneKey("eligible"),
+       x.IndexKey("lease_expiry"), x.WorkerLeasesKey(worker.instance), x.ExecutionKey("attempts"),
+       x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+       x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+      {x.id, worker.id, worker.instance, x.lane, "", kRawLease, kRawTtl, kRawAttempt, "", timeout,
+       ""}};
+}
+
 // Fails the attempt of a lease that RawClaim() made.
 inline RawCall RawFail(Run& run, const Execution& e, std::size_t attempt, const std::string& epoch,
                        const std::string& retry_policy) {
