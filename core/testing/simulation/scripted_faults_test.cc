@@ -360,14 +360,20 @@ struct LedgerRig {
         {.execution_id = id(), .worker = worker, .lane = lane, .grant_ttl_ms = 5000}));
   }
   ExecutionIdView id() const { return way.execution.view(); }
-  ClaimOutcome Claim(ErrorDetails* details = nullptr) {
-    return ledger->Claim({.execution_id = id(),
-                          .worker = worker,
-                          .lane = lane,
-                          .lease_id = way.lease_id,
-                          .lease_ttl_ms = 5000,
-                          .attempt_id = way.attempt_id},
-                         details);
+  ClaimArgs Args() const {
+    return {.execution_id = id(),
+            .worker = worker,
+            .lane = lane,
+            .lease_id = way.lease_id,
+            .lease_ttl_ms = 5000,
+            .attempt_id = way.attempt_id};
+  }
+  ClaimOutcome Claim(ErrorDetails* details = nullptr) { return ledger->Claim(Args(), details); }
+  ClaimOutcome ClaimInABatch() {
+    const ClaimArgs args = Args();
+    ClaimOutcome outcome;
+    ledger->ClaimBatch({&args, 1}, {&outcome, 1});
+    return outcome;
   }
 
   ScriptedServer server;
@@ -428,18 +434,21 @@ TEST(FindClaim, SaysWhereTheServerCantBeReached) {
 
 TEST(FindClaim, IsNotSureWhereConnectionsMayNotBeShut) {
   for (const std::string subcommand : {"ID", "KILL"}) {
-    LedgerRig rig([&](ScriptedServer& server) { server.forbidden = {subcommand}; });
-    bool hold = true;
-    rig.network->SetScript([&](Operation operation) -> Fault {
-      return operation == Operation::kArrive && hold ? Fault{Kind::kHold} : Fault{};
-    });
-    EXPECT_EQ(rig.Claim().error, ClaimError::kUnknownOutcome);
-    hold = false;
-    const FoundClaim found = rig.ledger->FindClaim(rig.id(), rig.way.lease_id);
-    EXPECT_EQ(found.fate, ClaimFate::kNotClaimed);
-    EXPECT_FALSE(found.final) << subcommand;
-    rig.network->DeliverAll();
-    EXPECT_EQ(rig.ledger->FindClaim(rig.id(), rig.way.lease_id).fate, ClaimFate::kHeld);
+    for (const bool in_a_batch : {false, true}) {
+      LedgerRig rig([&](ScriptedServer& server) { server.forbidden = {subcommand}; });
+      bool hold = true;
+      rig.network->SetScript([&](Operation operation) -> Fault {
+        return operation == Operation::kArrive && hold ? Fault{Kind::kHold} : Fault{};
+      });
+      EXPECT_EQ((in_a_batch ? rig.ClaimInABatch() : rig.Claim()).error,
+                ClaimError::kUnknownOutcome);
+      hold = false;
+      const FoundClaim found = rig.ledger->FindClaim(rig.id(), rig.way.lease_id);
+      EXPECT_EQ(found.fate, ClaimFate::kNotClaimed);
+      EXPECT_FALSE(found.final) << subcommand << (in_a_batch ? ", in a batch" : "");
+      rig.network->DeliverAll();
+      EXPECT_EQ(rig.ledger->FindClaim(rig.id(), rig.way.lease_id).fate, ClaimFate::kHeld);
+    }
   }
 }
 

@@ -331,6 +331,28 @@ TEST_F(WorkerCalls, APolicyThatCantBeFollowedIsRefusedBeforeAnythingChanges) {
   }
 }
 
+// The ledger writes and reads the policies of other executions between the calls for this one.
+TEST_F(WorkerCalls, AFailureIsRetriedByItsOwnPolicyAlone) {
+  const RetryPolicy retry = {
+      .max_retries = 3, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 0};
+  for (const std::string own : {"", "{}", R"({"max_reclaim_count":1})"}) {
+    for (const bool other_failed : {false, true}) {
+      const MintedExecutionId id = Create();
+      const Lease lease = Claim(id);
+      Do({"DEL", Key(id, "policy")});
+      if (!own.empty()) Do({"SET", Key(id, "policy"), own});
+      const MintedExecutionId other = Create({}, retry);
+      if (other_failed) {
+        EXPECT_TRUE(Fail(other, Claim(other)).retried);
+      }
+      const FailOutcome outcome = Fail(id, lease);
+      EXPECT_TRUE(outcome) << ErrorName(outcome.error);
+      EXPECT_FALSE(outcome.retried) << own << ", " << other_failed;
+      EXPECT_EQ(Core(id, "lifecycle_phase"), "terminal");
+    }
+  }
+}
+
 TEST_F(WorkerCalls, FailuresThatAreRefused) {
   const MintedExecutionId absent(7, ids_.Next());
   EXPECT_EQ(Fail(absent, {}).error, ClaimError::kExecutionNotFound);
@@ -670,16 +692,28 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
   const auto is_claim = [](const std::vector<std::string>& command) {
     return command.size() > 1 && command[1].ends_with("_claim_execution");
   };
-  constexpr ClaimError kEnds[] = {ClaimError::kNone, ClaimError::kStaleLease,
-                                  ClaimError::kUnavailable, ClaimError::kUnknownOutcome};
-  for (const ClaimError end : kEnds) {
+  const struct {
+    ClaimError end;
+    bool may_shut = true;  // a worker that may not shut its connection can't be sure
+  } kCases[] = {{ClaimError::kNone},
+                {ClaimError::kStaleLease},
+                {ClaimError::kUnavailable},
+                {ClaimError::kUnknownOutcome},
+                {ClaimError::kUnknownOutcome, false}};
+  for (const auto& c : kCases) {
+    const ClaimError end = c.end;
+    const bool may_shut = c.may_shut;
+    SCOPED_TRACE(may_shut);
     DeploymentWorker worker(Options());
     ASSERT_TRUE(worker.Start(&details_));
     const MintedExecutionId id = Create();
     const IssuedGrant grant = Granted(id);
     bool is_lost = false;
-    if (end == ClaimError::kUnavailable) {
+    if (end == ClaimError::kUnavailable || !may_shut) {
       server_.answer = [&](std::int64_t, const std::vector<std::string>& command) {
+        if (!may_shut && command.size() > 1 && command[1] == "KILL") {
+          return std::optional<std::string>("-NOPERM no\r\n");
+        }
         const bool is_first = is_claim(command) && !std::exchange(is_lost, true);
         return is_first ? std::optional<std::string>("") : std::nullopt;  // no answer ever
       };
