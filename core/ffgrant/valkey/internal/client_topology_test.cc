@@ -301,6 +301,29 @@ TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   EXPECT_EQ(rig.client.nodes(), 2u);
 }
 
+// A member that is found again ends the outage, however many outages there were.
+TEST_F(Topology, SeveralShortOutagesAreNoLongOne) {
+  ClientOptions options = Patient();
+  options.servers = {At(1), At(11)};
+  ClientRig rig(options);
+  Meet(rig);
+  for (int outage = 0; outage < 5; ++outage) {
+    LoseMembers(rig);
+    const std::int64_t begin = rig.network->NowMs();
+    while (rig.network->NowMs() - begin < 12'000) EXPECT_NE(rig.Get(true, 0), "a of 11") << outage;
+    rig.network->SetScript(nullptr);
+    for (int port = 1; port <= 3; ++port) {
+      std::string answer;
+      for (int i = 0; i < 10 && answer.find("a of ") != 0; ++i) {
+        answer = rig.Get(true, static_cast<std::uint16_t>(5000 * (port - 1)));
+      }
+      EXPECT_EQ(answer, "a of " + std::to_string(port)) << outage;
+    }
+  }
+  LoseMembers(rig);
+  ExpectAfterHalfAMinute(rig, "a of 11");
+}
+
 // All nodes get new ids, and their epochs begin again.
 TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   for (FakeMember& member : A().members) member.epoch = 50;
