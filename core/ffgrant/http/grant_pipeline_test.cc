@@ -297,6 +297,35 @@ TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
   close(ends[1]);
 }
 
+// One wait may find both an answer and the stop request.
+TEST(GrantPipeline, AnAnswerThatHasArrivedOutlivesAStopRequest) {
+  std::atomic<bool> may_answer{false};
+  HttpServer server([&](const std::string& request) {
+    if (request.find("/workers/silent/") != std::string::npos) return std::string();
+    while (!may_answer) std::this_thread::yield();
+    return HttpResponse(200, kGrant);
+  });
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  IssuerOptions options = To(server);
+  options.request_timeout_ms = 60'000;
+  options.stop_descriptor = ends[0];
+  GrantPipeline grants(options);
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(grants.Submit("silent", Claiming(), 2));
+  while (server.requests().size() < 2) ASSERT_TRUE(grants.Poll(0).empty());
+  may_answer = true;
+  pollfd one = {grants.descriptor(), POLLIN, 0};
+  ASSERT_EQ(poll(&one, 1, 30'000), 1) << "the answer has not arrived";
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  const auto all = All(grants);
+  EXPECT_TRUE(all.at(1).status) << all.at(1).status.message;
+  EXPECT_EQ(all.at(1).grant.view().expires_at_ms, 1700000000000u);
+  EXPECT_EQ(all.at(2).status.error, IssuerError::kStopped);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
   HttpServer server([](const std::string& request) {
     return request.find("Authorization: Bearer new\r\n") != std::string::npos

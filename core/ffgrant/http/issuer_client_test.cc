@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -258,6 +259,39 @@ TEST(IssuerClient, ASilentServerIsLeftInTime) {
   EXPECT_GE(MsSince(begin), 200);
   EXPECT_LT(MsSince(begin), 5000);
   EXPECT_EQ(issuer.Health().error, IssuerError::kTimeout) << "alone, it was sent";
+}
+
+// A call that gets a connection late has only what is left of its time.
+TEST(IssuerClient, AWaitForAConnectionCountsInTheLimit) {
+  // A machine that is too slow for one limit is given a longer one.
+  for (int limit_ms = 400;; limit_ms *= 2) {
+    std::atomic<int> asked{0};
+    std::atomic<bool> may_answer{false};
+    HttpServer server([&](const std::string&) {
+      if (++asked > 1) return std::string();
+      while (!may_answer) std::this_thread::yield();
+      return HttpResponse(200, "{}");
+    });
+    IssuerOptions options = To(server);
+    options.request_timeout_ms = limit_ms;
+    options.connections = 1;
+    IssuerClient issuer(options);
+    std::thread first([&] { (void)issuer.Health(); });
+    while (asked == 0) std::this_thread::yield();
+    const auto begin = std::chrono::steady_clock::now();
+    std::thread answering([&] {
+      std::this_thread::sleep_until(begin + std::chrono::milliseconds(limit_ms * 3 / 4));
+      may_answer = true;
+    });
+    const IssuerError error = issuer.Health().error;
+    const auto taken_ms = MsSince(begin);
+    first.join();
+    answering.join();
+    EXPECT_TRUE(error == IssuerError::kTimeout || error == IssuerError::kNotConnected)
+        << ErrorName(error);
+    if (error == IssuerError::kTimeout && taken_ms < limit_ms * 3 / 2) break;
+    ASSERT_LT(limit_ms, 4000) << "the last call took " << taken_ms << " ms";
+  }
 }
 
 TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
