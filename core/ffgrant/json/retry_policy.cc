@@ -2,6 +2,8 @@
 
 #include "ffgrant/json/retry_policy.h"
 
+#include <locale.h>
+
 #include <cctype>
 #include <cstddef>
 #include <cstdlib>
@@ -42,13 +44,13 @@ bool ForEachMember(std::string_view json, const Use& use) {
   }));
 }
 
-// Returns true if Lua 5.1's tonumber() accepts `text`: a number that strtod() reads, or a
-// hexadecimal number, either with blanks after it or without.
+// Returns true if Lua 5.1's tonumber() accepts `text`: a number that strtod() reads, also a
+// hexadecimal one, with blanks after it or without. The server's locale is C.
 bool IsLuaNumber(const char* text) {
+  static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
   char* end = nullptr;
-  (void)std::strtod(text, &end);
+  (void)strtod_l(text, &end, c_locale);
   if (end == text) return false;
-  if (*end == 'x' || *end == 'X') (void)std::strtoul(text, &end, 16);
   while (std::isspace(static_cast<unsigned char>(*end)) != 0) ++end;
   return *end == '\0';
 }
@@ -58,14 +60,11 @@ bool IsNumber(std::string_view json) {
   if (json.front() == '-' || (json.front() >= '0' && json.front() <= '9')) return true;
   if (json.front() != '"') return false;
   JsonScratch scratch(json.size() + 1);
-  std::string text;  // IsLuaNumber() reads up to the NUL that follows the text
-  (void)internal::DecodeDocument(json, scratch, [&](JsonReader& reader) {
-    std::string_view decoded;
-    if (!reader.ReadString(decoded)) return false;
-    text.assign(decoded);
-    return true;
-  });
-  return IsLuaNumber(text.c_str());
+  std::string_view text;
+  (void)internal::DecodeDocument(json, scratch,
+                                 [&](JsonReader& reader) { return reader.ReadString(text); });
+  // IsLuaNumber() reads up to the NUL that follows the text.
+  return IsLuaNumber(std::string(text).c_str());
 }
 
 }  // namespace

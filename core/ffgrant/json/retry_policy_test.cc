@@ -24,7 +24,9 @@ TEST(RetryPolicyJson, IsEmptyWhereThereIsNone) {
   for (const std::string_view policy :
        {"", "{}", "[]", "null", "5", "\"retry_policy\"", "{\"retry_policy\":{\"max_retries\":2}",
         "{\"retry_policy\":{}}x", "{\"retry_policy\":}", "{\"retry_policy\":1,}", "{", "x",
-        "{\"retry_policy\":\"\xff\"}", "{retry_policy:1}", "{\"retry_policy\" 1}"}) {
+        "{\"retry_policy\":\"\xff\"}", "{retry_policy:1}", "{\"retry_policy\" 1}",
+        "{\"retry_policy\":2,\"x", "{\"retry_policy\":2,\"\xff\":1}",
+        "{\"retry_policy\":2,\"\\q\":1}"}) {
     EXPECT_EQ(FindRetryPolicy(policy), "") << policy;
   }
   // This nesting is deeper than FlowFabric reads.
@@ -49,6 +51,9 @@ TEST(RetryPolicyJson, FaultsAreTheOnesThatEndTheFunctionHalfWay) {
                                       R"({"backoff":false})",
                                       R"({"retryable_categories":null})",
                                       R"({"max_retries":"0x10"})",
+                                      R"({"max_retries":"0XfF "})",
+                                      R"({"max_retries":"2\u0000 3"})",
+                                      R"({"max_retries":"-0x1p4"})",
                                       R"({"max_retries":" +2 "})",
                                       R"({"max_retries":"\u0032"})",
                                       R"({"max_retries":"1e3"})",
@@ -60,7 +65,8 @@ TEST(RetryPolicyJson, FaultsAreTheOnesThatEndTheFunctionHalfWay) {
   for (const std::string_view bad :
        {R"({"max_retries":null})", R"({"max_retries":true})", R"({"max_retries":{}})",
         R"({"max_retries":"two"})", R"({"max_retries":""})", R"({"max_retries":[]})",
-        R"({"max_retries":"2 3"})", R"({"max_retries":"0xg"})", R"({"max_retries":" "})",
+        R"({"max_retries":"2 3"})", R"({"max_retries":"0xg"})", R"({"max_retries":"0X"})",
+        R"({"max_retries":"5x1"})", R"({"max_retries":" "})",
         R"({"max_retries":2,"max_retries":null})"}) {
     EXPECT_EQ(FaultOfRetryPolicy(bad), "retry_policy: max_retries is no number") << bad;
   }
