@@ -103,9 +103,11 @@ std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept {
 std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept {
   if (const auto whole = ReadInteger(text)) return TimestampMs{*whole};
   const auto time = ParseDecimal(text);
+  if (!time) return std::nullopt;
+  const double rounded = std::ceil(*time);
   // The number must fit into 64 bits.
-  if (!time || !(*time > -9e18 && *time < 9e18)) return std::nullopt;
-  return TimestampMs{static_cast<std::int64_t>(std::ceil(*time))};
+  if (rounded < -0x1p63 || rounded >= 0x1p63) return std::nullopt;
+  return TimestampMs{static_cast<std::int64_t>(rounded)};
 }
 
 std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails* details) noexcept {
