@@ -156,6 +156,21 @@ TEST_F(ConnectTest, SaysWhyNoCallWillWork) {
   EXPECT_LE(took_ms, 20);
 }
 
+// The client has found the functions, and then one answers what none of them answers.
+TEST_F(ConnectTest, AnAnswerThatDoesNotFitIsNoVersion) {
+  server.foreign_library = true;
+  for (const std::string reply : {":34\r\n", "+34\r\n", "$-1\r\n", "*0\r\n"}) {
+    int asked = 0;
+    play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      const bool asks = command[0] == "FCALL" && command[1] == "ff_version";
+      return asks && ++asked == 2 ? std::optional(reply) : std::nullopt;
+    };
+    EXPECT_EQ(Connect(), "unavailable: an answer that does not fit its command") << reply;
+    EXPECT_EQ(asked, 2);
+    EXPECT_FALSE(info.rights_known);
+  }
+}
+
 TEST_F(ConnectTest, NamesTheCallsThatAUserCantMake) {
   for (const bool theirs : {false, true}) {
     server.foreign_library = theirs;

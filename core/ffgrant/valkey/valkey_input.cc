@@ -68,40 +68,45 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   const std::size_t largest = LargestText(impl_->options.client.max_reply_bytes, out);
   // Why the read fails. If there are several reasons, the gravest one.
   ClaimError refusal = ClaimError::kNone;
+  ErrorDetails why;  // the server's words, if `refusal` is kUnknownCode
   const auto refuse = [&](ClaimError error, const Reply* fault) {
-    if (refusal == ClaimError::kNone || error == ClaimError::kExecutionNotFound) {
-      if (fault != nullptr) (void)UnknownText(*fault, details);
-      refusal = error;
-    }
-    return true;
+    if (refusal != ClaimError::kNone && error != ClaimError::kExecutionNotFound) return;
+    if (fault != nullptr) (void)UnknownText(*fault, &why);
+    refusal = error;
   };
-  const auto refuse_size = [&] { return refuse(ClaimError::kInvalidInput, nullptr); };
   const auto is_fault = [&](const Reply& reply) {
-    return reply.is(Reply::Type::kError) && refuse(ClaimError::kUnknownCode, &reply);
+    if (reply.is(Reply::Type::kError)) refuse(ClaimError::kUnknownCode, &reply);
+    return reply.is(Reply::Type::kError);
   };
   const auto keep = [&](std::string_view text, ExecutionInput::Span& span) {
-    return out.Append(text, span) || refuse_size();
+    if (!out.Append(text, span)) refuse(ClaimError::kInvalidInput, nullptr);
   };
   auto read_core = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
     if (!IsTexts(reply, true) || reply.elements().size() != kAboutFields.size()) return false;
     if (reply.elements()[0].is(Reply::Type::kNil)) {
-      return refuse(ClaimError::kExecutionNotFound, nullptr);
+      refuse(ClaimError::kExecutionNotFound, nullptr);
+    } else {
+      keep(reply.elements()[1].text, out.kind_);
     }
-    return keep(reply.elements()[1].text, out.kind_);
+    return true;
   };
   auto read_payload = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
     if (!reply.is(Reply::Type::kString)) return false;
-    if (reply.text.size() > largest) return refuse_size();
-    return keep(reply.text, out.payload_);
+    if (reply.text.size() > largest) {
+      refuse(ClaimError::kInvalidInput, nullptr);
+    } else {
+      keep(reply.text, out.payload_);
+    }
+    return true;
   };
   auto read_tags = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
     if (!IsTexts(reply, false) || reply.elements().size() % 2 != 0) return false;
     for (const Reply& element : reply.elements()) {
       ExecutionInput::Span span;
-      (void)keep(element.text, span);
+      keep(element.text, span);
       out.tags_.push_back(span);
     }
     return true;
@@ -117,8 +122,9 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
     if (error == std::errc() && end == previous.data() + previous.size()) {
       out.previous_attempt_ = AttemptIndex{index};
     }
-    return keep(reply.elements()[0].text, out.attempt_type_) &&
-           keep(reply.elements()[retried ? 1 : 2].text, out.attempt_reason_);
+    keep(reply.elements()[0].text, out.attempt_type_);
+    keep(reply.elements()[retried ? 1 : 2].text, out.attempt_reason_);
+    return true;
   };
   Group group(lease.session, details);
   group.Add(
@@ -158,8 +164,8 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
       read_attempt);
   const ClaimError failure = group.Wait();
   outcome.error = failure != ClaimError::kNone ? failure : refusal;
-  if (outcome.error == ClaimError::kInvalidInput && details != nullptr) {
-    details->clear();
+  if (details != nullptr && outcome.error == ClaimError::kUnknownCode) *details = why;
+  if (details != nullptr && outcome.error == ClaimError::kInvalidInput) {
     (void)details->Add("the input is larger than its buffer may be");
   }
   if (!outcome) out.Clear();

@@ -324,13 +324,14 @@ FailOutcome ValkeyLedger::Fail(const FailArgs& args, ErrorDetails* details) noex
   const std::uint16_t slot = HashSlot(args.execution_id.partition());
   ClaimError refusal = ClaimError::kNone;
   ClaimError fault = ClaimError::kNone;
+  ErrorDetails why;  // the server's words, if it answers with an error
   auto read_hints = [&](const Reply& reply) {
-    if (reply.is(Reply::Type::kError)) (void)internal::UnknownText(reply, details);
+    if (reply.is(Reply::Type::kError)) (void)internal::UnknownText(reply, &why);
     return internal::ReadHints(reply, session.hints, refusal);
   };
   auto read_policy = [&](const Reply& reply) {
     session.scratch.assign(reply.text);
-    if (reply.is(Reply::Type::kError)) fault = internal::UnknownText(reply, details);
+    if (reply.is(Reply::Type::kError)) fault = internal::UnknownText(reply, &why);
     return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil) ||
            reply.is(Reply::Type::kError);
   };
@@ -351,6 +352,7 @@ FailOutcome ValkeyLedger::Fail(const FailArgs& args, ErrorDetails* details) noex
   outcome.error = failure != ClaimError::kNone   ? failure
                   : refusal != ClaimError::kNone ? refusal
                                                  : fault;
+  if (details != nullptr && outcome.error == ClaimError::kUnknownCode) *details = why;
   if (!outcome) return outcome;
   const std::string_view retry_policy = FindRetryPolicy(session.scratch);
   if (const std::string_view wrong = FaultOfRetryPolicy(retry_policy); !wrong.empty()) {

@@ -162,9 +162,11 @@ ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegist
     }
     bool gone = false;
     error = Prolong(session, keys, r, details, gone);
-    if (error == ClaimError::kNone && gone)
-      error = ClaimError::kUnavailable;  // the call works if it is made again
     if (error != ClaimError::kNone) return error;
+    if (gone) {
+      (void)Refuse(details, "the registration ran out just now");
+      return ClaimError::kUnavailable;  // the call works if it is made again
+    }
   }
   return WriteCaps(session, keys, r, true, details);
 }

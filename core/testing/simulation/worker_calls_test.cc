@@ -5,11 +5,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +26,16 @@
 
 namespace ffgrant::valkey::testing {
 namespace {
+
+constexpr std::string_view kMisfit = "an answer that does not fit its command";
+const std::string kNil = "$-1\r\n";
+
+// An array of `count` texts, the last of which is replaced by `last` unless that is empty.
+std::string Texts(int count, const std::string& last = "") {
+  std::string reply = "*" + std::to_string(count) + "\r\n";
+  for (int i = 0; i < count; ++i) reply += i + 1 == count && !last.empty() ? last : "$1\r\nx\r\n";
+  return reply;
+}
 
 class WorkerCalls : public ::testing::Test {
  protected:
@@ -65,6 +79,16 @@ class WorkerCalls : public ::testing::Test {
   // Runs bare commands on the server's keys, as an operator does.
   std::string Do(const std::vector<std::string>& words) {
     return server_.Execute(9999, words, world_.now() * 1000);
+  }
+  // From now on the server answers the commands that have the word `word` with `reply`, and
+  // executes none of them.
+  void Answer(const std::string& word, const std::string& reply) {
+    server_.answer = [word, reply, before = server_.answer](
+                         std::int64_t client, const std::vector<std::string>& command) {
+      const bool has = std::find(command.begin(), command.end(), word) != command.end();
+      if (has) return std::optional<std::string>(reply);
+      return before ? before(client, command) : std::nullopt;
+    };
   }
   std::string Key(const MintedExecutionId& id, std::string_view role) {
     return "ff:exec:{fp:7}:" + std::string(id.text()) + ":" + std::string(role);
@@ -131,6 +155,10 @@ TEST_F(WorkerCalls, InputIsBounded) {
               ClaimError::kInvalidInput);
     EXPECT_EQ(input.payload(), "");
     EXPECT_EQ(input.tag_count(), 0u);
+    EXPECT_EQ(ledger_->ReadInput(id.view(), lease.attempt_index, input, &details_).error,
+              ClaimError::kInvalidInput);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "the input is larger than its buffer may be");
   }
 }
 
@@ -198,6 +226,104 @@ TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
             ClaimError::kExecutionNotFound);
   EXPECT_EQ(input.attempt_type(), "");
   EXPECT_EQ(input.previous_attempt(), std::nullopt);
+}
+
+TEST_F(WorkerCalls, InputIsTakenOnlyFromAnswersThatFit) {
+  const MintedExecutionId id = Create({.payload = "p", .kind = "k", .tags_json = R"({"t":"v"})"});
+  const Lease lease = Claim(id);
+  ExecutionInput input;
+  const auto read = [&](ErrorDetails* details) {
+    const ClaimError error =
+        ledger_->ReadInput(id.view(), lease.attempt_index, input, details).error;
+    EXPECT_TRUE(error == ClaimError::kNone || input.payload().empty());
+    EXPECT_TRUE(error == ClaimError::kNone || input.kind().empty());
+    EXPECT_TRUE(error == ClaimError::kNone || input.tag_count() == 0);
+    EXPECT_TRUE(error == ClaimError::kNone || input.attempt_type().empty());
+    return error;
+  };
+  const struct {
+    std::string word;
+    std::vector<std::string> misfits;
+  } kCases[] = {
+      {"lane_id", {Texts(0), Texts(1), Texts(3), Texts(2, ":1\r\n"), Texts(2, "*0\r\n"), kNil}},
+      {"GETRANGE", {":1\r\n", "+p\r\n", kNil, Texts(0), Texts(1)}},
+      {"HGETALL", {"$1\r\nx\r\n", kNil, Texts(1), Texts(3), Texts(2, kNil), Texts(2, ":1\r\n")}},
+      {"attempt_type", {Texts(0), Texts(3), Texts(5), Texts(4, ":1\r\n"), "+x\r\n", kNil}},
+  };
+  for (const auto& c : kCases) {
+    for (const std::string& reply : c.misfits) {
+      Answer(c.word, reply);
+      EXPECT_EQ(read(&details_), ClaimError::kUnavailable) << c.word << " " << reply;
+      ASSERT_EQ(details_.size(), 1u);
+      EXPECT_EQ(details_[0], kMisfit);
+      server_.answer = nullptr;
+    }
+    Answer(c.word, "-ERR no\r\n");
+    EXPECT_EQ(read(nullptr), ClaimError::kUnknownCode) << c.word;
+    EXPECT_EQ(read(&details_), ClaimError::kUnknownCode) << c.word;
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "ERR no");
+    server_.answer = nullptr;
+  }
+  // The detail is about the error that is returned, whichever of two was found first.
+  Answer("GETRANGE", "-ERR no\r\n");
+  Answer("lane_id", Texts(0));
+  EXPECT_EQ(read(&details_), ClaimError::kUnavailable);
+  ASSERT_EQ(details_.size(), 1u);
+  EXPECT_EQ(details_[0], kMisfit);
+  server_.answer = nullptr;
+  EXPECT_EQ(read(&details_), ClaimError::kNone);
+  EXPECT_EQ(details_.size(), 0u);
+  EXPECT_EQ(input.payload(), "p");
+}
+
+// An execution that is not there outweighs what is wrong with the rest, in either order.
+TEST_F(WorkerCalls, InputOfWhatIsNotThereIsNotFoundWhateverElseIsWrong) {
+  const MintedExecutionId absent(7, ids_.Next());
+  Do({"HSET", Key(absent, "payload"), "a", "b"});
+  ExecutionInput input;
+  for (const bool is_late : {false, true}) {
+    // The client asks again after such an answer, while the other answers are there.
+    bool is_first = is_late;
+    server_.answer = [&](std::int64_t, const std::vector<std::string>& command) {
+      const bool is_core = command.size() > 2 && command[2] == "lane_id";
+      return is_core && std::exchange(is_first, false)
+                 ? std::optional<std::string>("-TRYAGAIN Multiple keys request\r\n")
+                 : std::nullopt;
+    };
+    EXPECT_EQ(ledger_->ReadInput(absent.view(), {0}, input, &details_).error,
+              ClaimError::kExecutionNotFound);
+    EXPECT_EQ(details_.size(), 0u);
+    EXPECT_FALSE(is_first);
+  }
+}
+
+TEST_F(WorkerCalls, InputNamesThePreviousAttemptOnlyIfANumberIsStored) {
+  const MintedExecutionId id = Create();
+  const Lease lease = Claim(id);
+  std::string key;
+  server_.answer = [&](std::int64_t, const std::vector<std::string>& command) {
+    if (command.size() > 2 && command[2] == "attempt_type") key = command[1];
+    return std::optional<std::string>();
+  };
+  ExecutionInput input;
+  ASSERT_TRUE(ledger_->ReadInput(id.view(), lease.attempt_index, input));
+  const std::pair<std::string, std::optional<AttemptIndex>> cases[] = {
+      {"0", AttemptIndex{0}},
+      {"4294967295", AttemptIndex{4294967295}},
+      {"4294967296", {}},
+      {"-1", {}},
+      {"1x", {}},
+      {"", {}},
+      {" 1", {}}};
+  for (const auto& [text, index] : cases) {
+    Do({"HSET", key, "previous_attempt_index", text});
+    ASSERT_TRUE(ledger_->ReadInput(id.view(), lease.attempt_index, input));
+    EXPECT_EQ(input.previous_attempt(), index) << text;
+  }
+  const MintedExecutionId outside(256, ids_.Next());
+  EXPECT_EQ(ledger_->ReadInput(outside.view(), {0}, input).error, ClaimError::kExecutionNotFound)
+      << "a partition that is not configured";
 }
 
 // ---- results --------------------------------------------------------------------
@@ -326,6 +452,8 @@ TEST_F(WorkerCalls, APolicyThatCantBeFollowedIsRefusedBeforeAnythingChanges) {
     EXPECT_EQ(Fail(id, lease).error, ClaimError::kInvalidPolicyJson) << policy;
     ASSERT_EQ(details_.size(), 1u);
     EXPECT_TRUE(details_[0].starts_with("retry_policy: "));
+    EXPECT_EQ(ledger_->Fail({.execution_id = id.view(), .fence = lease.fence}).error,
+              ClaimError::kInvalidPolicyJson);
     EXPECT_EQ(Core(id, "public_state"), "active");
     EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}));
   }
@@ -378,6 +506,41 @@ TEST_F(WorkerCalls, FailuresThatAreRefused) {
               {.execution_id = absent.view(), .lane = lane_, .retry = RetryPolicy{.delay_ms = -1}})
           .error,
       ClaimError::kInvalidInput);
+}
+
+TEST_F(WorkerCalls, FailuresFollowOnlyAnswersThatFit) {
+  const MintedExecutionId id = Create();
+  const Lease lease = Claim(id);
+  const FailArgs args = {.execution_id = id.view(), .fence = lease.fence};
+  const auto detail = [&] { return details_.size() == 1 ? std::string(details_[0]) : "none"; };
+  for (const std::string& reply : {std::string(":1\r\n"), std::string("+OK\r\n"), Texts(0)}) {
+    for (const std::string word : {"GET", "HMGET"}) {
+      Answer(word, reply);
+      EXPECT_EQ(Fail(id, lease).error, ClaimError::kUnavailable) << word << " " << reply;
+      EXPECT_EQ(detail(), kMisfit);
+      server_.answer = nullptr;
+    }
+  }
+  for (const std::string word : {"GET", "HMGET"}) {
+    Answer(word, "-ERR " + word + "\r\n");
+    EXPECT_EQ(ledger_->Fail(args).error, ClaimError::kUnknownCode);
+    EXPECT_EQ(Fail(id, lease).error, ClaimError::kUnknownCode);
+    EXPECT_EQ(detail(), "ERR " + word);
+    server_.answer = nullptr;
+  }
+  // The detail is about the error that is returned.
+  Answer("GET", "-ERR no\r\n");
+  Answer("HMGET", Texts(0));
+  EXPECT_EQ(Fail(id, lease).error, ClaimError::kUnavailable);
+  EXPECT_EQ(detail(), kMisfit);
+  Answer("HMGET", "*5\r\n" + kNil + kNil + kNil + kNil + kNil);
+  EXPECT_EQ(Fail(id, lease).error, ClaimError::kExecutionNotFound);
+  EXPECT_EQ(details_.size(), 0u);
+  server_.answer = nullptr;
+  EXPECT_EQ(Core(id, "public_state"), "active");
+  EXPECT_EQ(Fail(MintedExecutionId(256, ids_.Next()), lease).error, ClaimError::kExecutionNotFound)
+      << "a partition that is not configured";
+  EXPECT_TRUE(Fail(id, lease));
 }
 
 // ---- flows ----------------------------------------------------------------------
@@ -563,6 +726,56 @@ TEST_F(Registering, OfAnInstanceThatAnotherProcessHasIsRefused) {
   EXPECT_EQ(Register(other), ClaimError::kNone);
 }
 
+TEST_F(Registering, EndsWithWhatTheServerAnswersToEachStep) {
+  ASSERT_EQ(Register(registration_), ClaimError::kNone);
+  enum class Kind { kRegister, kRefresh };
+  using enum ClaimError;
+  const struct {
+    Kind kind;
+    std::string word;  // of the command that is answered so
+    std::string reply;
+    ClaimError error;
+    std::string_view detail;
+  } kCases[] = {
+      // The registration is there already, so the calls read whose it is, and prolong it.
+      {Kind::kRegister, "SET", ":1\r\n", kUnknownOutcome, kMisfit},
+      {Kind::kRegister, "SET", "$1\r\nx\r\n", kUnknownOutcome, kMisfit},
+      {Kind::kRegister, "SET", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRegister, "GET", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRegister, "GET", ":1\r\n", kUnavailable, kMisfit},
+      {Kind::kRegister, "PEXPIRE", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRegister, "PEXPIRE", "+OK\r\n", kUnknownOutcome, kMisfit},
+      {Kind::kRegister, "PEXPIRE", ":0\r\n", kUnavailable, "the registration ran out just now"},
+      {Kind::kRegister, "HSET", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRegister, "HSET", "+OK\r\n", kUnknownOutcome, kMisfit},
+      {Kind::kRegister, "SADD", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRefresh, "GET", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRefresh, "GET", ":1\r\n", kUnavailable, kMisfit},
+      {Kind::kRefresh, "GET", "+x\r\n", kUnavailable, kMisfit},
+      {Kind::kRefresh, "GET", "*0\r\n", kUnavailable, kMisfit},
+      {Kind::kRefresh, "PEXPIRE", "-ERR no\r\n", kUnknownCode, "ERR no"},
+      {Kind::kRefresh, "PEXPIRE", kNil, kUnknownOutcome, kMisfit},
+      {Kind::kRefresh, "PEXPIRE", ":0\r\n", kUnavailable, "the registration ran out just now"},
+      {Kind::kRefresh, "HSET", "-ERR no\r\n", kUnknownCode, "ERR no"},
+  };
+  for (const auto& c : kCases) {
+    for (const bool with_details : {true, false}) {
+      Answer(c.word, c.reply);
+      details_.clear();
+      ErrorDetails* const details = with_details ? &details_ : nullptr;
+      const Outcome outcome = c.kind == Kind::kRegister
+                                  ? ledger_->RegisterWorker(registration_, details)
+                                  : ledger_->RefreshWorker(registration_, details);
+      EXPECT_EQ(outcome.error, c.error) << c.word << " " << c.reply;
+      ASSERT_EQ(details_.size(), with_details ? 1u : 0u) << c.word << " " << c.reply;
+      if (with_details) EXPECT_EQ(details_[0], c.detail) << c.word << " " << c.reply;
+      server_.answer = nullptr;
+      // The call works if it is made again.
+      EXPECT_EQ(Register(registration_), kNone) << c.word << " " << c.reply;
+    }
+  }
+}
+
 TEST_F(Registering, WithoutCapabilitiesOrLanesIsFine) {
   registration_.offered = nullptr;
   registration_.lanes = {};
@@ -601,12 +814,15 @@ TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
   EXPECT_EQ(details_[0],
             "the deployment has 512 flow, 32 budget and 16 quota partitions, and this ledger was "
             "made for 256 flow, 32 budget and 32 quota partitions");
+  EXPECT_EQ(ledger_->Connect(server).error, ClaimError::kInvalidInput);
 
   for (const char* wrong : {"0", "", "x", "65536", "-1", "2.5"}) {
     Do({"HSET", "ff:config:partitions", "num_flow_partitions", wrong});
     EXPECT_EQ(ledger_->ReadPartitions(&details_).error, ClaimError::kInvalidInput) << wrong;
     EXPECT_EQ(details_[0], "ff:config:partitions: num_flow_partitions is no partition count");
     EXPECT_EQ(ledger_->Connect(server).error, ClaimError::kInvalidInput);
+    EXPECT_EQ(ledger_->Connect(server, &details_).error, ClaimError::kInvalidInput);
+    EXPECT_EQ(details_[0], "ff:config:partitions: num_flow_partitions is no partition count");
   }
   Do({"HSET", "ff:config:partitions", "num_flow_partitions", "256", "num_quota_partitions", "32"});
   EXPECT_TRUE(ledger_->Connect(server));
@@ -614,6 +830,19 @@ TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
   Do({"SET", "ff:config:partitions", "text"});
   EXPECT_EQ(ledger_->ReadPartitions().error, ClaimError::kUnknownCode);
   EXPECT_TRUE(ledger_->Connect(server));
+}
+
+TEST_F(WorkerCalls, PartitionCountsAreTakenOnlyFromAnAnswerThatFits) {
+  for (const std::string& reply : {Texts(0), Texts(2), Texts(4), kNil, std::string(":3\r\n"),
+                                   std::string("$3\r\n256\r\n"), std::string("+256\r\n")}) {
+    Answer("ff:config:partitions", reply);
+    const StoredPartitions stored = ledger_->ReadPartitions(&details_);
+    EXPECT_EQ(stored.error, ClaimError::kUnavailable) << reply;
+    EXPECT_FALSE(stored.stored);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], kMisfit);
+    server_.answer = nullptr;
+  }
 }
 
 // ---- all of it in one --------------------------------------------------------------
@@ -883,11 +1112,69 @@ TEST_F(Deployments, WithoutLanesItRegistersNothing) {
   DeploymentWorker odd(options);
   EXPECT_EQ(odd.Start(&details_).error, ClaimError::kInvalidInput);
   EXPECT_EQ(details_[0], "lane_id contains non-ASCII-printable byte at index 1");
-  options.registration_ttl_ms = 999;
-  EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument);
+  EXPECT_EQ(odd.Start().error, ClaimError::kInvalidInput);
+  for (const std::int64_t ttl : {std::int64_t{999}, std::int64_t{0}, kMaxTtlMs + 1}) {
+    options.registration_ttl_ms = ttl;
+    EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument) << ttl;
+  }
+  for (const std::int64_t ttl : {std::int64_t{1000}, kMaxTtlMs}) {
+    options.registration_ttl_ms = ttl;
+    EXPECT_NO_THROW(DeploymentWorker{options}) << ttl;
+  }
   options = Options();
   options.keeper.jitter = 2;
   EXPECT_THROW(DeploymentWorker{options}, std::invalid_argument) << "not only at the start";
+}
+
+// A caller that has its own loop may still leave the registration to the worker's thread.
+TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
+  for (const bool has_thread : {true, false}) {
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<std::int64_t> now = world_.now();
+    std::atomic<bool> has_told = false;
+    std::promise<void> looked;
+    DeploymentWorkerOptions options = Options();
+    options.has_thread = has_thread;
+    options.registration_ttl_ms = 60'000;
+    options.keeper.now_ms = [&] {
+      const std::int64_t read = now.load();
+      // The thread finds nothing to do now, and then sleeps for 20 s of real time.
+      if (std::this_thread::get_id() != caller && !has_told.exchange(true)) looked.set_value();
+      return read;
+    };
+    DeploymentWorker worker(options);
+    ASSERT_TRUE(worker.Start(&details_));
+    EXPECT_EQ(worker.identity().worker_id.text, "w1");
+    EXPECT_EQ(worker.identity().worker_instance_id.text, "w1-i1");
+    EXPECT_EQ(worker.server().name, "valkey");
+    if (has_thread) looked.get_future().wait();
+    int refreshed = 0;
+    server_.answer = [&](std::int64_t, const std::vector<std::string>& command) {
+      refreshed += command[0] == "PEXPIRE" && command[1].ends_with(":alive");
+      return std::optional<std::string>();
+    };
+    now += 20'000;
+    EXPECT_EQ(worker.RunDue(), 1000);
+    EXPECT_EQ(refreshed, has_thread ? 0 : 1);
+    server_.answer = nullptr;
+    EXPECT_TRUE(worker.Stop());
+    EXPECT_EQ(Alive(), ":0\r\n");
+  }
+}
+
+// The keeper of a worker keeps what the worker has claimed, and takes more.
+TEST_F(Deployments, TheKeeperIsTheWorkersOwn) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  EXPECT_EQ(worker.keeper().size(), 0u);
+  const MintedExecutionId id = Create();
+  const IssuedGrant grant = Granted(id);
+  Work work = worker.Claim(grant.view(), lane_, &details_);
+  ASSERT_TRUE(work);
+  EXPECT_EQ(worker.keeper().size(), 1u);
+  ASSERT_TRUE(work.Complete(""));
+  EXPECT_EQ(worker.keeper().size(), 0u);
+  EXPECT_EQ(worker.ledger().Inspect(id.view())->public_state, "completed");
 }
 
 // The partition counts are the deployment's, and each refusal names what is wrong.
