@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <span>
 #include <string_view>
 
 namespace ffgrant::valkey {
@@ -28,6 +30,37 @@ TEST(ParseEndpoint, TakesHostAndPort) {
     EXPECT_FALSE(ParseEndpoint(bad, endpoint)) << bad;
     EXPECT_EQ(endpoint, (Endpoint{"::1", 6379}));
   }
+}
+
+// A network with only what every network must have.
+class BareNetwork final : public Network {
+ public:
+  class BareStream final : public Stream {
+   public:
+    IoStatus Open(const Endpoint&) noexcept override { return IoStatus::kFailed; }
+    IoStatus FinishOpen() noexcept override { return IoStatus::kFailed; }
+    IoResult Read(std::span<char>) noexcept override { return {IoStatus::kFailed, 0}; }
+    IoResult Write(std::string_view) noexcept override { return {IoStatus::kFailed, 0}; }
+    void Close() noexcept override {}
+  };
+
+  std::unique_ptr<Stream> NewStream() override { return std::make_unique<BareStream>(); }
+  void Wait(std::span<const StreamInterest>, std::int64_t) noexcept override {}
+  std::int64_t NowMs() noexcept override { return 0; }
+  std::uint64_t Random() noexcept override { return 0; }
+};
+
+TEST(Network, NeedsNeitherADescriptorNorReasons) {
+  const std::unique_ptr<Network> network = std::make_unique<BareNetwork>();
+  EXPECT_EQ(network->Descriptor(), -1);
+  const std::unique_ptr<Stream> stream = network->NewStream();
+  const StreamInterest interest = {stream.get(), true};
+  for (const std::int64_t timeout_ms : {std::int64_t{0}, std::int64_t{7}, INT64_MAX}) {
+    EXPECT_EQ(network->Arm({&interest, 1}, timeout_ms), timeout_ms);
+  }
+  network->Wake();
+  stream->SetOpenLimit(1);
+  EXPECT_EQ(stream->WhyNotOpen(), "");
 }
 
 }  // namespace

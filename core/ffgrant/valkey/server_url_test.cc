@@ -59,6 +59,7 @@ TEST(SetServers, TakesUrls) {
   EXPECT_EQ(Taken("valkey://[::1]:7/0").servers, (Endpoints{{"::1", 7}}));
   EXPECT_EQ(Taken("valkey://worker@db:7").username, "worker");
   EXPECT_EQ(Taken("valkey://a%40b%3Ac%2f@db:7").username, "a@b:c/");
+  EXPECT_EQ(Taken("valkey://%09%19%aA%Ff@db:7").username, "\t\x19\xaa\xff");
   EXPECT_EQ(Taken("valkey://a@b@db:7").username, "a@b");
   EXPECT_EQ(Taken("valkey://w@a:1,valkey://w@b:2").servers, (Endpoints{{"a", 1}, {"b", 2}}));
 }
@@ -75,7 +76,9 @@ TEST(SetServers, TakesUnixSockets) {
   for (const std::string_view text : {"unix://", "unix://run/v.sock", "unix://db:1/run/v.sock"}) {
     EXPECT_EQ(Refused(text), "unix:// takes an absolute path: unix:///PATH") << text;
   }
-  for (const std::string_view text : {"unix:///%", "unix:///%2", "unix:///%zz", "unix:///a%00b"}) {
+  for (const std::string_view text :
+       {"unix:///%", "unix:///%2", "unix:///%zz", "unix:///a%00b", "unix:///%/0", "unix:///%0/",
+        "unix:///%:0", "unix:///%0:", "unix:///%@0", "unix:///%0`", "unix:///%G0", "unix:///%0g"}) {
     EXPECT_EQ(Refused(text), "the path in the URL has a broken %XX") << text;
   }
 }
@@ -160,10 +163,27 @@ TEST(SetServers, RefusesByName) {
   EXPECT_EQ(Refused("valkey://a@x,valkey://b@x"), "all servers of one client have the same user");
   EXPECT_EQ(Refused("valkey://a@x,y:1"), "all servers of one client have the same user");
   EXPECT_EQ(Refused("valkey://%@db"), "the user in the URL has a broken %XX");
-  for (const std::string_view text :
-       {"", ",", "db", "db:", "db:0", "db:65536", "a:1,", ",a:1", "valkey://", "valkey://:1",
-        "valkey://db:", "valkey://db:x", "valkey://[::1", "valkey://a b", "/run/v.sock",
-        "/run/v.sock:1", "a\x01:1", "valkey://u@", "://db:1"}) {
+  for (const std::string_view text : {"",
+                                      ",",
+                                      "db",
+                                      "db:",
+                                      "db:0",
+                                      "db:65536",
+                                      "a:1,",
+                                      ",a:1",
+                                      "valkey://",
+                                      "valkey://:1",
+                                      "valkey://db:",
+                                      "valkey://db:x",
+                                      "valkey://[::1",
+                                      "valkey://a b",
+                                      "/run/v.sock",
+                                      "/run/v.sock:1",
+                                      "a\x01:1",
+                                      "a\x7f:1",
+                                      "valkey://a\x7f",
+                                      "valkey://u@",
+                                      "://db:1"}) {
     (void)Refused(text);
   }
 }

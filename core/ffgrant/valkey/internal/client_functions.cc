@@ -91,8 +91,6 @@ void Client::UseOwn(Node& node) noexcept {
   const auto ours = ReadInteger(kFunctionLibraryVersion).value_or(0);
   if (node.own_version.empty() && MayLoad(node)) {
     Run(node, Errand::kLoad);
-    // Never alone: `*there < ours`: older ones still have FlowFabric's names.
-    // Never true: `MayLoad(node)`: the client has already tried to replace older ones.
   } else if (there && *there < ours && MayLoad(node)) {
     Run(node, Errand::kReplace);
   } else if (!node.own_version.empty()) {

@@ -159,6 +159,25 @@ TEST(ClientFunctions, AnotherContractIsRefused) {
   EXPECT_EQ(knows.server().contract_version, "12");
 }
 
+// Whoever answers so is no server of FlowFabric's, whatever the text looks like.
+TEST(ClientFunctions, AVersionThatIsNoneIsNotBelieved) {
+  for (const std::string reply :
+       {Bulk(""), Bulk("x"), Bulk("34x"), std::string(":34\r\n"), std::string("+34\r\n"),
+        std::string("$-1\r\n"), std::string("*0\r\n"), Array({Bulk("34")})}) {
+    ClientRig rig;
+    rig.server.foreign_library = true;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] != "FCALL" || command[1] != "ff_version") return std::nullopt;
+      return reply;
+    };
+    EXPECT_EQ(rig.Do({"FCALL", "ff_x", "0"}, false, 0),
+              "unavailable: ff_version answers what is no version")
+        << reply;
+    EXPECT_FALSE(rig.server.WasCalled("ff_x"));
+    EXPECT_EQ(rig.server.loads + rig.server.replaces, 0);
+  }
+}
+
 TEST(ClientFunctions, EachNodeOfAClusterHasItsOwn) {
   const std::string slots = Array({Range(0, 99, 1), Range(100, 199, 2), Range(200, 16383, 3)});
   ClientRig rig;

@@ -158,5 +158,24 @@ TEST(AddTable, GivesMembersTheAddressesToBeUsed) {
   EXPECT_EQ(none[1].endpoint, (Endpoint{"name-b", 2}));
 }
 
+// A node whose address nobody knows is no reason to do without the others.
+TEST(AddTable, PassesOverNodesThatHaveNoAddress) {
+  const std::vector<Reply> unknown = {Text("?"), Number(1), Text("aa")};
+  const std::vector<Reply> no_port = {Text("name-b"), Number(0), Text("bb")};
+  const std::vector<Reply> good = {Text("name-c"), Number(3), Text("cc")};
+  const std::vector<Reply> range = {Number(0),     Number(1), List(unknown),
+                                    List(no_port), Number(7), List(good)};
+  const std::vector<Reply> table = {List(range)};
+  std::vector<Member> members;
+  AddTable(List(table), "own", members);
+  ASSERT_EQ(members.size(), 1u);
+  EXPECT_EQ(members[0].id, "cc");
+  EXPECT_FALSE(members[0].primary);
+  std::vector<Member> known = Read("aa 10.0.0.1:7@1 master - 0 0 5 connected\n");
+  AddTable(List(table), "own", known);
+  ASSERT_EQ(known.size(), 1u);
+  EXPECT_EQ(known[0].endpoint, (Endpoint{"10.0.0.1", 7})) << "the address of the other reply";
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::internal

@@ -179,12 +179,14 @@ NameResolver& NameResolver::OfProcess() {
   static std::atomic<Owned*> current = nullptr;
   const pid_t pid = getpid();
   Owned* owned = current.load(std::memory_order_acquire);
-  while (owned == nullptr || owned->pid != pid) {
-    auto* const made = new Owned(pid);
+  // Never true: `owned->pid != pid`: only a child of fork() finds another process's resolver, and
+  // nothing counts what a child of the tests executes.
+  if (owned == nullptr || owned->pid != pid) {
+    auto made = std::make_unique<Owned>(pid);
+    // If another thread of this process was quicker, `owned` becomes that thread's resolver.
     // Never false: two threads would have to be the first at once.
-    if (current.compare_exchange_strong(owned, made, std::memory_order_acq_rel))
-      return made->resolver;
-    delete made;
+    if (current.compare_exchange_strong(owned, made.get(), std::memory_order_acq_rel))
+      owned = made.release();
   }
   return owned->resolver;
 }

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -162,6 +163,23 @@ TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     ASSERT_TRUE(IsNotified(*waiting[i], 10'000)) << i;
   }
+}
+
+TEST_F(NameResolverTest, EverybodyWhoWaitsForANameIsTold) {
+  const std::vector<std::shared_ptr<Wakeup>> all = {wakeup, std::make_shared<Wakeup>(),
+                                                    std::make_shared<Wakeup>()};
+  // They ask in each order, and all of them twice.
+  std::vector<std::size_t> order = {0, 1, 2};
+  do {
+    std::string name = "hangs";
+    for (const std::size_t i : order) name += std::to_string(i);
+    for (int round = 0; round < 2; ++round) {
+      for (const std::size_t i : order) EXPECT_FALSE(resolver->Find(name, all[i]));
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+  for (const auto& each : all) EXPECT_FALSE(IsNotified(*each, 0));
+  EndLookUps();
+  for (const auto& each : all) EXPECT_TRUE(IsNotified(*each, 10'000));
 }
 
 TEST_F(NameResolverTest, ANameThatHangsHoldsUpNoOther) {

@@ -51,5 +51,26 @@ TEST(OutputBuffer, StaysSmallAlsoIfItIsNeverEmpty) {
   EXPECT_TRUE(buffer.empty());
 }
 
+TEST(Node, ServesOnlyWhereNothingSpeaksAgainstIt) {
+  const struct {
+    std::string what;
+    void (*change)(Node& node);
+  } kCases[] = {
+      {"greeting", [](Node& node) { node.state = Node::State::kGreeting; }},
+      {"a stranger", [](Node& node) { node.stranger = true; }},
+      {"to be closed", [](Node& node) { node.draining = true; }},
+      {"perhaps dead", [](Node& node) { node.abandoned = 1; }},
+      {"asked whether it is there", [](Node& node) { node.errand = Errand::kPing; }},
+  };
+  for (const auto& c : kCases) {
+    Node node(0, {}, nullptr, {});
+    EXPECT_FALSE(node.serves()) << "not connected";
+    node.state = Node::State::kReady;
+    EXPECT_TRUE(node.serves());
+    c.change(node);
+    EXPECT_FALSE(node.serves()) << c.what;
+  }
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::internal
