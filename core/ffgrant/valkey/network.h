@@ -126,9 +126,10 @@ struct SocketOptions {
 //
 // Names are looked up by getaddrinfo(), or by `look_up`, in threads that nobody waits for, not even
 // at the end of the process. Several networks share what a look-up found, for a second. Addresses
-// need no look-up. A stream tries all addresses of a name in the order that was found. It tries the
-// next address at once when one is refused, else after a part of its open limit (250 ms at most),
-// while the earlier ones are still being tried. It takes the first that connects.
+// need no look-up. A stream tries the addresses of a name in the order that was found, but no more
+// than 64. It tries the next address at once when one is refused, else after a part of its open
+// limit (250 ms at most), while the earlier ones are still being tried. It takes the first that
+// connects.
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {},
                                            const SocketOptions& options = {});
 

@@ -8,10 +8,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -40,7 +42,7 @@ struct Fault {
   int error = 0;
 };
 struct Faults {
-  std::optional<Fault> recv, send, poll, getsockopt, socket, eventfd;
+  std::optional<Fault> recv, send, poll, getsockopt, socket, eventfd, epoll_add;
   std::optional<int> socket_error;  // what getsockopt() reports
 };
 Faults faults;
@@ -89,6 +91,13 @@ int __real_eventfd(unsigned int value, int flags);
 int __wrap_eventfd(unsigned int value, int flags) {
   int result = 0;
   return Fails(faults.eventfd, result) ? result : __real_eventfd(value, flags);
+}
+
+int __real_epoll_ctl(int epoll, int how, int fd, epoll_event* event);
+int __wrap_epoll_ctl(int epoll, int how, int fd, epoll_event* event) {
+  int result = 0;
+  if (how == EPOLL_CTL_ADD && Fails(faults.epoll_add, result)) return result;
+  return __real_epoll_ctl(epoll, how, fd, event);
 }
 
 int __real_socket(int domain, int type, int protocol);
@@ -540,6 +549,84 @@ TEST_F(SocketNetworkTest, WhatTheSystemRefusesIsAFailure) {
   fails(EMFILE);
 }
 
+// ---- the descriptor for an event loop ----------------------------------------------
+
+class DescriptorTest : public SocketNetworkTest {
+ protected:
+  std::int64_t Arm(bool or_writable, std::int64_t timeout_ms = 5000) {
+    const StreamInterest interest = {stream.get(), or_writable};
+    return network->Arm({&interest, 1}, timeout_ms);
+  }
+  bool IsReadable(int timeout_ms = 0) {
+    pollfd polled = {.fd = network->Descriptor(), .events = POLLIN, .revents = 0};
+    return poll(&polled, 1, timeout_ms) == 1;
+  }
+};
+
+TEST_F(DescriptorTest, IsReadableWheneverAWaitWouldEnd) {
+  const int fd = network->Descriptor();
+  EXPECT_GE(fd, 0);
+  // The second stream probably gets the descriptor of the first.
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+    Descriptor peer = listener.Accept();
+    EXPECT_EQ(network->Descriptor(), fd);
+    for (const std::int64_t timeout_ms : {0, 7, 60'000'000}) {
+      EXPECT_EQ(Arm(false, timeout_ms), timeout_ms);
+    }
+    EXPECT_FALSE(IsReadable());
+    ASSERT_EQ(send(peer.get(), "x", 1, 0), 1);
+    EXPECT_TRUE(IsReadable(10'000));
+    EXPECT_EQ(network->Arm({}, 5000), 5000);
+    EXPECT_FALSE(IsReadable()) << "nobody is interested";
+    Arm(false);
+    EXPECT_TRUE(IsReadable());
+    EXPECT_EQ(ReadAll(*stream).first, "x");
+    EXPECT_FALSE(IsReadable());
+    Arm(true);
+    EXPECT_TRUE(IsReadable()) << "there is room to write";
+    Arm(false);
+    EXPECT_FALSE(IsReadable());
+    network->Wake();
+    EXPECT_TRUE(IsReadable());
+    WaitFor(*stream, false);
+    EXPECT_FALSE(IsReadable());
+    stream->Close();
+  }
+}
+
+TEST_F(DescriptorTest, IsReadableWhenAStreamHasConnected) {
+  faults.poll = {0, 0};
+  ASSERT_EQ(stream->Open(listener.endpoint()), IoStatus::kWouldBlock);
+  EXPECT_EQ(Arm(false), 5000);
+  EXPECT_TRUE(IsReadable(10'000));
+  EXPECT_EQ(stream->FinishOpen(), IoStatus::kDone);
+  Arm(false);
+  EXPECT_FALSE(IsReadable());
+}
+
+// A caller that can't be told looks again after a short time.
+TEST_F(DescriptorTest, WhoCantBeToldWaitsForAShortTime) {
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+  ASSERT_GE(network->Descriptor(), 0);
+  for (const std::int64_t timeout_ms : {3, 5000}) {
+    faults.epoll_add = Fault{.result = -1, .error = ENOSPC};
+    EXPECT_EQ(Arm(false, timeout_ms), std::min<std::int64_t>(timeout_ms, 10));
+    EXPECT_FALSE(faults.epoll_add.has_value());
+  }
+  EXPECT_EQ(Arm(false), 5000) << "it is tried again";
+  ASSERT_EQ(send(peer.get(), "x", 1, 0), 1);
+  EXPECT_TRUE(IsReadable(10'000));
+
+  faults.eventfd = Fault{.result = -1, .error = EMFILE};
+  const std::unique_ptr<Network> deaf = MakeSocketNetwork();
+  EXPECT_FALSE(faults.eventfd.has_value());
+  EXPECT_GE(deaf->Descriptor(), 0);
+  EXPECT_EQ(deaf->Arm({}, 3), 3);
+  EXPECT_EQ(deaf->Arm({}, 5000), 10);
+}
+
 // ---- names -------------------------------------------------------------------------
 
 using Clock = std::chrono::steady_clock;
@@ -632,6 +719,16 @@ TEST_F(NamesTest, EveryAddressIsTried) {
     EXPECT_LE(MsSince(begin), 1000);
     EXPECT_TRUE(IsConnectedToTheListener());
   }
+}
+
+TEST_F(NamesTest, NoMoreThan64AddressesAreTried) {
+  for (const std::size_t before : {63, 64}) {
+    std::vector<std::string> addresses(before, "127.0.0.9");  // nobody listens there
+    addresses.push_back("127.0.0.1");
+    Resolve(addresses);
+    EXPECT_EQ(Open(*stream, Named()), before < 64 ? IoStatus::kDone : IoStatus::kFailed);
+  }
+  EXPECT_EQ(stream->WhyNotOpen(), "127.0.0.9: " + std::string(std::strerror(ECONNREFUSED)));
 }
 
 TEST_F(NamesTest, OneThatDoesNotAnswerLeavesTimeForTheNext) {
