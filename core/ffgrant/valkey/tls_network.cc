@@ -28,12 +28,8 @@ namespace {
 // ---- what failed, in words -----------------------------------------------------------
 
 std::string LastError() {
-  std::array<char, 256> text;
-  const unsigned long error = ERR_peek_last_error();
-  if (error == 0) return "no reason given";
-  ERR_error_string_n(error, text.data(), text.size());
-  const char* const reason = ERR_reason_error_string(error);
-  return reason == nullptr ? text.data() : reason;
+  const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+  return reason == nullptr ? "no reason given" : reason;
 }
 
 // Whether a host is an address: a certificate names addresses apart from host names.
@@ -61,6 +57,7 @@ std::string CertificateFault(long fault, int depth, const std::string& name) {
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    // Never true: OpenSSL says so only if it goes on after another fault.
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       return "the server's certificate is of an authority that is not known here";
     default:
@@ -70,7 +67,10 @@ std::string CertificateFault(long fault, int depth, const std::string& name) {
 
 // Returns "" if the last error is no alert that the server sent.
 std::string AlertFault(unsigned long error, bool has_certificate) {
+  // Never false: the SSL part of OpenSSL reports last, because it ends the connection.
   const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+  // Never true: `reason > SSL_AD_REASON_OFFSET + 255`: OpenSSL gives such numbers to a lack of
+  // memory and to faults of its own.
   if (reason < SSL_AD_REASON_OFFSET || reason > SSL_AD_REASON_OFFSET + 255) return {};
   const int alert = reason - SSL_AD_REASON_OFFSET;
   const std::string name = SSL_alert_desc_string_long(alert);
@@ -148,6 +148,7 @@ const BIO_METHOD* BelowMethod() {
   static const BIO_METHOD* const method = [] {
     BIO_METHOD* const made =
         BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ffgrant stream");
+    // Never true: no test makes the system run out of memory.
     if (made == nullptr) return made;
     BIO_meth_set_read(made, ReadBelow);
     BIO_meth_set_write(made, WriteBelow);
@@ -203,7 +204,8 @@ class TlsStream final : public Stream {
   }
   void SetOpenLimit(std::int64_t limit_ms) noexcept override { inner_->SetOpenLimit(limit_ms); }
   std::string_view WhyNotOpen() const noexcept override {
-    return state_ == State::kConnecting || why_.empty() ? inner_->WhyNotOpen() : why_;
+    if (state_ == State::kConnecting || why_.empty()) return inner_->WhyNotOpen();
+    return why_;
   }
 
   // Reads until `into` is full or nothing more has come. Network::Wait() can't see bytes that
@@ -241,6 +243,7 @@ class TlsStream final : public Stream {
 
   void Close() noexcept override {
     // A forked child shares the connection and must not end it.
+    // Never false: `getpid() == owner_`: nothing counts what a child of the tests executes.
     if (state_ == State::kOpen && broken_ == IoStatus::kDone && getpid() == owner_) {
       ERR_clear_error();
       (void)SSL_shutdown(ssl_.get());  // ends TLS properly, if there is room for it
@@ -283,7 +286,9 @@ class TlsStream final : public Stream {
   bool Prepare() {
     ERR_clear_error();
     ssl_.reset(SSL_new(&context_));
+    // Never true: no test makes the system run out of memory.
     BIO* const bio = ssl_ == nullptr ? nullptr : BIO_new(BelowMethod());
+    // Never true: no test makes the system run out of memory.
     if (bio == nullptr) return false;
     below_ = {inner_.get(), false};
     BIO_set_data(bio, &below_);
@@ -350,6 +355,8 @@ class TlsStream final : public Stream {
         return IoStatus::kFailed;
       }
       default:
+        // Never true: only OpenSSL before 3.0 takes a stream that was just closed for a failure of
+        // the system.
         return below_.closed ? IoStatus::kClosed : IoStatus::kFailed;
     }
   }
@@ -380,6 +387,8 @@ class TlsNetwork final : public Network {
       : inner_(std::move(inner)), options_(options), context_(SSL_CTX_new(TLS_client_method())) {
     ERR_clear_error();
     SSL_CTX* const context = context_.get();
+    // Never true: `context == nullptr`: no test makes the system run out of memory.
+    // Never true: `BelowMethod() == nullptr`: no test makes the system run out of memory.
     if (context == nullptr || BelowMethod() == nullptr) Refuse("OpenSSL: " + LastError());
     (void)SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
@@ -420,6 +429,7 @@ class TlsNetwork final : public Network {
   void UseAuthorities(SSL_CTX* context) const {
     if (!options_.verify) return;
     if (options_.ca_file.empty()) {
+      // Never true: no test makes the system run out of memory.
       if (SSL_CTX_set_default_verify_paths(context) != 1) Refuse("the system's authorities");
       return;
     }

@@ -6,16 +6,24 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
+#include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,25 +43,64 @@ struct Free {
   void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
   void operator()(EVP_PKEY_CTX* context) const noexcept { EVP_PKEY_CTX_free(context); }
   void operator()(X509* certificate) const noexcept { X509_free(certificate); }
+  void operator()(X509_EXTENSION* extension) const noexcept { X509_EXTENSION_free(extension); }
 };
 template <class T>
 using Owned = std::unique_ptr<T, Free>;
 
-// Makes what a server needs for TLS, with a certificate that it has signed itself.
-Owned<SSL_CTX> MakeServerContext() {
+// A certificate and its key.
+struct Credential {
+  Owned<X509> certificate;
+  Owned<EVP_PKEY> key;
+};
+struct Wanted {
+  const char* names = nullptr;  // as "DNS:db.test" or "IP:10.0.0.1"
+  std::int64_t from_s = -3600;  // from now
+  std::int64_t until_s = 3600;
+  bool is_authority = false;
+  const char* purpose = nullptr;
+};
+
+// Makes a credential that `issuer` has signed, or that has signed itself.
+Credential MakeCredential(const Wanted& wanted = {}, const Credential* issuer = nullptr) {
+  static int serial = 0;
   const Owned<EVP_PKEY_CTX> generator(EVP_PKEY_CTX_new_id(EVP_PKEY_ED25519, nullptr));
   EVP_PKEY* made = nullptr;
   EXPECT_EQ(EVP_PKEY_keygen_init(generator.get()), 1);
   EXPECT_EQ(EVP_PKEY_keygen(generator.get(), &made), 1);
-  const Owned<EVP_PKEY> key(made);
-  const Owned<X509> certificate(X509_new());
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-  EXPECT_EQ(X509_set_pubkey(certificate.get(), key.get()), 1);
-  EXPECT_GT(X509_sign(certificate.get(), key.get(), nullptr), 0);
+  Credential credential = {Owned<X509>(X509_new()), Owned<EVP_PKEY>(made)};
+  X509* const certificate = credential.certificate.get();
+  X509_set_version(certificate, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
+  X509_gmtime_adj(X509_getm_notBefore(certificate), wanted.from_s);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), wanted.until_s);
+  const std::string name = "certificate " + std::to_string(serial);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+  const Credential& signer = issuer == nullptr ? credential : *issuer;
+  X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate.get()));
+  EXPECT_EQ(X509_set_pubkey(certificate, credential.key.get()), 1);
+  const auto extend = [&](int kind, const char* value) {
+    if (value == nullptr) return;
+    const Owned<X509_EXTENSION> extension(X509V3_EXT_conf_nid(nullptr, nullptr, kind, value));
+    EXPECT_EQ(X509_add_ext(certificate, extension.get(), -1), 1) << value;
+  };
+  extend(NID_basic_constraints, wanted.is_authority ? "critical,CA:TRUE" : "CA:FALSE");
+  extend(NID_subject_alt_name, wanted.names);
+  extend(NID_ext_key_usage, wanted.purpose);
+  EXPECT_GT(X509_sign(certificate, signer.key.get(), nullptr), 0);
+  return credential;
+}
+
+// Makes what a server needs for TLS. It sends the certificates of `chain` after its own.
+Owned<SSL_CTX> MakeServerContext(const Credential& own = MakeCredential(),
+                                 const std::vector<const Credential*>& chain = {}) {
   Owned<SSL_CTX> context(SSL_CTX_new(TLS_server_method()));
-  EXPECT_EQ(SSL_CTX_use_certificate(context.get(), certificate.get()), 1);
-  EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), key.get()), 1);
+  EXPECT_EQ(SSL_CTX_use_certificate(context.get(), own.certificate.get()), 1);
+  EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), own.key.get()), 1);
+  for (const Credential* const other : chain) {
+    EXPECT_EQ(SSL_CTX_add1_chain_cert(context.get(), other->certificate.get()), 1);
+  }
   return context;
 }
 
@@ -111,31 +158,60 @@ class PeerNetwork final : public Network {
   using Heard = std::function<void(Peer& peer, std::int64_t connection)>;
 
   // `heard` is called when the client has written.
-  explicit PeerNetwork(Heard heard = {}) : heard_(std::move(heard)) {}
+  explicit PeerNetwork(Heard heard = {}, Owned<SSL_CTX> context = MakeServerContext())
+      : heard_(std::move(heard)), context_(std::move(context)) {}
 
   std::unique_ptr<Stream> NewStream() override { return std::make_unique<PeerStream>(*this); }
-  void Wait(std::span<const StreamInterest>, std::int64_t timeout_ms) noexcept override {
+  void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
+    waited_for.assign(interests.begin(), interests.end());
     bool any = false;
     for (const auto& peer : peers_) any |= !peer->sent.empty() || peer->closed;
     now_ += any ? 1 : timeout_ms;
   }
+  int Descriptor() noexcept override { return 17; }
+  std::int64_t Arm(std::span<const StreamInterest> interests,
+                   std::int64_t timeout_ms) noexcept override {
+    waited_for.assign(interests.begin(), interests.end());
+    return timeout_ms - 1;
+  }
+  void Wake() noexcept override { ++wakes; }
   std::int64_t NowMs() noexcept override { return now_; }
   std::uint64_t Random() noexcept override { return ++random_; }
 
   std::size_t connections() const { return peers_.size(); }
   Peer& last() { return *peers_.back(); }
 
+  // How the next calls of a stream end instead of working; Open() and FinishOpen() are alike.
+  std::deque<IoStatus> opens;
+  std::deque<IoStatus> reads;
+  std::deque<IoStatus> writes;
+  // If set, the peer answers the client's first bytes in this way, and leaves the rest unread.
+  std::optional<std::string> bare_answer;
+  std::vector<StreamInterest> waited_for;  // what the last Wait() or Arm() was given
+  int wakes = 0;
+
  private:
+  static IoStatus Next(std::deque<IoStatus>& planned) {
+    if (planned.empty()) return IoStatus::kDone;
+    const IoStatus status = planned.front();
+    planned.pop_front();
+    return status;
+  }
+
   class PeerStream final : public Stream {
    public:
     explicit PeerStream(PeerNetwork& network) : network_(network) {}
     IoStatus Open(const Endpoint&) noexcept override {
       network_.peers_.push_back(std::make_unique<Peer>(network_.context_.get()));
       peer_ = network_.peers_.back().get();
-      return IoStatus::kDone;
+      return Next(network_.opens);
     }
-    IoStatus FinishOpen() noexcept override { return IoStatus::kDone; }
+    IoStatus FinishOpen() noexcept override { return Next(network_.opens); }
+    std::string_view WhyNotOpen() const noexcept override { return "words of the stream below"; }
     IoResult Read(std::span<char> into) noexcept override {
+      if (const IoStatus status = Next(network_.reads); status != IoStatus::kDone) {
+        return {status, 0};
+      }
       std::string& bytes = peer_->sent;
       if (bytes.empty()) return {peer_->closed ? IoStatus::kClosed : IoStatus::kWouldBlock, 0};
       const std::size_t size = bytes.copy(into.data(), into.size());
@@ -143,7 +219,14 @@ class PeerNetwork final : public Network {
       return {IoStatus::kDone, size};
     }
     IoResult Write(std::string_view bytes) noexcept override {
+      if (const IoStatus status = Next(network_.writes); status != IoStatus::kDone) {
+        return {status, 0};
+      }
       if (peer_->closed) return {IoStatus::kFailed, 0};
+      if (network_.bare_answer) {
+        peer_->sent += std::exchange(*network_.bare_answer, "");
+        return {IoStatus::kDone, bytes.size()};
+      }
       peer_->Take(bytes);
       if (network_.heard_) {
         network_.heard_(*peer_, static_cast<std::int64_t>(network_.connections()));
@@ -158,7 +241,7 @@ class PeerNetwork final : public Network {
   };
 
   const Heard heard_;
-  const Owned<SSL_CTX> context_ = MakeServerContext();
+  const Owned<SSL_CTX> context_;
   std::vector<std::unique_ptr<Peer>> peers_;
   std::int64_t now_ = 1'000'000;
   std::uint64_t random_ = 0;
@@ -179,6 +262,454 @@ std::string ReadText(Stream& stream, IoStatus& status) {
   status = result.status;
   return {into.data(), result.size};
 }
+
+// A client, the stream of which is opened to a peer.
+class TlsClient {
+ public:
+  explicit TlsClient(const TlsOptions& options, Owned<SSL_CTX> context = MakeServerContext()) {
+    auto inner = std::make_unique<PeerNetwork>(PeerNetwork::Heard(), std::move(context));
+    below = inner.get();
+    network = MakeTlsNetwork(std::move(inner), options);
+    stream = network->NewStream();
+  }
+  // Opens the stream, and waits until it is open or has failed.
+  IoStatus Open(const std::string& host = "db.test") {
+    IoStatus status = stream->Open({host, 1});
+    for (int i = 0; i < 10 && status == IoStatus::kWouldBlock; ++i) status = stream->FinishOpen();
+    return status;
+  }
+  // Returns what the network below is told to wait for.
+  StreamInterest Interest(bool or_writable) {
+    const StreamInterest interest = {stream.get(), or_writable};
+    network->Wait({&interest, 1}, 1);
+    const std::vector<StreamInterest> waited_for = below->waited_for;
+    EXPECT_EQ(network->Arm({&interest, 1}, 5000), 4999);
+    EXPECT_EQ(waited_for.size(), 1u);
+    EXPECT_EQ(below->waited_for.size(), 1u);
+    EXPECT_EQ(below->waited_for[0].stream, waited_for[0].stream);
+    EXPECT_EQ(below->waited_for[0].or_writable, waited_for[0].or_writable);
+    EXPECT_NE(waited_for[0].stream, stream.get());
+    return waited_for[0];
+  }
+
+  PeerNetwork* below = nullptr;
+  std::unique_ptr<Network> network;
+  std::unique_ptr<Stream> stream;
+};
+
+// Keeps certificates and keys in files.
+class TlsFiles : public ::testing::Test {
+ protected:
+  TlsFiles() { EXPECT_NE(mkdtemp(folder_.data()), nullptr); }
+  ~TlsFiles() override { std::filesystem::remove_all(folder_); }
+
+  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
+  template <class Write>
+  std::string File(const std::string& name, const Write& write) const {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(Path(name).c_str(), "w"),
+                                                               &std::fclose);
+    EXPECT_EQ(write(file.get()), 1) << name;
+    return Path(name);
+  }
+  std::string CertificateFile(const std::string& name, const Credential& credential) const {
+    return File(
+        name, [&](std::FILE* file) { return PEM_write_X509(file, credential.certificate.get()); });
+  }
+  std::string KeyFile(const std::string& name, const Credential& credential,
+                      const char* passphrase = nullptr) const {
+    return File(name, [&](std::FILE* file) {
+      const EVP_CIPHER* const cipher = passphrase == nullptr ? nullptr : EVP_aes_128_cbc();
+      return PEM_write_PKCS8PrivateKey(file, credential.key.get(), cipher, nullptr, 0, nullptr,
+                                       const_cast<char*>(passphrase));
+    });
+  }
+
+ private:
+  std::string folder_ = "/tmp/ffgrant-tls-XXXXXX";
+};
+
+// ---- certificates ------------------------------------------------------------------
+
+TEST_F(TlsFiles, AServersCertificateIsForItsNameAndOfAKnownAuthority) {
+  const Credential root = MakeCredential({.is_authority = true});
+  const Credential middle = MakeCredential({.is_authority = true}, &root);
+  const Credential late = MakeCredential({.until_s = -60, .is_authority = true}, &root);
+  const Credential stranger = MakeCredential({.is_authority = true});
+  const std::string known = CertificateFile("root.pem", root);
+  const std::string half_known = CertificateFile("middle.pem", middle);
+  const char* const kOurs = "DNS:db.test";
+  const std::string kUnknown = "the server's certificate is of an authority that is not known here";
+  const struct {
+    std::string what;
+    Wanted wanted;
+    const Credential* issuer;
+    std::vector<const Credential*> chain;
+    std::string why;  // empty: the server is believed
+    std::string host = "db.test";
+    std::string server_name = "";
+    const std::string* ca_file = nullptr;
+  } kCases[] = {
+      {"all is right", {kOurs}, &root, {}, ""},
+      {"a chain", {kOurs}, &middle, {&middle}, ""},
+      {"another name", {kOurs}, &root, {}, "the server's certificate is not for a.test", "a.test"},
+      {"the name that is wanted", {kOurs}, &root, {}, "", "a.test", "db.test"},
+      {"not the name that is wanted",
+       {kOurs},
+       &root,
+       {},
+       "the server's certificate is not for a.test",
+       "db.test",
+       "a.test"},
+      {"no name", {}, &root, {}, "the server's certificate is not for db.test"},
+      {"any name of a domain", {"DNS:*.db.test"}, &root, {}, "", "a.db.test"},
+      {"a part of a name",
+       {"DNS:d*.test"},
+       &root,
+       {},
+       "the server's certificate is not for db.test"},
+      {"an address", {"IP:10.0.0.1"}, &root, {}, "", "10.0.0.1"},
+      {"another address",
+       {"IP:10.0.0.1"},
+       &root,
+       {},
+       "the server's certificate is not for 10.0.0.2",
+       "10.0.0.2"},
+      {"an address of six", {"IP:::1"}, &root, {}, "", "::1"},
+      {"another address of six",
+       {"IP:::1"},
+       &root,
+       {},
+       "the server's certificate is not for ::2",
+       "::2"},
+      {"an address in a zone", {"IP:fe80::1"}, &root, {}, "", "fe80::1%eth0"},
+      {"a name that looks like an address",
+       {"DNS:10.0.0.1"},
+       &root,
+       {},
+       "the server's certificate is not for 10.0.0.1",
+       "10.0.0.1"},
+      {"too late", {kOurs, -3600, -60}, &root, {}, "the server's certificate has expired"},
+      {"too early", {kOurs, 60, 3600}, &root, {}, "the server's certificate is not valid yet"},
+      {"an authority that is too late",
+       {kOurs},
+       &late,
+       {&late},
+       "a certificate in the server's chain has expired"},
+      {"nobody else's", {kOurs}, nullptr, {}, "the server's certificate is self-signed"},
+      {"a stranger's", {kOurs}, &stranger, {}, kUnknown},
+      {"a stranger's with the stranger", {kOurs}, &stranger, {&stranger}, kUnknown},
+      {"an authority between that is not shown", {kOurs}, &middle, {}, kUnknown},
+      {"an authority without its own", {kOurs}, &middle, {}, kUnknown, "db.test", "", &half_known},
+      {"a client's",
+       {.names = kOurs, .purpose = "clientAuth"},
+       &root,
+       {},
+       "the server's certificate: " +
+           std::string(X509_verify_cert_error_string(X509_V_ERR_INVALID_PURPOSE))},
+  };
+  for (const auto& c : kCases) {
+    const Credential own = MakeCredential(c.wanted, c.issuer);
+    for (const bool verify : {true, false}) {
+      TlsOptions options;
+      options.enabled = true;
+      options.ca_file = c.ca_file == nullptr ? known : *c.ca_file;
+      options.server_name = c.server_name;
+      options.verify = verify;
+      TlsClient client(options, MakeServerContext(own, c.chain));
+      const bool is_believed = c.why.empty() || !verify;
+      EXPECT_EQ(client.Open(c.host), is_believed ? IoStatus::kDone : IoStatus::kRefused) << c.what;
+      EXPECT_EQ(client.stream->WhyNotOpen(), is_believed ? "words of the stream below" : c.why)
+          << c.what;
+      EXPECT_EQ(client.stream->FinishOpen(), is_believed ? IoStatus::kDone : IoStatus::kFailed);
+    }
+  }
+}
+
+// A stream ends in a certain way also if the certificate is not looked at.
+TEST_F(TlsFiles, AServerThatWantsACertificateSaysSo) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    Owned<SSL_CTX> context = MakeServerContext();
+    (void)SSL_CTX_set_max_proto_version(context.get(), version);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    TlsClient client(Trusting(), std::move(context));
+    IoStatus status = client.Open();
+    if (version == TLS1_3_VERSION) {
+      // The client has finished its part before the server looks for the certificate.
+      EXPECT_EQ(status, IoStatus::kDone);
+      EXPECT_EQ(ReadText(*client.stream, status), "");
+      EXPECT_EQ(client.stream->WhyNotOpen(), "the server wants a client certificate");
+    } else {
+      EXPECT_EQ(client.stream->WhyNotOpen(),
+                "the server refused the handshake; it may want a client certificate");
+    }
+    EXPECT_EQ(status, IoStatus::kRefused);
+  }
+}
+
+TEST_F(TlsFiles, ThatAreOfNoUseAreRefused) {
+  const Credential own = MakeCredential();
+  const Credential other = MakeCredential();
+  const std::string certificate = CertificateFile("own.pem", own);
+  const std::string key = KeyFile("own.key", own);
+  const std::string locked = KeyFile("locked.key", own, "passphrase");
+  const std::string others = KeyFile("other.key", other);
+  const std::string none = Path("none.pem");
+  const struct {
+    TlsOptions options;
+    std::string why;  // how the problem begins; empty: there is none
+  } kCases[] = {
+      {{}, ""},
+      {{.ca_file = certificate}, ""},
+      {{.certificate_file = certificate, .key_file = key}, ""},
+      {{.ca_file = none}, "ca_file " + none + ": "},
+      {{.ca_file = key}, "ca_file " + key + ": "},
+      {{.ca_file = none, .verify = false}, ""},
+      {{.certificate_file = certificate}, "certificate_file and key_file go together"},
+      {{.key_file = key}, "certificate_file and key_file go together"},
+      {{.certificate_file = none, .key_file = key}, "certificate_file " + none + ": "},
+      {{.certificate_file = key, .key_file = key}, "certificate_file " + key + ": "},
+      {{.certificate_file = certificate, .key_file = none}, "key_file " + none + ": "},
+      {{.certificate_file = certificate, .key_file = others}, "key_file " + others + ": "},
+      {{.certificate_file = certificate, .key_file = locked}, "key_file " + locked + ": "},
+  };
+  for (const auto& c : kCases) {
+    std::string problem;
+    TlsOptions options = c.options;
+    // It takes a while to read the system's authorities.
+    if (options.ca_file.empty() && !c.why.empty()) options.ca_file = certificate;
+    try {
+      (void)MakeTlsNetwork(std::make_unique<PeerNetwork>(), options);
+    } catch (const std::invalid_argument& error) {
+      problem = error.what();
+    }
+    EXPECT_EQ(problem.empty(), c.why.empty()) << problem;
+    if (c.why.empty()) continue;
+    EXPECT_TRUE(problem.starts_with("ffgrant: TLS: " + c.why)) << problem;
+    EXPECT_FALSE(problem.ends_with(": ")) << problem;
+    EXPECT_FALSE(problem.ends_with("no reason given")) << problem;
+  }
+}
+
+// ---- how a handshake ends ----------------------------------------------------------
+
+// Returns an alert in the clear, as a server sends it before it has agreed on keys.
+std::string Alert(bool is_fatal, int description) {
+  std::string bytes("\x15\x03\x03\0\x02", 5);
+  bytes += is_fatal ? '\x02' : '\x01';
+  bytes += static_cast<char>(description);
+  return bytes;
+}
+
+TEST_F(TlsFiles, WhatAServerSaysInPlaceOfAHandshakeHasItsWords) {
+  const Credential own = MakeCredential();
+  const std::string certificate = CertificateFile("own.pem", own);
+  const std::string key = KeyFile("own.key", own);
+  constexpr IoStatus kRefused = IoStatus::kRefused;
+  constexpr IoStatus kFailed = IoStatus::kFailed;
+  const std::string kEnded = "the server ended the TLS connection: ";
+  const std::string kOurs = "the server refused the client certificate: ";
+  const struct {
+    std::string answer;
+    IoStatus status;
+    std::string why;
+    std::string with_certificate = "";  // empty: the same words
+  } kCases[] = {
+      {Alert(true, 116), kRefused, "the server wants a client certificate"},
+      {Alert(true, 40), kRefused,
+       "the server refused the handshake; it may want a client certificate",
+       kEnded + "handshake failure"},
+      {Alert(true, 42), kRefused, kOurs + "bad certificate"},
+      {Alert(true, 43), kRefused, kOurs + "unsupported certificate"},
+      {Alert(true, 44), kRefused, kOurs + "certificate revoked"},
+      {Alert(true, 45), kRefused, kOurs + "certificate expired"},
+      {Alert(true, 46), kRefused, kOurs + "certificate unknown"},
+      {Alert(true, 48), kRefused, kOurs + "unknown CA"},
+      {Alert(true, 70), kRefused, kEnded + "protocol version"},
+      {Alert(true, 80), kRefused, kEnded + "internal error"},
+      {"-ERR unknown command\r\n", kRefused, "the server does not speak TLS"},
+      {"HTTP/1.1 400 Bad Request\r\n", kRefused, "the server does not speak TLS"},
+      // A record that holds a ServerHello of no bytes.
+      {std::string("\x16\x03\x03\0\x04\x02\0\0\0", 9), kFailed, "the TLS handshake failed: *"},
+  };
+  for (const auto& c : kCases) {
+    for (const bool has_certificate : {false, true}) {
+      TlsOptions options;
+      options.ca_file = certificate;
+      if (has_certificate) {
+        options.certificate_file = certificate;
+        options.key_file = key;
+      }
+      TlsClient client(options);
+      client.below->bare_answer = c.answer;
+      EXPECT_EQ(client.Open(), c.status) << c.why;
+      std::string_view why =
+          has_certificate && !c.with_certificate.empty() ? c.with_certificate : c.why;
+      if (why.ends_with('*')) {
+        why.remove_suffix(1);
+        EXPECT_TRUE(client.stream->WhyNotOpen().starts_with(why)) << client.stream->WhyNotOpen();
+        EXPECT_GT(client.stream->WhyNotOpen().size(), why.size());
+      } else {
+        EXPECT_EQ(client.stream->WhyNotOpen(), why);
+      }
+      EXPECT_EQ(client.stream->FinishOpen(), IoStatus::kFailed);
+      EXPECT_EQ(client.stream->Write("x").status, IoStatus::kFailed);
+    }
+  }
+}
+
+TEST(TlsStream, AHandshakeEndsWithTheConnection) {
+  const std::string kBroke = "the connection broke in the TLS handshake";
+  const std::string kClosed = "the server closed the connection in the TLS handshake";
+  const struct {
+    std::deque<IoStatus> reads;
+    std::deque<IoStatus> writes;
+    std::string why;
+  } kCases[] = {
+      {{IoStatus::kFailed}, {}, kBroke},
+      {{IoStatus::kRefused}, {}, kBroke},
+      {{IoStatus::kWouldBlock, IoStatus::kFailed}, {}, kBroke},
+      {{IoStatus::kClosed}, {}, kClosed},
+      {{IoStatus::kInterrupted, IoStatus::kClosed}, {}, kClosed},
+      {{}, {IoStatus::kFailed}, kBroke},
+      {{}, {IoStatus::kWouldBlock, IoStatus::kFailed}, kBroke},
+  };
+  for (const auto& c : kCases) {
+    TlsClient client(Trusting());
+    client.below->reads = c.reads;
+    client.below->writes = c.writes;
+    EXPECT_EQ(client.Open(), IoStatus::kFailed);
+    EXPECT_EQ(client.stream->WhyNotOpen(), c.why);
+    // Nothing of it is left for the next connection.
+    client.below->reads.clear();
+    client.below->writes.clear();
+    EXPECT_EQ(client.Open(), IoStatus::kDone);
+  }
+}
+
+TEST(TlsStream, AConnectionThatFailsIsNoMatterOfTls) {
+  for (const IoStatus end : {IoStatus::kFailed, IoStatus::kRefused}) {
+    for (const bool at_once : {true, false}) {
+      TlsClient client(Trusting());
+      if (!at_once) client.below->opens = {IoStatus::kWouldBlock, IoStatus::kWouldBlock};
+      client.below->opens.push_back(end);
+      EXPECT_EQ(client.Open(), end);
+      EXPECT_EQ(client.stream->WhyNotOpen(), "words of the stream below");
+      EXPECT_EQ(client.stream->FinishOpen(), IoStatus::kFailed);
+      EXPECT_EQ(client.below->last().sent, "");
+      EXPECT_EQ(client.Open(), IoStatus::kDone);
+    }
+  }
+}
+
+// A certificate that is checked for no name at all would be anybody's.
+TEST(TlsStream, WithoutANameToCheckTlsDoesNotBegin) {
+  for (const bool verify : {true, false}) {
+    TlsOptions options = Trusting();
+    options.verify = verify;
+    for (const std::string host : {"", "%eth0"}) {
+      TlsClient client(options);
+      EXPECT_EQ(client.Open(host), IoStatus::kFailed);
+      EXPECT_TRUE(client.stream->WhyNotOpen().starts_with("TLS can't begin: "));
+    }
+    TlsClient client(options);
+    EXPECT_EQ(client.Open(std::string(256, 'x')), IoStatus::kFailed);
+    EXPECT_TRUE(client.stream->WhyNotOpen().starts_with("TLS can't begin: "));
+  }
+  TlsOptions options;
+  options.server_name = std::string("db.test\0.elsewhere", 18);
+  TlsClient client(options);
+  EXPECT_EQ(client.Open(), IoStatus::kFailed);
+  EXPECT_TRUE(client.stream->WhyNotOpen().starts_with("TLS can't begin: "))
+      << client.stream->WhyNotOpen();
+}
+
+// ---- what a stream waits for -------------------------------------------------------
+
+TEST(TlsStream, WaitsForWhatTheHandshakeNeeds) {
+  TlsClient client(Trusting());
+  Stream& stream = *client.stream;
+  char byte = 0;
+  EXPECT_EQ(stream.FinishOpen(), IoStatus::kFailed);
+  EXPECT_EQ(stream.Read({&byte, 1}).status, IoStatus::kFailed);
+  EXPECT_EQ(stream.Write("x").status, IoStatus::kFailed);
+
+  client.below->opens = {IoStatus::kWouldBlock, IoStatus::kWouldBlock};
+  EXPECT_EQ(stream.Open({"db.test", 1}), IoStatus::kWouldBlock);
+  EXPECT_EQ(stream.WhyNotOpen(), "words of the stream below");
+  EXPECT_TRUE(client.Interest(false).or_writable) << "it is written to once it has connected";
+  EXPECT_EQ(stream.FinishOpen(), IoStatus::kWouldBlock);
+  client.below->writes = {IoStatus::kWouldBlock, IoStatus::kInterrupted};
+  client.below->reads = {IoStatus::kWouldBlock, IoStatus::kInterrupted};
+  for (const bool or_writable : {true, true, false, false}) {
+    EXPECT_EQ(stream.FinishOpen(), IoStatus::kWouldBlock);
+    EXPECT_EQ(client.Interest(false).or_writable, or_writable);
+    EXPECT_EQ(stream.WhyNotOpen(), "no answer to the TLS handshake; the server may not speak TLS");
+    EXPECT_EQ(stream.Read({&byte, 1}).status, IoStatus::kFailed);
+    EXPECT_EQ(stream.Write("x").status, IoStatus::kFailed);
+  }
+  EXPECT_EQ(stream.FinishOpen(), IoStatus::kDone);
+  EXPECT_EQ(stream.FinishOpen(), IoStatus::kDone);
+  EXPECT_TRUE(client.Interest(true).or_writable);
+  EXPECT_FALSE(client.Interest(false).or_writable);
+}
+
+TEST(TlsStream, WritesARecordOnceHoweverOftenItHasToTry) {
+  TlsClient client(Trusting());
+  Stream& stream = *client.stream;
+  ASSERT_EQ(client.Open(), IoStatus::kDone);
+  Peer& peer = client.below->last();
+  EXPECT_EQ(stream.Write("").status, IoStatus::kWouldBlock);
+  client.below->writes = {IoStatus::kWouldBlock, IoStatus::kInterrupted, IoStatus::kWouldBlock};
+  for (int i = 0; i < 3; ++i) {
+    const IoResult result = stream.Write("question");
+    EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+    EXPECT_EQ(result.size, 0u);
+    EXPECT_EQ(peer.heard, "");
+  }
+  EXPECT_EQ(stream.Write("question").size, 8u);
+  EXPECT_EQ(peer.heard, "question");
+  client.below->writes = {IoStatus::kFailed};
+  EXPECT_EQ(stream.Write("more").status, IoStatus::kFailed);
+  EXPECT_EQ(peer.heard, "question");
+}
+
+TEST(TlsStream, ReadsAllThatHasComeAsFarAsThereIsRoom) {
+  TlsClient client(Trusting());
+  Stream& stream = *client.stream;
+  ASSERT_EQ(client.Open(), IoStatus::kDone);
+  Peer& peer = client.below->last();
+  IoStatus status = IoStatus::kDone;
+  EXPECT_EQ(ReadText(stream, status), "");
+  peer.Say("some");
+  peer.Say("thing");
+  std::array<char, 6> into;
+  IoResult result = stream.Read(into);
+  EXPECT_EQ(std::string_view(into.data(), result.size), "someth");
+  result = stream.Read(into);
+  EXPECT_EQ(result.status, IoStatus::kDone);
+  EXPECT_EQ(std::string_view(into.data(), result.size), "ing");
+  for (const IoStatus nothing : {IoStatus::kWouldBlock, IoStatus::kInterrupted}) {
+    client.below->reads = {nothing};
+    EXPECT_EQ(ReadText(stream, status), "");
+    EXPECT_EQ(status, IoStatus::kWouldBlock);
+  }
+  peer.Say("last");
+  client.below->reads = {IoStatus::kFailed};
+  EXPECT_EQ(ReadText(stream, status), "");
+  EXPECT_EQ(status, IoStatus::kFailed);
+  EXPECT_EQ(stream.Write("more").status, IoStatus::kFailed) << "nobody would read the answer";
+}
+
+TEST(TlsNetwork, LeavesTheRestToTheNetworkBelow) {
+  TlsClient client(Trusting());
+  EXPECT_EQ(client.network->Descriptor(), 17);
+  client.network->Wake();
+  EXPECT_EQ(client.below->wakes, 1);
+  EXPECT_EQ(client.network->NowMs(), client.below->NowMs());
+  EXPECT_EQ(client.network->Random() + 1, client.below->Random());
+}
+
+// ---- the end of a stream -----------------------------------------------------------
 
 // A stream that has ended for reading can't be written to either, because nobody would answer. One
 // read may bring both the last bytes and the end.
