@@ -768,7 +768,9 @@ TEST_F(Registering, EndsWithWhatTheServerAnswersToEachStep) {
                                   : ledger_->RefreshWorker(registration_, details);
       EXPECT_EQ(outcome.error, c.error) << c.word << " " << c.reply;
       ASSERT_EQ(details_.size(), with_details ? 1u : 0u) << c.word << " " << c.reply;
-      if (with_details) EXPECT_EQ(details_[0], c.detail) << c.word << " " << c.reply;
+      if (with_details) {
+        EXPECT_EQ(details_[0], c.detail) << c.word << " " << c.reply;
+      }
       server_.answer = nullptr;
       // The call works if it is made again.
       EXPECT_EQ(Register(registration_), kNone) << c.word << " " << c.reply;

@@ -161,7 +161,7 @@ TEST(ClientFunctions, AnotherContractIsRefused) {
 
 // Whoever answers so is no server of FlowFabric's, whatever the text looks like.
 TEST(ClientFunctions, AVersionThatIsNoneIsNotBelieved) {
-  for (const std::string reply :
+  for (const std::string& reply :
        {Bulk(""), Bulk("x"), Bulk("34x"), std::string(":34\r\n"), std::string("+34\r\n"),
         std::string("$-1\r\n"), std::string("*0\r\n"), Array({Bulk("34")})}) {
     ClientRig rig;
