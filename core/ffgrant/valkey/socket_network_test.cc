@@ -21,7 +21,6 @@
 #include <cstring>
 #include <filesystem>
 #include <future>
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -441,65 +440,6 @@ TEST_F(SocketNetworkTest, WaitsForTheStreamsThatItIsGiven) {
   ASSERT_EQ(send(other_peer.get(), "x", 1, 0), 1);
   network->Wait(all, INT64_MAX);  // INT64_MAX is treated as a long time
   EXPECT_EQ(ReadAll(*other).first, "x");
-}
-
-// An event loop of the caller's watches one descriptor for all streams.
-TEST_F(SocketNetworkTest, TheDescriptorIsReadableWhenAWaitWouldReturn) {
-  const int descriptor = network->Descriptor();
-  ASSERT_GE(descriptor, 0);
-  EXPECT_EQ(network->Descriptor(), descriptor);
-  const auto becomes_readable = [&](int within_ms) {
-    pollfd asked = {.fd = descriptor, .events = POLLIN, .revents = 0};
-    return poll(&asked, 1, within_ms) == 1;
-  };
-  const auto arm = [&](std::initializer_list<StreamInterest> interests) {
-    EXPECT_EQ(network->Arm({interests.begin(), interests.size()}, 1234), 1234);
-  };
-  constexpr int kLong = 10'000;
-  const std::unique_ptr<Stream> other = network->NewStream();
-  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
-  std::vector<Descriptor> peers;  // they stay open, so that their numbers are not given again
-  peers.push_back(listener.Accept());
-  ASSERT_EQ(Open(*other, listener.endpoint()), IoStatus::kDone);
-  const Descriptor other_peer = listener.Accept();
-  EXPECT_FALSE(becomes_readable(0)) << "nothing is armed";
-  arm({{stream.get(), false}, {other.get(), false}});
-  EXPECT_FALSE(becomes_readable(0));
-  arm({{stream.get(), true}, {other.get(), false}});
-  EXPECT_TRUE(becomes_readable(0)) << "there is room to write";
-  arm({{stream.get(), false}, {other.get(), false}});
-  EXPECT_FALSE(becomes_readable(0));
-  ASSERT_EQ(send(peers.back().get(), "x", 1, 0), 1);
-  EXPECT_TRUE(becomes_readable(kLong));
-  arm({{other.get(), false}});
-  EXPECT_FALSE(becomes_readable(0)) << "the stream is not armed any more";
-  arm({{stream.get(), false}, {other.get(), false}});
-  EXPECT_TRUE(becomes_readable(0));
-  EXPECT_EQ(ReadAll(*stream).first, "x");
-  EXPECT_FALSE(becomes_readable(0));
-
-  network->Wake();
-  EXPECT_TRUE(becomes_readable(0));
-  network->Wait({}, 0);
-  EXPECT_FALSE(becomes_readable(0));
-
-  // The system gives the number of the closed connection to the next one. The second round shows
-  // the same of a connection that was armed while it was opened.
-  for (const bool while_opening : {false, true}) {
-    stream->Close();
-    IoStatus status = stream->Open(listener.endpoint());
-    if (while_opening) arm({{stream.get(), false}, {other.get(), false}});
-    status = Finish(*stream, status);
-    ASSERT_EQ(status, IoStatus::kDone);
-    peers.push_back(listener.Accept());
-    arm({{stream.get(), false}, {other.get(), false}});
-    EXPECT_FALSE(becomes_readable(0));
-    ASSERT_EQ(send(peers.back().get(), "y", 1, 0), 1);
-    EXPECT_TRUE(becomes_readable(kLong)) << while_opening;
-    EXPECT_EQ(ReadAll(*stream).first, "y");
-  }
-  peers.back().Close();
-  EXPECT_TRUE(becomes_readable(kLong)) << "the peer has closed the connection";
 }
 
 TEST_F(SocketNetworkTest, WhatIsInterruptedHasNotHappened) {
