@@ -38,11 +38,12 @@ class File:
                           if lines[p[2] - 1][:p[3] - 1].endswith("default")]:
                 del places[place]
 
-    def leave_out_comments(self, text):
-        """Leaves out lines that are a comment. Clang leaves them out too, except in programs that
-        contain an inline function and don't use it."""
+    def leave_out_lines_without_code(self, text):
+        """Leaves out lines that are a comment or the preprocessor's. Clang leaves them out too,
+        except in programs that contain an inline function and don't use it. Leaves out lines that
+        only end a block, too: the statements in the block say as much."""
         for number, line in enumerate(text.splitlines(), 1):
-            if line.lstrip().startswith("//"):
+            if line.lstrip().startswith(("//", "#")) or line.strip() == "}":
                 self.lines.pop(number, None)
 
     def sides(self):

@@ -162,7 +162,7 @@ def _export(merged, program, sources):
     for name, file in files.items():
         text = sources[name].read_text(encoding="utf-8")
         file.leave_out_defaulted(text)
-        file.leave_out_comments(text)
+        file.leave_out_lines_without_code(text)
     return files
 
 

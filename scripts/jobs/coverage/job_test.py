@@ -65,10 +65,11 @@ class CoverageDataTest(unittest.TestCase):
         file.leave_out_defaulted(text)
         self.assertEqual(file.branches, {})
 
-    def test_comments_are_no_lines(self):
-        file = File(lines={1: 0, 2: 0, 3: 5, 4: 0})
-        file.leave_out_comments("int F() {\n  // Why.\n  return 1;  // one\n}\n")
-        self.assertEqual(file.lines, {1: 0, 3: 5, 4: 0})
+    def test_lines_without_code(self):
+        file = File(lines={1: 0, 2: 0, 3: 0, 4: 5, 5: 0, 6: 0})
+        file.leave_out_lines_without_code(
+            "int F() {\n  // Why.\n#ifdef A\n  return 1;  // one\n  }\n} else {\n")
+        self.assertEqual(file.lines, {1: 0, 4: 5, 6: 0})
 
 
 TEXT = """int F(int a, int b) {
