@@ -348,6 +348,22 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
     EXPECT_TRUE(all.at(2).status) << all.at(2).status.message;
     EXPECT_LE(server.requests().size(), 5u);
   }
+  {
+    // The file has gone when the server no longer takes the token.
+    std::ofstream(options.token_file) << "old\n";
+    GrantPipeline grants(options);
+    std::remove(options.token_file.c_str());
+    EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+    EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kUnauthorized);
+  }
+  {
+    // There is no file.
+    GrantPipeline grants(To(server));
+    const std::size_t before = server.requests().size();
+    EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+    EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kUnauthorized);
+    EXPECT_EQ(server.requests().size(), before + 1);
+  }
   for (const char* const line : {"", "\n", " \r\n", "a b\n"}) {
     std::ofstream(options.token_file) << line;
     EXPECT_THROW(GrantPipeline{options}, std::runtime_error) << '"' << line << '"';
@@ -456,6 +472,7 @@ TEST(GrantPipeline, ANameThatNoUrlCanHoldIsRefused) {
 TEST(GrantPipeline, ServesAnEventLoop) {
   HttpServer server(AlwaysAnswers(200, kGrant));
   GrantPipeline grants(To(server, 8));
+  EXPECT_EQ(grants.PrepareWait(), -1) << "there is nothing to wait for";
   std::set<std::uint64_t> tags;
   for (std::uint64_t next = 0; tags.size() < 100;) {
     while (next < 100 && grants.Submit("w", Claiming(), next)) ++next;

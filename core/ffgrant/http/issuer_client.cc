@@ -121,12 +121,10 @@ class IssuerClient::Impl {
     std::unique_ptr<Connection> connection;
     {
       std::unique_lock lock(mutex_);
-      while (idle_.empty()) {
-        // The stop descriptor does not end this wait. But it ends at once the calls that hold the
-        // connections.
-        if (freed_.wait_until(lock, until) == std::cv_status::timeout && idle_.empty()) {
-          return Refused(IssuerError::kNotConnected, "no connection became free in time");
-        }
+      // The stop descriptor does not end this wait. But it ends at once the calls that hold the
+      // connections.
+      if (!freed_.wait_until(lock, until, [this] { return !idle_.empty(); })) {
+        return Refused(IssuerError::kNotConnected, "no connection became free in time");
       }
       connection = std::move(idle_.back());
       idle_.pop_back();
@@ -196,13 +194,17 @@ CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point unti
   }
   curl_multi_add_handle(c.multi, c.easy());
   for (int running = 1;;) {
+    // Never true: libcurl refuses only without memory.
     if (curl_multi_perform(c.multi, &running) != CURLM_OK) {
+      // Never reached: as above.
       code = CURLE_RECV_ERROR;
+      // Never reached: as above.
       break;
     }
     if (running == 0) {
       int left = 0;
       while (const CURLMsg* const message = curl_multi_info_read(c.multi, &left)) {
+        // Never false: libcurl has no other message.
         if (message->msg == CURLMSG_DONE) code = message->data.result;
       }
       c.Ended();

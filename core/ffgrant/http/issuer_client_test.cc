@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <latch>
 #include <stdexcept>
 #include <string>
@@ -83,7 +84,9 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
                 {415, IssuerError::kBadRequest},       {422, IssuerError::kBadRequest},
                 {429, IssuerError::kTooManyRequests},  {500, IssuerError::kServerFault},
                 {502, IssuerError::kServerFault},      {503, IssuerError::kServerUnavailable},
-                {302, IssuerError::kUnexpectedStatus}, {418, IssuerError::kUnexpectedStatus}};
+                {300, IssuerError::kUnexpectedStatus}, {302, IssuerError::kUnexpectedStatus},
+                {418, IssuerError::kUnexpectedStatus}, {499, IssuerError::kUnexpectedStatus},
+                {599, IssuerError::kServerFault}};
   for (const auto& c : kCases) {
     HttpServer server(AlwaysAnswers(
         c.status,
@@ -97,6 +100,16 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
     EXPECT_EQ(status.kind, "k");
     EXPECT_EQ(status.retryable, false);
   }
+  // A change of the protocol that nobody has asked for.
+  HttpServer* self = nullptr;
+  HttpServer other([&](const std::string&) {
+    self->SendUnasked("HTTP/1.1 101 Switching Protocols\r\n\r\nx");
+    return std::string("close");
+  });
+  self = &other;
+  const IssuerStatus changed = IssuerClient(To(other)).Health();
+  EXPECT_EQ(changed.error, IssuerError::kUnexpectedStatus) << changed.message;
+  EXPECT_EQ(changed.http_status, 101);
   // A body that is no error body becomes the message.
   HttpServer plain(AlwaysAnswers(400, "Invalid URL"));
   IssuerClient issuer(To(plain));
@@ -104,6 +117,59 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
   const IssuerStatus status = issuer.Result(kId, text);
   EXPECT_EQ(status.message, "Invalid URL");
   EXPECT_EQ(status.retryable, std::nullopt);
+}
+
+TEST(IssuerClient, EveryRouteReturnsTheServersError) {
+  HttpServer server(AlwaysAnswers(503, R"({"error":"not now","retryable":true})"));
+  IssuerClient issuer(To(server));
+  ClaimGrant claim;
+  ReclaimGrant reclaim;
+  std::string text = "as it was";
+  bool created = true;
+  const IssuerStatus all[] = {issuer.Claim("w", Claiming(), claim),
+                              issuer.Reclaim(kId, {}, reclaim),
+                              issuer.Revoke(kId, text),
+                              issuer.Result(kId, text),
+                              issuer.State(kId, text),
+                              issuer.Cancel(kId, {}),
+                              issuer.Signal(kId, {}, text),
+                              issuer.Create({.execution_id = kId}, created),
+                              issuer.Health()};
+  for (const IssuerStatus& status : all) {
+    EXPECT_EQ(status.error, IssuerError::kServerUnavailable);
+    EXPECT_EQ(status.message, "not now");
+    EXPECT_EQ(status.retryable, true);
+  }
+  EXPECT_EQ(server.requests().size(), std::size(all));
+  EXPECT_EQ(text, "as it was");
+  EXPECT_TRUE(created);
+}
+
+TEST(IssuerClient, ErrorsHaveTheirNames) {
+  constexpr std::string_view kNames[] = {"none",
+                                         "nothing_in_window",
+                                         "not_reclaimable",
+                                         "reclaim_cap_exceeded",
+                                         "bad_request",
+                                         "unauthorized",
+                                         "not_found",
+                                         "too_large",
+                                         "conflict",
+                                         "too_many_requests",
+                                         "server_fault",
+                                         "server_unavailable",
+                                         "unexpected_status",
+                                         "malformed_response",
+                                         "response_too_large",
+                                         "not_connected",
+                                         "timeout",
+                                         "connection_lost",
+                                         "stopped",
+                                         "invalid_request"};
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    EXPECT_EQ(ErrorName(static_cast<IssuerError>(i)), kNames[i]);
+  }
+  EXPECT_EQ(std::size(kNames), static_cast<std::size_t>(IssuerError::kInvalidRequest) + 1);
 }
 
 TEST(IssuerClient, ABodyThatIsNoneOfTheRoutesIsMalformed) {
@@ -128,6 +194,18 @@ TEST(IssuerClient, ABodyThatIsNoneOfTheRoutesIsMalformed) {
   IssuerClient issuer(To(bad_id));
   ClaimGrant grant;
   EXPECT_EQ(issuer.Claim("w", Claiming(), grant).error, IssuerError::kMalformedResponse);
+  const auto reclaimed = [](std::string_view id, const std::string& lane) {
+    return R"({"status":"granted","execution_id":")" + std::string(id) +
+           R"(","partition_key":"{fp:7}","grant_key":"k","expires_at_ms":5,"lane_id":")" + lane +
+           "\"}";
+  };
+  for (const std::string& body : {reclaimed("x", "main"), reclaimed(kId, "")}) {
+    HttpServer bad(AlwaysAnswers(200, body));
+    ReclaimGrant reclaim;
+    EXPECT_EQ(IssuerClient(To(bad)).Reclaim(kId, {}, reclaim).error,
+              IssuerError::kMalformedResponse)
+        << body;
+  }
 }
 
 TEST(IssuerClient, TheOtherRoutes) {
@@ -212,10 +290,16 @@ TEST(IssuerClient, WhatCantBeSentIsNotSent) {
   HttpServer server(AlwaysAnswers(200, kGrant));
   IssuerClient issuer(To(server));
   ClaimGrant grant;
+  ReclaimGrant reclaim;
   std::string text;
   for (const std::string_view name : {"", ".", ".."}) {
     EXPECT_EQ(issuer.Claim(name, Claiming(), grant).error, IssuerError::kInvalidRequest);
     EXPECT_EQ(issuer.Result(name, text).error, IssuerError::kInvalidRequest);
+    EXPECT_EQ(issuer.Reclaim(name, {}, reclaim).error, IssuerError::kInvalidRequest);
+    EXPECT_EQ(issuer.Revoke(name, text).error, IssuerError::kInvalidRequest);
+    EXPECT_EQ(issuer.State(name, text).error, IssuerError::kInvalidRequest);
+    EXPECT_EQ(issuer.Cancel(name, {}).error, IssuerError::kInvalidRequest);
+    EXPECT_EQ(issuer.Signal(name, {}, text).error, IssuerError::kInvalidRequest);
   }
   ClaimRequestView request = Claiming();
   request.lane_id = "\xff";
@@ -223,6 +307,11 @@ TEST(IssuerClient, WhatCantBeSentIsNotSent) {
   EXPECT_EQ(issuer.Cancel(kId, {.reason = "\xff"}).error, IssuerError::kInvalidRequest);
   bool created = false;
   EXPECT_EQ(issuer.Create({.execution_id = "no id"}, created).error, IssuerError::kInvalidRequest);
+  EXPECT_EQ(issuer.Create({.execution_id = kId, .lane_id = "\xff"}, created).error,
+            IssuerError::kInvalidRequest);
+  EXPECT_EQ(issuer.Reclaim(kId, {.worker_id = "\xff"}, reclaim).error,
+            IssuerError::kInvalidRequest);
+  EXPECT_EQ(issuer.Signal(kId, {.name = "\xff"}, text).error, IssuerError::kInvalidRequest);
   EXPECT_TRUE(server.requests().empty());
 }
 
@@ -392,14 +481,24 @@ TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
     std::ofstream(options.token_file) << "new\n";
     EXPECT_TRUE(issuer.Health());
   }
-  std::remove(options.token_file.c_str());
+  {
+    // The file has gone when the server no longer takes the token.
+    std::ofstream(options.token_file) << "old\n";
+    IssuerClient issuer(options);
+    std::remove(options.token_file.c_str());
+    EXPECT_EQ(issuer.Health().error, IssuerError::kUnauthorized);
+  }
   EXPECT_THROW(IssuerClient{options}, std::runtime_error);
   options.token_file.clear();
   options.token_variable = "FFGRANT_TEST_NO_SUCH_VARIABLE";
   EXPECT_THROW(IssuerClient{options}, std::runtime_error);
-  ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "a\r\nX: y", 1), 0);
   options.token_variable = "FFGRANT_TEST_TOKEN";
-  EXPECT_THROW(IssuerClient{options}, std::runtime_error);
+  for (const char* const token : {"", "a\r\nX: y", "a b", "a\x7f", "\xc3\xa9"}) {
+    ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", token, 1), 0);
+    EXPECT_THROW(IssuerClient{options}, std::runtime_error) << token;
+  }
+  ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "!~", 1), 0);
+  EXPECT_NO_THROW(IssuerClient{options}) << "the first and the last byte that a header may have";
 }
 
 TEST(IssuerClient, OptionsOutOfRangeAreRefused) {
@@ -407,10 +506,42 @@ TEST(IssuerClient, OptionsOutOfRangeAreRefused) {
                           "http://user:secret@h", "http://h/?q", "http://h\n"}) {
     EXPECT_THROW(IssuerClient({.url = url}), std::invalid_argument) << url;
   }
-  EXPECT_THROW(IssuerClient({.url = "http://h", .connections = 0}), std::invalid_argument);
-  EXPECT_THROW(IssuerClient({.url = "http://h", .request_timeout_ms = 0}), std::invalid_argument);
+  const auto is_taken = [](auto member, auto value) {
+    IssuerOptions options = {.url = "https://h"};
+    options.*member = value;
+    try {
+      const IssuerClient client(options);
+      return true;
+    } catch (const std::invalid_argument&) {
+      return false;
+    }
+  };
+  for (const auto member :
+       {&IssuerOptions::connect_timeout_ms, &IssuerOptions::request_timeout_ms}) {
+    for (const std::int64_t taken : {1, 86'400'000}) EXPECT_TRUE(is_taken(member, taken));
+    for (const std::int64_t refused : {-1, 0, 86'400'001}) EXPECT_FALSE(is_taken(member, refused));
+  }
+  EXPECT_TRUE(is_taken(&IssuerOptions::connections, 1));
+  EXPECT_TRUE(is_taken(&IssuerOptions::connections, 1024));
+  EXPECT_FALSE(is_taken(&IssuerOptions::connections, 0));
+  EXPECT_FALSE(is_taken(&IssuerOptions::connections, 1025));
+  EXPECT_TRUE(is_taken(&IssuerOptions::max_response_bytes, 1));
+  EXPECT_FALSE(is_taken(&IssuerOptions::max_response_bytes, 0));
   EXPECT_THROW(IssuerClient({.url = "http://h", .token_variable = "A", .token_file = "b"}),
                std::invalid_argument);
+}
+
+TEST(IssuerClient, AUrlMayEndInSlashesAndHaveAPath) {
+  HttpServer server(AlwaysAnswers(200, "{}"));
+  for (const char* const end : {"", "/", "//", "/api", "/api/"}) {
+    EXPECT_TRUE(IssuerClient({.url = server.url() + end}).Health());
+  }
+  const std::vector<std::string> requests = server.requests();
+  ASSERT_EQ(requests.size(), 5u);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_TRUE(requests[i].starts_with(i < 3 ? "GET /healthz " : "GET /api/healthz "))
+        << requests[i];
+  }
 }
 
 // Two calls are under way with the old token when the file gets another. Each is sent again.

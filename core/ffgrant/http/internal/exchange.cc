@@ -57,10 +57,10 @@ IssuerError ErrorOf(CURLcode code, bool sent) {
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CERTPROBLEM:  // Never true: the client has no certificate of its own
+    case CURLE_SSL_CIPHER:       // Never true: the client names no ciphers
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_UNSUPPORTED_PROTOCOL:  // Never true: this libcurl has both protocols that URLs name
       // If a kept connection breaks, libcurl connects again, which may fail although the request
       // was sent on the kept connection.
       return sent ? IssuerError::kConnectionLost : IssuerError::kNotConnected;
@@ -73,6 +73,7 @@ IssuerError ErrorOf(CURLcode code, bool sent) {
 
 void InitCurl() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  // Never true: libcurl refuses only without memory.
   if (code != CURLE_OK) throw std::runtime_error("ffgrant: libcurl can't be initialised");
 }
 
@@ -200,6 +201,7 @@ IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& gr
 
 CURLM* NewMulti() {
   CURLM* const multi = curl_multi_init();
+  // Never true: there is memory.
   if (multi == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
 #if LIBCURL_VERSION_NUM >= 0x081400
   curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);  // as CURLOPT_QUICK_EXIT below
@@ -215,13 +217,11 @@ curl_socket_t OpenSocket(void*, curlsocktype, curl_sockaddr* address) noexcept {
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-// Returns whether KeptSockets are needed. Under TLS unread bytes are usually the protocol's own.
-bool ChecksKept(const std::string& url) {
-  const unsigned version = curl_version_info(CURLVERSION_NOW)->version_num;
-  return version >= 0x075700 && version < 0x080000 && url.starts_with("http://");
-}
-
 }  // namespace
+
+bool KeptSockets::AreNeeded(unsigned libcurl_version, std::string_view url) noexcept {
+  return libcurl_version >= 0x075700 && libcurl_version < 0x080000 && url.starts_with("http://");
+}
 
 void KeptSockets::Note(CURL* easy) {
   curl_socket_t socket = CURL_SOCKET_BAD;
@@ -242,8 +242,10 @@ Exchange::Exchange(const IssuerOptions& options, KeptSockets& kept)
     : scratch(options.max_response_bytes),
       options_(options),
       kept_(kept),
-      checks_kept_(ChecksKept(options.url)),
+      checks_kept_(
+          KeptSockets::AreNeeded(curl_version_info(CURLVERSION_NOW)->version_num, options.url)),
       easy_(curl_easy_init()) {
+  // Never true: there is memory.
   if (easy_ == nullptr) throw std::runtime_error("ffgrant: libcurl has no memory");
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, fault_.data());
@@ -291,7 +293,8 @@ std::size_t Exchange::OnBody(char* bytes, std::size_t, std::size_t size, void* s
   try {
     exchange.body.append(bytes, size);
   } catch (const std::bad_alloc&) {
-    return 0;  // no exception may leave a function that libcurl calls
+    // Never reached: there is memory. No exception may leave a function that libcurl calls.
+    return 0;
   }
   return size;
 }
@@ -307,6 +310,7 @@ int Exchange::OnConnection(void* self, char*, char*, int, int local_port) noexce
 }
 
 bool Exchange::WantsFreshConnection(CURLcode code) noexcept {
+  // Never false: `std::exchange(is_refused_, false)`: no other callback ends a transfer.
   return code == CURLE_ABORTED_BY_CALLBACK && std::exchange(is_refused_, false);
 }
 

@@ -64,6 +64,9 @@ class KeptSockets {
   // Returns whether something has arrived on the kept connection from this port. False if the
   // connection is not known.
   bool HasUnread(int local_port) const noexcept;
+  // Returns whether connections to `url` have to be looked at with libcurl of this version. Under
+  // TLS unread bytes are usually the protocol's own.
+  static bool AreNeeded(unsigned libcurl_version, std::string_view url) noexcept;
 
  private:
   std::unordered_map<long, curl_socket_t> by_port_;

@@ -6,14 +6,19 @@
 #include <gtest/gtest.h>
 #include <netdb.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "ffgrant/http/grant_pipeline.h"
 #include "testing/live/http_server.h"
@@ -24,8 +29,13 @@ namespace {
 // here, since this program's function wins over the C library's.
 std::atomic<bool> g_may_answer{false};
 std::atomic<int> g_look_ups{0};
-// Whether the system has no room to watch a descriptor.
+// Whether the system has no room to watch a descriptor, and none for another epoll descriptor.
 std::atomic<bool> g_is_full{false};
+std::atomic<bool> g_has_no_epoll{false};
+// What libcurl does not know: a socket's number is watched for a socket that was closed before, or
+// the system has forgotten a socket. How often that has happened is counted.
+std::atomic<bool> g_is_mistaken{false};
+std::atomic<int> g_mistakes{0};
 
 template <class Function>
 Function* Next(const char* name) {
@@ -39,7 +49,24 @@ extern "C" int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* 
     errno = ENOSPC;
     return -1;
   }
-  return Next<int(int, int, int, epoll_event*)>("epoll_ctl")(epoll, operation, descriptor, event);
+  auto* const next = Next<int(int, int, int, epoll_event*)>("epoll_ctl");
+  static bool is_tried_again = false;  // after each mistake there is one call that works
+  if (g_is_mistaken && operation != EPOLL_CTL_DEL && !std::exchange(is_tried_again, false)) {
+    is_tried_again = true;
+    epoll_event none = {};
+    const bool is_there = operation == EPOLL_CTL_ADD;
+    g_mistakes +=
+        next(epoll, is_there ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, descriptor, &none) == 0 ? 1 : 0;
+  }
+  return next(epoll, operation, descriptor, event);
+}
+
+extern "C" int epoll_create1(int flags) noexcept {
+  if (g_has_no_epoll) {
+    errno = EMFILE;
+    return -1;
+  }
+  return Next<int(int)>("epoll_create1")(flags);
 }
 
 extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints,
@@ -49,6 +76,7 @@ extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo
     while (!g_may_answer) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return EAI_AGAIN;
   }
+  if (name != nullptr && std::strcmp(name, "none.test") == 0) return EAI_NONAME;
   return Next<int(const char*, const char*, const addrinfo*, addrinfo**)>("getaddrinfo")(
       name, service, hints, found);
 }
@@ -60,9 +88,48 @@ TEST(Exchange, APathSegmentIsEscaped) {
   std::string path = "/v1/";
   EXPECT_TRUE(AppendSegment("{fp:7}:a-B_c.d~ /%\xff", path));
   EXPECT_EQ(path, "/v1/%7Bfp:7%7D:a-B_c.d~%20%2F%25%FF");
+  path.clear();
+  EXPECT_TRUE(AppendSegment("@AZ[`az{/09:;^_,-.}~\x7f", path)) << "the limits of the ranges";
+  EXPECT_EQ(path, "%40AZ%5B%60az%7B%2F09:%3B%5E_%2C-.%7D~%7F");
   for (const char* const none : {"", ".", ".."}) EXPECT_FALSE(AppendSegment(none, path)) << none;
   EXPECT_TRUE(ClaimPath("...", path));
   EXPECT_EQ(path, "/v1/workers/.../claim");
+}
+
+TEST(Exchange, OnlySomeVersionsHaveToLookAtKeptConnections) {
+  const struct {
+    unsigned version;
+    bool expected;
+  } kCases[] = {{0x075600, false}, {0x0756FF, false}, {0x075700, true}, {0x075801, true},
+                {0x07FFFF, true},  {0x080000, false}, {0x080E01, false}};
+  for (const auto& c : kCases) {
+    EXPECT_EQ(KeptSockets::AreNeeded(c.version, "http://h"), c.expected) << std::hex << c.version;
+    EXPECT_FALSE(KeptSockets::AreNeeded(c.version, "https://h")) << std::hex << c.version;
+  }
+  EXPECT_FALSE(KeptSockets().HasUnread(1)) << "a connection that is not known";
+}
+
+// Nothing was sent, so that the call can be made again at once.
+TEST(Exchange, WhatComesBeforeTheRequestIsNoConnection) {
+  ffgrant::testing::HttpServer server(ffgrant::testing::AlwaysAnswers(200, "{}"));
+  const std::string port = server.url().substr(server.url().rfind(':'));
+  const auto error = [](const std::string& url, const std::string& ca_file = "") {
+    const IssuerStatus status = IssuerClient({.url = url, .ca_file = ca_file}).Health();
+    EXPECT_EQ(status.http_status, 0) << url;
+    EXPECT_FALSE(status.message.empty()) << url;
+    return status.error;
+  };
+  EXPECT_EQ(error("http://none.test:1"), IssuerError::kNotConnected);
+  EXPECT_EQ(error("http://127.0.0.1:99999"), IssuerError::kNotConnected) << "no port";
+  EXPECT_EQ(error("https://127.0.0.1" + port, "/nowhere"), IssuerError::kNotConnected)
+      << "no certificates";
+  ASSERT_EQ(setenv("http_proxy", "http://none.test:1", 1), 0);
+  const IssuerError behind_proxy = error("http://h.test:1");
+  ASSERT_EQ(unsetenv("http_proxy"), 0);
+  EXPECT_EQ(behind_proxy, IssuerError::kNotConnected);
+  for (const std::string& request : server.requests()) {
+    EXPECT_EQ(request.find("/healthz"), std::string::npos) << request;
+  }
 }
 
 // Calls and destructors do not wait for a name server that never answers.
@@ -149,6 +216,16 @@ TEST(Exchange, WithoutRoomToWatchASocketARequestEnds) {
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(failed[0].status.error, IssuerError::kConnectionLost);
   EXPECT_NE(failed[0].status.message.find("watch"), std::string::npos) << failed[0].status.message;
+  // A loop of the caller's is told to come back at once: the descriptor will never be readable.
+  g_is_full = true;
+  ASSERT_TRUE(grants.Submit(
+      "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
+      3));
+  EXPECT_EQ(grants.PrepareWait(), 0);
+  const auto again = grants.Poll(0);
+  g_is_full = false;
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].status.error, IssuerError::kConnectionLost);
   // The pipeline goes on.
   ASSERT_TRUE(grants.Submit(
       "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
@@ -156,6 +233,32 @@ TEST(Exchange, WithoutRoomToWatchASocketARequestEnds) {
   const auto done = grants.Poll(-1);
   ASSERT_EQ(done.size(), 1u);
   EXPECT_TRUE(done[0].status) << done[0].status.message;
+}
+
+TEST(Exchange, WithoutAnotherDescriptorThereIsNoPipeline) {
+  g_has_no_epoll = true;
+  EXPECT_THROW(GrantPipeline({.url = "http://127.0.0.1:1"}), std::runtime_error);
+  g_has_no_epoll = false;
+}
+
+// libcurl may close a socket without telling, and open another with the same number.
+TEST(Exchange, ASocketIsWatchedWhateverTheSystemHasWatchedBefore) {
+  ffgrant::testing::HttpServer server(ffgrant::testing::AlwaysAnswers(200, kGrant));
+  IssuerOptions options;
+  options.url = server.url();
+  GrantPipeline grants(options);
+  g_is_mistaken = true;
+  for (std::uint64_t tag = 0; tag < 3; ++tag) {
+    ASSERT_TRUE(grants.Submit(
+        "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
+        tag));
+    const auto done = grants.Poll(5000);
+    ASSERT_EQ(done.size(), 1u);
+    EXPECT_EQ(done[0].tag, tag);
+    EXPECT_TRUE(done[0].status) << done[0].status.message;
+  }
+  g_is_mistaken = false;
+  EXPECT_GE(g_mistakes, 2);
 }
 
 // What the server sends on a kept connection before it is asked is no answer to the next request.
