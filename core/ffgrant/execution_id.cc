@@ -265,10 +265,8 @@ ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexce
             .payload = text};
   }
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
     return ParseWithAvx2(text, mode);
-  // Never reached: as above; tests call it.
   return internal::ParseExecutionIdWithoutAvx2(text, mode);
 #else
   return internal::ParseExecutionIdWithoutAvx2(text, mode);
@@ -302,7 +300,6 @@ FFGRANT_AVX2 ExecutionIdsResult ParseEachAvx2(std::span<const std::string_view> 
 ExecutionIdsResult ParseExecutionIds(std::span<const std::string_view> texts, ParseMode mode,
                                      std::span<ExecutionIdView> out) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
     return ParseEachAvx2(texts, mode, out);
 #endif

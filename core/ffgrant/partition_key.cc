@@ -148,7 +148,8 @@ PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMo
   if (index.spelling == IndexSpelling::kInvalid) {
     return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
   }
-  if (mode == ParseMode::kStrict && index.spelling != IndexSpelling::kCanonical) {
+  // A valid index that was not read above has more than 12 digits, and so zeros before the others.
+  if (mode == ParseMode::kStrict) {
     return Fail(SpellingError(index.spelling), index_begin, index_text);
   }
   partition.index = index.value;

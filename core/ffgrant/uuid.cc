@@ -95,7 +95,6 @@ FFGRANT_AVX2 UuidResult ParseAnyAvx2(std::string_view text, std::size_t& upperca
 [[gnu::noinline]] UuidResult internal::ParseAnyUuid(std::string_view text,
                                                     std::size_t& uppercase) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
     return ParseAnyAvx2(text, uppercase);
 #endif

@@ -3,9 +3,13 @@
 #include "ffgrant/claims/clock.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 
 namespace ffgrant {
 namespace {
@@ -39,6 +43,25 @@ TEST(ClockTest, TheCoarseOneIsATickBehindAtMost) {
   EXPECT_EQ(&CoarseClock(), &CoarseClock());
   EXPECT_NE(&CoarseClock(), &SystemClock());
 }
+
+#if defined(__x86_64__)
+// A process may be forbidden to read the counter. A child that did would be killed.
+TEST(ClockTest, WithoutTheCounterTheSystemIsAsked) {
+  const pid_t child = fork();
+  if (child == 0) {
+    // Until this is undone, the system's time can't be read either.
+    if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0) std::exit(2);
+    const bool asks_the_system = &CounterClock() == &SystemClock();
+    (void)prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);
+    std::exit(asks_the_system ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "the system forbids to forbid it";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+#endif
 
 TEST(ClockTest, TheManualOneGoesWhereItIsTold) {
   ManualClock clock(TimestampMs{5});

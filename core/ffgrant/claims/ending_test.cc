@@ -183,6 +183,17 @@ TEST(RetryPolicies, AreValidWithinTheirRange) {
   EXPECT_FALSE(IsValid({.multiplier = std::numeric_limits<double>::quiet_NaN()}));
 }
 
+TEST(RetryPolicies, AreEqualIfAllOfThemIs) {
+  const RetryPolicy usual;
+  EXPECT_EQ(usual, RetryPolicy());
+  const RetryPolicy others[] = {{.max_retries = 4},
+                                {.backoff = RetryPolicy::Backoff::kFixed},
+                                {.delay_ms = 1001},
+                                {.max_delay_ms = 60001},
+                                {.multiplier = 2.5}};
+  for (const RetryPolicy& other : others) EXPECT_NE(other, usual);
+}
+
 TEST(RetryPolicies, SayHowLongARetryWaits) {
   using Delay = std::optional<std::int64_t>;
   const RetryPolicy usual;

@@ -13,6 +13,7 @@
 #include <deque>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -208,6 +209,37 @@ TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
+// The time is over between the look at the list and the renewal.
+TEST_F(Keeping, ARenewalThatComesTooLateIsNotSent) {
+  std::int64_t step = 0;
+  LeaseKeeperOptions options = Options();
+  options.now_ms = [&] { return now_ += step; };
+  LeaseKeeper keeper(ledger_, options);
+  const KeptLease kept = keeper.Keep(Id(), LeaseOf(), kTtl, now_);
+  now_ += kTtl - kMargin - 2;
+  step = 1;
+  (void)keeper.RunDue();
+  EXPECT_TRUE(ledger_.asked.empty());
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].second, ClaimError::kLeaseExpired);
+  EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+  EXPECT_EQ(keeper.size(), 0u);
+}
+
+TEST_F(Keeping, ALeaseThatIsMovedToItselfStaysKept) {
+  KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  KeptLease& same = kept;
+  kept = std::move(same);
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(keeper_.size(), 1u);
+  KeptLease other = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_);
+  kept = std::move(other);
+  EXPECT_EQ(keeper_.size(), 1u) << "the lease that was kept before is released";
+  now_ += 1000;
+  (void)keeper_.RunDue();
+  EXPECT_EQ(ledger_.asked, std::vector<std::string>{std::string(Id('2').text())});
+}
+
 TEST_F(Keeping, WhatIsOverAlreadyIsLostAtOnce) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_ - kTtl);
   EXPECT_TRUE(kept.lost());
@@ -227,6 +259,7 @@ TEST_F(Keeping, AReleasedLeaseIsNeitherRenewedNorLost) {
   moved.Release();
   EXPECT_EQ(keeper_.size(), 0u);
   EXPECT_FALSE(moved.lost());
+  EXPECT_EQ(moved.LeftMs(), 0);
   {
     const KeptLease short_lived = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
     EXPECT_EQ(keeper_.size(), 1u);
@@ -398,6 +431,38 @@ TEST(KeeperThreads, LeasesAreRenewedByThemselves) {
   ASSERT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.asked >= 16; }));
   lock.unlock();
   for (const KeptLease& lease : kept) EXPECT_FALSE(lease.lost());
+}
+
+// The keeper ends while somebody is told of a lost lease. Then none of its threads begins to wait,
+// which it would do for a second.
+TEST(KeeperThreads, AnEndDuringACallOfOnLostIsNotMissed) {
+  bool is_quick = false;
+  // A machine that is busy with something else gets more tries.
+  for (int tries = 0; tries < 5 && !is_quick; ++tries) {
+    Frozen ledger;
+    std::atomic<bool> told{false};
+    std::atomic<bool> may_return{false};
+    LeaseKeeperOptions options;
+    options.margin_ms = 10'000;
+    options.on_lost = [&](const ExecutionIdView&, ClaimError) {
+      told = true;
+      told.notify_all();
+      may_return.wait(false);
+    };
+    std::optional<LeaseKeeper> keeper(std::in_place, ledger, options);
+    {
+      const KeptLease kept = keeper->Keep(Id(), LeaseOf(), kTtl, keeper->NowMs());
+      told.wait(false);
+    }
+    std::thread ender([&] { keeper.reset(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const auto begin = std::chrono::steady_clock::now();
+    may_return = true;
+    may_return.notify_all();
+    ender.join();
+    is_quick = std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(900);
+  }
+  EXPECT_TRUE(is_quick);
 }
 
 TEST(KeeperThreads, LeasesComeAndGoFromManyThreads) {

@@ -10,8 +10,11 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "ffgrant/claims/internal/name_pool.h"
+#include "ffgrant/claims/internal/text_pool.h"
 #include "ffgrant/claims/memory_ledger.h"
 #include "testing/calls/ledger_calls.h"
 
@@ -157,6 +160,76 @@ TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
   EXPECT_TRUE(calls.Claim(IdOf(0), Known(0)));  // this frees the grant's texts
   EXPECT_EQ(issue(2, "h"), ClaimError::kNone);
   EXPECT_EQ(issue(3, ""), ClaimError::kNone);
+}
+
+// The bytes of a worker's long name become free when its grant has run out, and a creation that
+// needs bytes for its own long texts looks for such grants. The detail says that bytes for names
+// are missing, and not a set or a lane.
+TEST_F(MemoryLedgerRoomTest, ACreationTakesTheBytesOfAGrantThatHasRunOut) {
+  const std::string worker(49, 'w');
+  const CapabilitySet set = Caps(std::string(49, 'c'));
+  const std::string lane(49, 'l');
+  const struct {
+    LaneIdView lane;
+    const CapabilitySet* required;
+  } kCases[] = {{kMain, &set}, {ParseLaneId(lane).lane, nullptr}};
+  for (const auto& c : kCases) {
+    clock_.Set({kNow});
+    MemoryLedgerOptions options = Options(clock_);
+    options.max_name_bytes = 60;  // one long name
+    MemoryLedger ledger(options);
+    Calls calls(ledger, clock_);
+    ASSERT_TRUE(calls.Create(IdOf(0)));
+    ASSERT_EQ(calls.Issue(IdOf(0), {{worker}, {"i"}}, 1000), ClaimError::kNone);
+    for (int tries = 0; tries < 2; ++tries) {
+      EXPECT_EQ(calls.Create(IdOf(1), c.lane, 0, c.required).error, ClaimError::kLedgerFull);
+      EXPECT_EQ(calls.Details(), std::vector<std::string>{"names"});
+      EXPECT_EQ(ledger.size(), 1u);
+    }
+    clock_.Advance(1001);
+    EXPECT_TRUE(calls.Create(IdOf(1), c.lane, 0, c.required));
+    // Now an execution has them, for good.
+    clock_.Advance(1001);
+    EXPECT_EQ(calls.Issue(IdOf(0), {{worker}, {"i"}}, 1000), ClaimError::kLedgerFull);
+    EXPECT_EQ(calls.Issue(IdOf(0), Known(0), 1000), ClaimError::kNone);
+  }
+}
+
+// Two workers' names may have the same hash of 32 bits. Each grant has the worker that it was
+// issued to all the same.
+TEST_F(MemoryLedgerRoomTest, WorkersWhoseNamesHashAlikeAreTwo) {
+  MemoryLedgerOptions options = Options(clock_);
+  options.hash_seed = 1;
+  internal::TextPool texts(60);
+  const internal::NamePool pool(1, *options.hash_seed, texts);
+  std::unordered_map<std::uint32_t, std::string> by_hash;
+  std::string one;
+  std::string other;
+  for (int i = 0; i < 10'000'000 && other.empty(); ++i) {
+    const std::string name = "worker-" + std::to_string(i);
+    const auto [it, is_new] = by_hash.emplace(pool.HashOf(name, "i"), name);
+    if (is_new) continue;
+    one = it->second;
+    other = name;
+  }
+  ASSERT_FALSE(other.empty());
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  const auto worker_of = [&](int i) { return i % 3 == 0 ? "third" : i % 3 == 1 ? one : other; };
+  for (int i = 0; i < kExecutions; ++i) {
+    ASSERT_TRUE(calls.Create(IdOf(i)));
+    const std::string worker = worker_of(i);
+    ASSERT_EQ(calls.Issue(IdOf(i), {{worker}, {"i"}}), ClaimError::kNone);
+  }
+  for (int i = 0; i < kExecutions; ++i) {
+    const auto names = ledger.InspectNames(Id(IdOf(i)));
+    ASSERT_TRUE(names.has_value());
+    EXPECT_EQ(names->grant_worker_id, worker_of(i)) << i;
+    const std::string wrong = worker_of(i + 1);
+    EXPECT_EQ(calls.Claim(IdOf(i), {{wrong}, {"i"}}).error, ClaimError::kInvalidClaimGrant) << i;
+    const std::string right = worker_of(i);
+    EXPECT_TRUE(calls.Claim(IdOf(i), {{right}, {"i"}})) << i;
+  }
 }
 
 }  // namespace

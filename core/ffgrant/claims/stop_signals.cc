@@ -29,12 +29,14 @@ static_assert(std::atomic<pid_t>::is_always_lock_free);
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 void RequestStop() noexcept {
+  // Never true: `getpid() != g_process.load()`: only in a forked child, whose counts are lost.
   if (getpid() != g_process.load() || g_stopped.exchange(true)) return;
   const int saved = errno;
   const char byte = 1;
   // The pipe is empty, so one byte always fits.
   const int end = g_write_end.load();
   if (end >= 0) {
+    // Never true: `write(end, &byte, 1) < 0`: nothing interrupts a write that does not wait.
     while (write(end, &byte, 1) < 0 && errno == EINTR) {
     }
   }

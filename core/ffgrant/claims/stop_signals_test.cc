@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -105,6 +108,50 @@ TEST(StopSignals, PutsBackWhoHandledBefore) {
   // Another StopSignals begins anew.
   const StopSignals next({SIGUSR1});
   EXPECT_FALSE(next.stopped());
+}
+
+// Another part of the program may have kept the handler, to call it from its own.
+TEST(StopSignals, AHandlerThatWasKeptDoesNothingAfterwards) {
+  struct sigaction kept = {};
+  {
+    const StopSignals stop({SIGUSR1});
+    ASSERT_EQ(sigaction(SIGUSR1, nullptr, &kept), 0);
+  }
+  int ends[2];  // these may get the numbers of the descriptors that were closed
+  ASSERT_EQ(pipe(ends), 0);
+  kept.sa_handler(SIGUSR1);
+  pollfd one = {ends[0], POLLIN, 0};
+  EXPECT_EQ(poll(&one, 1, 0), 0);
+  close(ends[0]);
+  close(ends[1]);
+  const StopSignals next({SIGUSR1});
+  EXPECT_FALSE(next.stopped());
+}
+
+TEST(StopSignals, WhatIsNoSignalIsLeftOut) {
+  const StopSignals stop({-1, 0, 10'000, SIGKILL, SIGUSR1});
+  EXPECT_FALSE(stop.stopped());
+  ASSERT_EQ(raise(SIGUSR1), 0);
+  EXPECT_TRUE(stop.stopped());
+}
+
+// A failure leaves nothing behind, so the next one can be made.
+TEST(StopSignals, WithoutADescriptorThereIsNone) {
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  int error = 0;
+  try {
+    const StopSignals stop;
+  } catch (const std::system_error& thrown) {
+    error = thrown.code().value();
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(error, EMFILE);
+  const StopSignals stop;
+  EXPECT_FALSE(stop.stopped());
 }
 
 }  // namespace

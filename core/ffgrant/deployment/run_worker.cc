@@ -12,7 +12,6 @@
 #include <limits>
 #include <optional>
 #include <stdexcept>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -417,8 +416,6 @@ RunResult With(const RunOptions& options, const StopSignals& stop, const Handler
   std::optional<Running> running;
   try {
     running.emplace(options, stop, handler);
-  } catch (const std::system_error&) {
-    throw;
   } catch (const std::invalid_argument& error) {
     return Refused(error.what());
   } catch (const std::runtime_error& error) {

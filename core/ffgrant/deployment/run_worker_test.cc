@@ -817,7 +817,8 @@ TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
   // The lease keeper has as many threads as renewers and one more; one thread refreshes the
   // registration. The next threads are for handlers.
   const int first = static_cast<int>(options_.worker.keeper.renewers) + 2;
-  for (const int some : {first - 1, first, first + 50}) {
+  // With still fewer the lease keeper has not all of its own.
+  for (const int some : {0, first - 2, first - 1, first, first + 50}) {
     t_threads_left = some;
     EXPECT_THROW((void)RunWorker(options_, stop_, &Echo), std::system_error);
     EXPECT_LT(t_threads_left, 0);
@@ -872,12 +873,31 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   EXPECT_EQ(Count(Event::kNotTakenOver), 4) << "what has not begun is left out, and not reported";
 }
 
+// What was under way is neither taken over nor reported.
+TEST_F(Workers, AStopEndsARequestToTakeOverAtOnce) {
+  AnswerWith([&](const std::string&) -> std::optional<std::string> {
+    stop_.Stop();
+    return std::string();  // no answer
+  });
+  options_.issuer.request_timeout_ms = 60'000;
+  const MintedExecutionId first(7, RandomUuid());
+  const MintedExecutionId second(7, RandomUuid());
+  const std::vector<std::string> ids = {std::string(first.text()), std::string(second.text())};
+  const RunResult ran = TakeOver(options_, ids, stop_, &Echo);
+  EXPECT_TRUE(ran) << ran.message;
+  EXPECT_EQ(ran.completed + ran.retried + ran.failed + ran.lost, 0u);
+  EXPECT_EQ(issuer_.requests().size(), 1u);
+  EXPECT_TRUE(reports_.empty());
+  EXPECT_EQ(Alive(), ":0\r\n");
+}
+
 // The answer to another request, for example from a proxy.
 TEST_F(Workers, TakeOverNothingThatWasNotAskedFor) {
-  const MintedExecutionId asked(7, RandomUuid());
+  const MintedExecutionId asked = Create();
   const MintedExecutionId other(7, RandomUuid());
   std::string id(other.text());
   std::string lane = "main";
+  const MintedExecutionId elsewhere(8, asked.view().uuid());
   AnswerWith([&](const std::string&) -> std::optional<std::string> {
     return HttpResponse(200, R"({"status":"granted","execution_id":")" + id +
                                  R"(","partition_key":"{fp:7}","grant_key":"ff:exec:{fp:7}:)" + id +
@@ -891,13 +911,29 @@ TEST_F(Workers, TakeOverNothingThatWasNotAskedFor) {
   });
   const std::vector<std::string> ids = {std::string(asked.text())};
   EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
+  id = elsewhere.text();
+  EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
+  const std::vector<std::string> none = {"no id"};
+  EXPECT_TRUE(TakeOver(options_, none, stop_, &Echo));
   id = ids[0];
   lane = "other";
   EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
-  EXPECT_EQ(Count(Event::kNotTakenOver), 2);
+  EXPECT_EQ(Count(Event::kNotTakenOver), 4);
   EXPECT_EQ(reports_[0], "not taken over " + ids[0] + ": the grant is for another execution");
-  EXPECT_EQ(reports_[1], "not taken over " + ids[0] + ": the grant is for another lane");
+  EXPECT_EQ(reports_[1], "not taken over " + ids[0] + ": the grant is for another execution");
+  EXPECT_EQ(reports_[2], "not taken over no id: the grant is for another execution");
+  EXPECT_EQ(reports_[3], "not taken over " + ids[0] + ": the grant is for another lane");
   EXPECT_EQ(reclaims, 0);
+  // The execution and the lane are those that were asked for, but the Valkey has no such grant.
+  lane = "main";
+  EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
+  EXPECT_EQ(reclaims, 1);
+  EXPECT_EQ(Count(Event::kNotTakenOver), 5);
+  EXPECT_EQ(reports_[4], "not taken over " + ids[0] + ": execution_not_reclaimable");
+  // Nobody has to be told.
+  options_.report = nullptr;
+  EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
+  EXPECT_EQ(reclaims, 2);
   served_.Decide(nullptr);
 }
 
@@ -950,6 +986,8 @@ TEST(Environment, SaysWhatBelongsOnNoCommandLine) {
   EXPECT_EQ(options.issuer.token_file, "token");
   setenv("FFGRANT_TLS_KEY_FILE", "key.pem", 1);
   EXPECT_NE(SetFromEnvironment(options), "");
+  setenv("FFGRANT_PASSWORD_FILE", "file", 1);
+  EXPECT_EQ(SetFromEnvironment(options), "FFGRANT_PASSWORD and FFGRANT_PASSWORD_FILE are both set");
   for (const char* const name : kNames) unsetenv(name);
 }
 

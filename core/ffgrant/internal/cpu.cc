@@ -12,12 +12,14 @@ unsigned ReadCpuid() noexcept {
   unsigned features = 0;
 #ifdef FFGRANT_HAS_AVX2_PATHS
   __builtin_cpu_init();
-  // Never false: coverage is measured on machines that have them.
+  // Never false: `__builtin_cpu_supports("avx2")`: coverage is measured on machines that have all.
+  // Never false: `__builtin_cpu_supports("bmi")`: as above.
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-      __builtin_cpu_supports("bmi2")) {
+      __builtin_cpu_supports("bmi2")) {  // Never false: as above
     features |= kCpuAvx2;
   }
-  // Never false: as above.
+  // Never false: `__builtin_cpu_supports("pclmul")`: as above.
+  // Never false: `__builtin_cpu_supports("sse4.1")`: as above.
   if (__builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1")) features |= kCpuClmul;
 #endif
   return features;

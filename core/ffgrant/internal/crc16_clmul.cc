@@ -12,7 +12,6 @@ namespace {
 constexpr unsigned kPolynomial = 0x11021;  // x^16 + x^12 + x^5 + 1
 
 // x^exponent modulo the polynomial.
-// Never reached: computed at compile time.
 constexpr std::int64_t PowerOfX(unsigned exponent) noexcept {
   unsigned value = 1;
   for (unsigned i = 0; i < exponent; ++i) {
@@ -23,7 +22,6 @@ constexpr std::int64_t PowerOfX(unsigned exponent) noexcept {
 }
 
 // The quotient of x^64 and the polynomial: 49 bits.
-// Never reached: computed at compile time.
 constexpr std::int64_t QuotientOfX64() noexcept {
   std::uint64_t quotient = 0;
   unsigned remainder = 0;

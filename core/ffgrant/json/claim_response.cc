@@ -342,10 +342,8 @@ ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView
 GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Never false: coverage is measured on machines that have it.
   if (internal::HasAvx2()) [[likely]]
     return internal::ParseClaimGrantAvx2(json, scratch, out);
-  // Never reached: as above; tests call it.
   return internal::ParseAnyClaimGrant(json, scratch, out);
 #else
   return internal::ParseAnyClaimGrant(json, scratch, out);

@@ -10,12 +10,14 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "testing/calls/ledger_calls.h"
 #include "testing/model/schedule_search.h"
 
 namespace ffgrant::testing {
@@ -190,6 +192,111 @@ TEST_F(LedgerRaceTest, TwoMakeOneName) {
     race.max_executions = 16;
     EXPECT_GT(RunAll(race), 1u);
   }
+}
+
+// A scheduler does not find the lane, or finds its name while it is made or given up.
+TEST_F(LedgerRaceTest, ALaneComesAndGoesWhileOneLooksForIt) {
+  EXPECT_GT(
+      RunAll(TwoThreads(S::kAbsent, {Call(CallKind::kClaimForWorker)}, {Call(CallKind::kCreate)})),
+      1u);
+  EXPECT_GT(RunAll(TwoThreads(S::kCompleted, {Call(CallKind::kClaimForWorker)},
+                              {Call(CallKind::kForget)})),
+            1u);
+}
+
+// Runs `second` after each number of the steps of `first`, on a ledger of its own each time, and
+// then `judge`.
+void RunEachInterruption(const MemoryLedgerOptions& options,
+                         const std::function<void(Calls&)>& prepare,
+                         const std::function<void(Calls&)>& first,
+                         const std::function<void(Calls&)>& second,
+                         const std::function<void(Calls&)>& judge) {
+  ManualClock clock(TimestampMs{kNow});
+  for (int at = 1;; ++at) {
+    SCOPED_TRACE(at);
+    Scheduler scheduler;
+    Scheduler::ResetLockNumbers();
+    MemoryLedgerOptions own = options;
+    own.clock = &clock;
+    MemoryLedger ledger(own);
+    Calls calls(ledger, clock);
+    prepare(calls);
+    Interruption interruption(at);
+    const std::function<void()> bodies[] = {[&] { first(calls); }, [&] { second(calls); }};
+    ASSERT_EQ(scheduler.Run(bodies, interruption), Scheduler::Result::kDone);
+    judge(calls);
+    if (interruption.too_late()) return;
+  }
+}
+
+// The lane's number becomes another lane's while a scheduler works with it. The scheduler gets an
+// execution of its own lane, or none, and never one of the other lane.
+TEST(NumbersThatChange, ASchedulerKeepsToItsLane) {
+  ManualClock clock(TimestampMs{kNow});
+  ClaimForWorkerOutcome found;
+  int times = 0;
+  RunEachInterruption(
+      SmallOptions(clock),
+      [](Calls& calls) {
+        const Lease lease = calls.Leased(kA);
+        ASSERT_EQ(calls.Complete(kA, lease.fence), ClaimError::kNone);
+      },
+      [&](Calls& calls) {
+        found = calls.ledger.ClaimForWorker({.worker = kW1, .lane = kMain, .grant_ttl_ms = 100});
+      },
+      [](Calls& calls) {
+        Calls own(calls.ledger, calls.clock);
+        EXPECT_TRUE(static_cast<MemoryLedger&>(own.ledger).Forget(Id(kA)));
+        EXPECT_TRUE(own.Create(kB, kOtherLane));
+        EXPECT_TRUE(own.Create(kC, kMain));
+      },
+      [&](Calls& calls) {
+        EXPECT_EQ(calls.State(kB).grant_expires_at, std::nullopt);
+        if (!found) {
+          EXPECT_EQ(found.error, ClaimError::kNoEligibleExecution);
+          EXPECT_EQ(calls.State(kC).grant_expires_at, std::nullopt);
+          return;
+        }
+        ++times;
+        EXPECT_EQ(found.grant.view().execution_id.text(), kC);
+      });
+  EXPECT_GE(times, 2);
+}
+
+// While a call finds no room, another makes room.
+TEST(RoomThatComes, IsFoundOrNotButNeverHalfTaken) {
+  ManualClock clock(TimestampMs{kNow});
+  MemoryLedgerOptions options = SmallOptions(clock);
+  options.max_names = 1;
+  ClaimError issued = ClaimError::kNone;
+  Lease lease;
+  int with_room = 0;
+  int without = 0;
+  RunEachInterruption(
+      options,
+      [&](Calls& calls) {
+        lease = calls.Leased(kA);
+        ASSERT_TRUE(calls.Create(kB));
+        // From now on names are scarce: no region keeps one for later.
+        ASSERT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
+      },
+      [&](Calls& calls) { issued = calls.Issue(kB, kW2); },
+      [&](Calls& calls) {
+        Calls own(calls.ledger, calls.clock);
+        EXPECT_EQ(own.Complete(kA, lease.fence), ClaimError::kNone);
+      },
+      [&](Calls& calls) {
+        if (issued == ClaimError::kNone) {
+          ++with_room;
+          EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kGrantAlreadyExists);
+          return;
+        }
+        ++without;
+        EXPECT_EQ(issued, ClaimError::kLedgerFull);
+        EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kNone) << "the room is still there";
+      });
+  EXPECT_GE(with_room, 3);
+  EXPECT_GE(without, 1);
 }
 
 }  // namespace

@@ -34,9 +34,8 @@ class CapabilityVerdicts {
     Offer(const Offer&) = delete;
     Offer& operator=(const Offer&) = delete;
 
-    // True if the offer suffices. The caller holds the name `required`.
+    // True if the offer suffices. The caller holds the name `required`, which is not the empty one.
     bool Satisfies(NameId required) noexcept {
-      if (required == 0) return true;
       Verdict& verdict = verdicts_[required];
       if (verdict == Verdict::kUnknown) [[unlikely]]
         verdict = Judge(required);

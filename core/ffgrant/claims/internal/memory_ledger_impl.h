@@ -265,6 +265,7 @@ class MemoryLedger::Impl {
       call(missing);
       if (missing == Missing::kNothing) [[likely]]
         return;
+      // Never true: `tries > 2 * SearchParts()`: others would have to take the room each time.
       if (visited >= table.slot_count() || tries > 2 * SearchParts()) return;
       if (Freed(missing) == freed[missing == Missing::kText]) visited += SearchForRoom(missing);
     }

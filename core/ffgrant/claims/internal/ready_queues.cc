@@ -191,7 +191,7 @@ void ReadyQueues::Park(std::uint16_t lane, std::uint16_t partition, Slot slot,
   Node& node = nodes_[slot];
   const std::size_t index = IndexOf(lane, partition);
   const Slot orphans = Detach(slot);
-  if (node.is_top) ReplaceTop(index, slot, node.link, orphans);
+  ReplaceTop(index, slot, node.link, orphans);
   node = NewNode(slot, until);
   node.parked = true;
   parked_[index] = Meld(parked_[index], slot);

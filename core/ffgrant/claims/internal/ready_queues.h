@@ -43,7 +43,7 @@ class ReadyQueues {
   void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Takes the slot out, whether it is queued or parked.
   void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
-  // Parks a queued slot whose grant is good up to and including `until`.
+  // Parks the top of a heap, whose grant is good up to and including `until`.
   void Park(std::uint16_t lane, std::uint16_t partition, Slot slot, std::int64_t until) noexcept;
   // The parked slot whose grant ends first; kNoSlot if there is none. ParkedUntil() is the end of
   // that grant.

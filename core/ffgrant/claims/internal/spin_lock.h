@@ -13,6 +13,11 @@
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1
 #endif
+// They also check the order of the locks, except where a scheduler finds deadlocks by itself: its
+// threads are one to the system.
+#if defined(FFGRANT_CHECKS_LOCKS) && !defined(FFGRANT_SCHEDULE_POINTS)
+#define FFGRANT_CHECKS_LOCK_ORDER 1
+#endif
 
 namespace ffgrant::internal {
 
@@ -34,21 +39,23 @@ enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kNames, kTexts 
 // std::scoped_lock.
 class SpinLock : private LockNumber {
  public:
-#ifdef FFGRANT_CHECKS_LOCKS
+#ifdef FFGRANT_CHECKS_LOCK_ORDER
   explicit SpinLock(LockKind kind) noexcept : kind_(static_cast<unsigned>(kind)) {}
 #else
   explicit SpinLock(LockKind) noexcept {}
 #endif
 
   void lock() noexcept {
-#ifdef FFGRANT_CHECKS_LOCKS
-    if (!kScheduled && HeldKinds() >> kind_ != 0) WrongOrder();
+#ifdef FFGRANT_CHECKS_LOCK_ORDER
+    if (HeldKinds() >> kind_ != 0) WrongOrder();
 #endif
     ScheduleLock(number);
     if (state_.exchange(kTaken, std::memory_order_acquire) != kFree) [[unlikely]]
       Wait();
 #ifdef FFGRANT_CHECKS_LOCKS
     owner_.store(ThisThread(), std::memory_order_relaxed);
+#endif
+#ifdef FFGRANT_CHECKS_LOCK_ORDER
     HeldKinds() |= 1u << kind_;
 #endif
   }
@@ -56,6 +63,8 @@ class SpinLock : private LockNumber {
     AssertHeld();
 #ifdef FFGRANT_CHECKS_LOCKS
     owner_.store(nullptr, std::memory_order_relaxed);
+#endif
+#ifdef FFGRANT_CHECKS_LOCK_ORDER
     HeldKinds() &= ~(1u << kind_);
 #endif
     state_.store(kFree, std::memory_order_release);
@@ -69,6 +78,8 @@ class SpinLock : private LockNumber {
   // a lock guards begins with this call.
   void AssertHeld() const noexcept {
 #ifdef FFGRANT_CHECKS_LOCKS
+    // Never true: `owner_.load(std::memory_order_relaxed) != ThisThread()`: the program ends there.
+    // Never true: `!ScheduleHolds(number)`: as above.
     if (owner_.load(std::memory_order_relaxed) != ThisThread() || !ScheduleHolds(number)) NotHeld();
 #endif
   }
@@ -90,16 +101,17 @@ class SpinLock : private LockNumber {
     static thread_local const char here = 0;
     return &here;
   }
-  // The kinds of the locks that the calling thread holds, as bits. The scheduler's threads are one
-  // to the system; it finds deadlocks by itself.
+  [[noreturn]] static void NotHeld() noexcept;
+  std::atomic<const void*> owner_{nullptr};
+#endif
+#ifdef FFGRANT_CHECKS_LOCK_ORDER
+  // The kinds of the locks that the calling thread holds, as bits.
   static unsigned& HeldKinds() noexcept {
     static thread_local unsigned kinds = 0;
     return kinds;
   }
-  [[noreturn]] static void NotHeld() noexcept;
   [[noreturn]] static void WrongOrder() noexcept;
   const unsigned kind_;
-  std::atomic<const void*> owner_{nullptr};
 #endif
 };
 

@@ -313,6 +313,22 @@ TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   EXPECT_GT(canonical_, 0);
 }
 
+// The document has the usual form but for its last byte, and for a byte of the id that is none of
+// an id's. The error that comes first wins.
+TEST_F(ClaimResponsePathsTest, IdsThatAreNonePlainBeforeAWrongEnd) {
+  for (const char byte : {'\\', '"', '\x01', '\x7f', '\xff', '\xc3', 'g'}) {
+    for (const char last : {'}', ']', ' ', 'x', ','}) {
+      for (const std::size_t at : {0u, 20u, 41u, 42u}) {
+        std::string json = Object({E, P, K, X});
+        json[json.find(kIdText) + at] = byte;
+        json.back() = last;
+        Check(json);
+      }
+    }
+  }
+  EXPECT_GT(canonical_, 0);
+}
+
 // The documents are larger than any block that the reader takes at once.
 TEST_F(ClaimResponsePathsTest, LargeDocuments) {
   const std::string filler = "\"x\":[" + std::string(3000, ' ') + "1" + [] {

@@ -41,7 +41,6 @@ void NameIsNotCoveredByThreeWords();
 void NameIsTooShortForANumber();
 void TwoNamesBeginAlike();
 
-// Never reached: computed at compile time.
 template <std::size_t kCount>
 consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCount>& members) {
   MemberNames<kCount> names;

@@ -529,14 +529,11 @@ bool JsonReader::ReadHex4(unsigned& unit) noexcept {
       return true;
     }
   }
-  unit = 0;
-  for (int i = 0; i < 4; ++i, ++p_) {
+  // One of the four is missing or is no digit.
+  for (;; ++p_) {
     if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
-    const int digit = HexValue(*p_);
-    if (digit < 0) return Fail(JsonError::kInvalidEscape, at);
-    unit = unit << 4 | static_cast<unsigned>(digit);
+    if (HexValue(*p_) < 0) return Fail(JsonError::kInvalidEscape, at);
   }
-  return true;
 }
 
 // Steps over an escape, or over both escapes of a surrogate pair. The reader stands on the
@@ -789,7 +786,6 @@ FFGRANT_AVX2 bool JsonReader::SkipValueAvx2(std::size_t max_depth) noexcept {
 template <JsonReader::Check kCheck>
 bool JsonReader::SkipValue(std::size_t max_depth) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // Never false: coverage is measured on machines that have it.
   if (HasAvx2()) [[likely]]
     return SkipValueAvx2<kCheck>(max_depth);
 #endif
