@@ -382,6 +382,60 @@ void ADeadlineOutlivesARetry(Run& run) {
   run.Check("then it is gone", !deadline());
 }
 
+// The index may have an execution that is not eligible, and may lack one that will be.
+void AFusedClaimNeedsAnEligibleExecution(Run& run) {
+  Execution& e = run.Create();
+  const std::string core = e.expected.ExecutionKey("core");
+  run.store().SetField(core, "eligibility_state", "not_eligible_until_time");
+  Expect(run, "in the index", "0 execution_not_eligible", "ff_issue_grant_and_claim",
+         RawFusedClaim(run, e));
+  run.store().SetField(core, "eligibility_state", "eligible_now");
+  run.CheckStored(e);
+  run.Issue(e);
+  Execution& delayed = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+  Expect(run, "delayed", "0 execution_not_in_eligible_set", "ff_issue_grant_and_claim",
+         RawFusedClaim(run, delayed));
+  run.CheckStored(delayed);
+}
+
+// What can't be followed is refused before the attempt is ended. A backoff that says nothing of a
+// delay is one of a second.
+void AFailureChecksItsRetryPolicy(Run& run) {
+  Execution& e = run.Leased();
+  const auto fail = [&](const std::string& policy) {
+    RawCall call = RawFail(run, e, 0, "1", policy);
+    call.args[1] = testing::UuidText(e.fence.lease_id->uuid);
+    call.args[3] = testing::UuidText(e.fence.attempt_id->uuid);
+    return call;
+  };
+  const auto fixed = [](const std::string& delay) {
+    return R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":)" + delay + "}}";
+  };
+  const std::string far = "a delay beyond 50000000000000";
+  const std::pair<std::string, std::string> kRefused[] = {
+      {R"({"max_retries":"many"})", "max_retries is no number"},
+      {R"({"max_retries":1,"backoff":5})", "backoff is no object"},
+      {R"({"max_retries":1,"backoff":true})", "backoff is no object"},
+      {fixed("50000000000001"), far},
+      {fixed("-50000000000001"), far},
+      {fixed("\"nan\""), far},
+      {fixed("1e300"), far}};
+  // The reference faults, or stores such a time. functions/README.md lists this difference.
+  if (run.engine().library() != "flowfabric") {
+    for (const auto& [policy, why] : kRefused) {
+      Expect(run, policy, "0 invalid_input retry_policy_json: " + why, "ff_fail_execution",
+             fail(policy));
+      run.CheckStored(e);
+    }
+  }
+  const RawCall call = fail(R"({"max_retries":1,"backoff":"later"})");
+  const RawStore::Answer answer = run.store().Call("ff_fail_execution", call.keys, call.args);
+  run.CheckEqual("a backoff that is a text", "1 OK", FirstTexts(answer));
+  const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+  run.CheckEqual("the delay", std::to_string(std::stoll(core.at("last_mutation_at")) + 1000),
+                 core.at("delay_until"));
+}
+
 // ---- streams ---------------------------------------------------------------------
 
 void AnOpenStreamIsClosedOnce(Run& run) {
@@ -595,6 +649,79 @@ void ATokenIsAnHmacOfTheWaitpoint(Run& run) {
   }
 }
 
+// The reason of a suspension becomes what the execution is blocked by.
+void AReasonIsWhatBlocks(Run& run) {
+  const std::pair<std::string, std::string> kRows[] = {
+      {"waiting_for_signal", "waiting_for_signal"},
+      {"waiting_for_approval", "waiting_for_approval"},
+      {"waiting_for_callback", "waiting_for_callback"},
+      {"waiting_for_tool_result", "waiting_for_tool_result"},
+      {"waiting_for_operator_review", "paused_by_operator"},
+      {"paused_by_policy", "paused_by_policy"},
+      {"paused_by_budget", "waiting_for_budget"},
+      {"step_boundary", "waiting_for_signal"},
+      {"manual_pause", "paused_by_operator"},
+      {"unheard of", "waiting_for_signal"}};
+  for (const auto& [reason, blocking] : kRows) {
+    Execution& e = run.Leased();
+    const RawCall rotate = RawRotate(run, e, "kid", "00ff");
+    run.CheckEqual(
+        "rotate", "1 OK",
+        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    RawCall call = RawSuspend(run, e, run.Name("wp"));
+    call.args[8] = reason;
+    const RawStore::Answer answer = run.store().Call("ff_suspend_execution", call.keys, call.args);
+    run.CheckEqual("suspend: " + reason, "1 OK", FirstTexts(answer));
+    run.CheckEqual("blocked: " + reason, blocking,
+                   run.store().Hash(e.expected.ExecutionKey("core"))["blocking_reason"]);
+    run.store().Delete(SecretsKey(run, e));
+    for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
+  }
+}
+
+// A condition names at most 100 signals.
+void AConditionHasALimit(Run& run) {
+  const auto named = [](int count) {
+    std::string names;
+    for (int i = 0; i < count; ++i) names += (i == 0 ? "\"s" : ",\"s") + std::to_string(i) + "\"";
+    return "{\"required_signal_names\":[" + names + "]}";
+  };
+  Execution& e = run.Leased();
+  const RawCall rotate = RawRotate(run, e, "kid", "00ff");
+  run.CheckEqual(
+      "rotate", "1 OK",
+      FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+  // The reference has no limit. functions/README.md lists this difference.
+  if (run.engine().library() != "flowfabric") {
+    Expect(run, "101", "0 invalid_input resume_condition_json: more than 100 required_signal_names",
+           "ff_suspend_execution", RawSuspend(run, e, run.Name("wp"), named(101)));
+    run.CheckStored(e);
+  }
+  const RawCall call = RawSuspend(run, e, run.Name("wp"), named(100));
+  run.CheckEqual("100", "1 OK",
+                 FirstTexts(run.store().Call("ff_suspend_execution", call.keys, call.args)));
+  const Fields condition = run.store().Hash(call.keys[14]);
+  run.CheckEqual("matchers", "100", condition.at("total_matchers"));
+  run.CheckEqual("the last", "s99", condition.at("matcher:99:name"));
+  run.store().Delete(SecretsKey(run, e));
+  for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
+}
+
+// An execution whose suspension is closed, or is none, can't be resumed.
+void AResumeNeedsAnOpenSuspension(Run& run) {
+  Execution& e = run.Leased();
+  run.Suspend(e);
+  const std::string key = e.expected.ExecutionKey("suspension:current");
+  const Fields record = run.store().Hash(key);
+  run.store().SetField(key, "closed_at", "1");
+  run.Resume(e, 0, ClaimError::kExecutionNotSuspended);
+  run.store().SetField(key, "closed_at", "");
+  run.store().SetField(key, "suspension_id", "");
+  run.Resume(e, 0, ClaimError::kExecutionNotSuspended);
+  run.store().SetField(key, "suspension_id", record.at("suspension_id"));
+  run.Resume(e);
+}
+
 void SuspendingNeedsASecret(Run& run) {
   Execution& e = run.Leased();
   const RawCall call = RawSuspend(run, e, run.Name("wp"));
@@ -726,6 +853,11 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);
   add("F3", "marking_what_is_gone_cleans_the_index", MarkingWhatIsGoneCleansTheIndex);
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
+  add("F3", "a_fused_claim_needs_an_eligible_execution", AFusedClaimNeedsAnEligibleExecution);
+  add("F3", "a_failure_checks_its_retry_policy", AFailureChecksItsRetryPolicy);
+  add("F3", "a_reason_is_what_blocks", AReasonIsWhatBlocks);
+  add("F3", "a_condition_has_a_limit", AConditionHasALimit);
+  add("F3", "a_resume_needs_an_open_suspension", AResumeNeedsAnOpenSuspension);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);
   add("F3", "the_end_of_an_attempt_closes_its_stream", TheEndOfAnAttemptClosesItsStream);
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
