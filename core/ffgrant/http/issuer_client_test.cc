@@ -309,8 +309,9 @@ TEST(IssuerClient, WhatCantBeSentIsNotSent) {
   EXPECT_EQ(issuer.Create({.execution_id = "no id"}, created).error, IssuerError::kInvalidRequest);
   EXPECT_EQ(issuer.Create({.execution_id = kId, .lane_id = "\xff"}, created).error,
             IssuerError::kInvalidRequest);
-  EXPECT_EQ(issuer.Reclaim(kId, {.worker_id = "\xff"}, reclaim).error,
-            IssuerError::kInvalidRequest);
+  ReclaimRequestView reclaiming;
+  reclaiming.worker_id = "\xff";
+  EXPECT_EQ(issuer.Reclaim(kId, reclaiming, reclaim).error, IssuerError::kInvalidRequest);
   EXPECT_EQ(issuer.Signal(kId, {.name = "\xff"}, text).error, IssuerError::kInvalidRequest);
   EXPECT_TRUE(server.requests().empty());
 }
