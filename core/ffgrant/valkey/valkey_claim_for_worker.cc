@@ -56,7 +56,7 @@ class Search {
     std::int64_t heard_at = session_.NowMs();
     while (!done_) {
       AskOn();
-      if (active_.empty() && aside_.empty() && next_ == window_.size) break;
+      if (active_.empty() && aside_.empty()) break;  // nothing is left to be asked
       const std::uint64_t ends = session_.ends();
       const bool any = Proceed();
       const std::int64_t now = session_.NowMs();
@@ -159,7 +159,7 @@ class Search {
       }
       list->resize(kept);
     }
-    return any || done_;
+    return any;
   }
 
   // Returns true if the search waits for nothing more at this partition. Does not look at the
@@ -175,7 +175,7 @@ class Search {
       any = true;
       return false;
     }
-    if (waiting.step == Step::kHead && head.there && head.canonical && !head.unreachable) {
+    if (waiting.step == Step::kHead && head.there && head.canonical) {
       scan_.AskForState(partition);
       waiting.step = Step::kState;
       any = true;
@@ -215,7 +215,7 @@ class Search {
     fault_ |= head.fault;
     if (!head.there) return head.fault ? Found::kNotAll : Found::kNothing;
     bool fault = head.fault;
-    if (head.canonical && !head.granted && head.suits && !head.fault) {
+    if (head.canonical && !head.granted && head.suits) {
       const MintedExecutionId id(partition, head.uuid);
       const Found found = Issue(id.view(), fault);
       if (found != Found::kNothing) return found;
@@ -243,7 +243,7 @@ class Search {
       if (ReadStates(session_, found, offered(), why_) != ClaimError::kNone) return NotServed();
       for (const Candidate& candidate : found) {
         fault |= candidate.fault;
-        if (candidate.granted || !candidate.suits || candidate.fault) continue;
+        if (candidate.granted || !candidate.suits) continue;
         const Found issued = Issue(candidate.id(), fault);
         if (issued != Found::kNothing) return issued;
       }
@@ -287,6 +287,7 @@ class Search {
   // Returns what was found in a partition whose call ended with kUnavailable; why_ has the reason.
   // If the user may not run the command, the server has answered, although with an error.
   Found NotServed() noexcept {
+    // Never true: `why_.size() == 0`: each call that ends in this way says why.
     if (why_.size() == 0 || !internal::IsForbidden(why_[0])) return Found::kUnreachable;
     fault_ = true;
     return Found::kNotAll;

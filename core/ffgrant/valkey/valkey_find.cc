@@ -167,22 +167,26 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
 
 namespace {
 
+// The target of a settling. It does not ask how the settling ended.
+struct SettlingTarget {
+  static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
+    static_cast<Session*>(self)->Ended();
+    return true;
+  }
+  // Never reached: only the end of the client does this, and no call is under way then.
+  static void OnFailure(void* self, std::uint64_t, CallFailure, std::string_view) noexcept {
+    static_cast<Session*>(self)->Ended();
+  }
+};
+
 // Tries to shut the connections that may still carry the claim. Takes no more than half of the
 // call's time, so that the other half is left for reading.
 void Settle(Session& session, CommandKey claim) noexcept {
-  struct Target {
-    static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
-      static_cast<Session*>(self)->Ended();
-      return true;
-    }
-    static void OnFailure(void* self, std::uint64_t, CallFailure, std::string_view) noexcept {
-      static_cast<Session*>(self)->Ended();
-    }
-  };
   const std::int64_t now = session.NowMs();
-  session.SubmitSettling(
-      claim, now + (session.deadline() - now) / 2,
-      {.self = &session, .on_reply = &Target::OnReply, .on_failure = &Target::OnFailure});
+  session.SubmitSettling(claim, now + (session.deadline() - now) / 2,
+                         {.self = &session,
+                          .on_reply = &SettlingTarget::OnReply,
+                          .on_failure = &SettlingTarget::OnFailure});
   session.Wait();
 }
 

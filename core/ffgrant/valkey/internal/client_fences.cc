@@ -43,7 +43,7 @@ void Client::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTar
   settlings_.push_back({.key = key,
                         .began = network_->NowMs(),
                         .deadline = deadline,
-                        .failed_attempts = nodes_.empty() ? 0 : nodes_.front()->failed_attempts,
+                        .failed_attempts = nodes_.front()->failed_attempts,
                         .cancels = cancels(),
                         .target = target});
   ++in_flight_;
@@ -90,17 +90,12 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
     node->leaving = has_leaving_ = true;  // the node is of no other use
   }
   node->pursued = true;
-  switch (node->state) {
-    case Node::State::kReady:
-      if (!target.fenceable || node->run_id != target.run_id) return IsElsewhere(target, settling);
-      if (node->errand == Errand::kNone && node->abandoned == 0) (void)FenceNext(*node);
-      return true;
-    case Node::State::kConnecting:
-    case Node::State::kGreeting:
-      return true;
-    case Node::State::kDown:
-      break;
+  if (node->state == Node::State::kReady) {
+    if (!target.fenceable || node->run_id != target.run_id) return IsElsewhere(target, settling);
+    if (node->errand == Errand::kNone && node->abandoned == 0) (void)FenceNext(*node);
+    return true;
   }
+  if (node->state != Node::State::kDown) return true;
   // Each address is tried once.
   if (node->unreachable_at >= settling.began || node->retry_at >= settling.deadline) {
     return IsElsewhere(target, settling);

@@ -62,7 +62,7 @@ std::uint64_t LostConnections::Add(const ServerIdentity& server, std::int64_t cl
     same->heard_at = std::max(same->heard_at, heard_at);
     return same->number;
   }
-  while (entries_.size() >= kMaxEntries || (keys_ >= kMaxKeys && !entries_.empty())) {
+  while (entries_.size() >= kMaxEntries || keys_ >= kMaxKeys) {
     GiveUpTheOldest();
   }
   Entry entry;

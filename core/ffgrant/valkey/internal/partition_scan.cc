@@ -114,18 +114,21 @@ bool PartitionScan::Read(std::uint16_t partition, Question question, const Reply
   return member.is(Reply::Type::kString);
 }
 
+bool PartitionScan::Take(std::uint16_t partition, Question question, const Reply& reply) {
+  const Lock lock(mutex_);
+  Place& place = places_[partition];
+  Head head = place.head;
+  if (!Read(partition, question, reply, head)) return false;
+  if (place.call == call_) place.head = head;
+  --place.open;
+  if (IsLateLocked(partition)) ForgetLatenessLocked();
+  return true;
+}
+
 bool PartitionScan::OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept {
   auto& scan = *static_cast<PartitionScan*>(self);
   const auto partition = static_cast<std::uint16_t>(tag >> 2);
-  {
-    const Lock lock(scan.mutex_);
-    Place& place = scan.places_[partition];
-    Head head = place.head;
-    if (!scan.Read(partition, static_cast<Question>(tag & 3), reply, head)) return false;
-    if (place.call == scan.call_) place.head = head;
-    --place.open;
-    if (scan.IsLateLocked(partition)) scan.ForgetLatenessLocked();
-  }
+  if (!scan.Take(partition, static_cast<Question>(tag & 3), reply)) return false;
   scan.session_.LeftEnded();
   return true;
 }

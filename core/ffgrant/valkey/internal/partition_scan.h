@@ -124,6 +124,8 @@ class PartitionScan {
   void MarkLateLocked(std::uint16_t partition) noexcept;
   void ForgetLatenessLocked() noexcept;
   bool Read(std::uint16_t partition, Question question, const Reply& reply, Head& head) const;
+  // Stores an answer. Returns false, and stores nothing, if `reply` can't be the answer.
+  bool Take(std::uint16_t partition, Question question, const Reply& reply);
   static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept;
   static void OnFailure(void* self, std::uint64_t tag, CallFailure, std::string_view) noexcept;
 

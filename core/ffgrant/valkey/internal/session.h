@@ -281,7 +281,6 @@ class SessionPool {
     }
     ~Lease();
     Lease(const Lease&) = delete;
-    Session* operator->() noexcept { return &session; }
 
     Session& session;
 
