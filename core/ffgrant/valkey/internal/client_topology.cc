@@ -54,7 +54,7 @@ constexpr std::int64_t kBeginAnewMs = 30'000;
 // is too old.
 constexpr std::int64_t kSleptMs = 1000;
 // If the client needs a connection to a member only to ask it for a table, it makes at most this
-// many such connections at once.
+// many such connections at once, beside those to members that have failed before.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace
@@ -184,7 +184,7 @@ bool Client::IsOurCluster(const std::vector<Member>& told) const noexcept {
 
 bool Client::MayBeginAnew(const Node& node, const std::vector<Member>& told) const noexcept {
   if (!configured_turn_ || !IsConfigured(node)) return false;
-  if (!HasIds(members_) || !HasIds(told)) return true;
+  // IsOurCluster() has said no, so both tables have ids.
   const bool names_another = std::any_of(
       members_.begin(), members_.end(),
       [&](const Member& member) { return member.id != node.node_id && HasId(told, member.id); });

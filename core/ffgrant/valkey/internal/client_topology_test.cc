@@ -5,10 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "testing/simulation/client_rig.h"
@@ -56,6 +59,16 @@ class Topology : public ::testing::Test {
       rig.network->HangUp(id);
       return;
     }
+  }
+  // Returns a script that refuses all connections to these ports.
+  static ScriptedNetwork::Script AllUnreachable(const ClientRig& rig,
+                                                const std::set<std::uint16_t>& ports) {
+    return [&rig, ports](Operation operation) -> Fault {
+      const auto last = static_cast<std::int64_t>(rig.network->connections());
+      const bool refused =
+          operation == Operation::kOpen && ports.count(rig.network->endpoint(last).port) != 0;
+      return refused ? Fault{Kind::kRefused} : Fault{};
+    };
   }
   // Connects a client to cluster A, with three primaries and three replicas; then lets these of
   // them, c among them, join cluster B.
@@ -167,6 +180,25 @@ TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
   EXPECT_EQ(rig.Count("11 SET"), 0);
   EXPECT_EQ(rig.Count("11 FUNCTION"), 0) << "nothing is loaded there either";
   ExpectNothingBeyond(rig, 3);
+}
+
+// A node that asks for a slot to be asked elsewhere leads to another cluster. The command goes back
+// to where the table has its slot.
+TEST_F(Topology, ANodeThatIsAskedMayBelongToAnotherCluster) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  int redirections = 1;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && command[0] == "SET" && redirections-- > 0) return "-ASK 0 127.0.0.1:11\r\n";
+    return clusters.Answer(port, command);
+  };
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}), "OK");
+  EXPECT_EQ(rig.Count("1 SET"), 2);
+  EXPECT_GE(rig.Count("11 CLUSTER SLOTS"), 1) << "it was asked who it is";
+  EXPECT_EQ(rig.Count("11 ASKING") + rig.Count("11 SET") + rig.Count("11 FCALL"), 0);
+  redirections = 1'000'000;
+  EXPECT_TRUE(rig.Do({"SET", "a", "b"}).starts_with("unavailable: "));
+  EXPECT_EQ(rig.Count("11 ASKING") + rig.Count("11 SET") + rig.Count("11 FCALL"), 0);
 }
 
 TEST_F(Topology, ATableIsNotOursForSharingAFewNodes) {
@@ -376,6 +408,161 @@ TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   EXPECT_EQ(second.Get(true, 5000), "a of 2");
 }
 
+// Every node was replaced while this client slept, and the server that it was given is gone, too.
+// Another client of the ledger has followed the cluster.
+TEST_F(Topology, AClientThatSleptGoesOnFromTheTableOfAnother) {
+  const auto deployment = std::make_shared<internal::Deployment>();
+  ClientRig awake(Patient(), deployment);
+  ClientRig asleep(Patient(), deployment);
+  Meet(awake);
+  Meet(asleep);
+  std::set<std::uint16_t> gone;
+  for (std::uint16_t place = 0; place < 3; ++place) {
+    const auto old_port = static_cast<std::uint16_t>(place + 1);
+    const auto port = static_cast<std::uint16_t>(place + 21);
+    const std::string id = "n" + std::to_string(port);
+    clusters.nodes[port] = {id, "run-" + id, "A"};
+    clusters.nodes.erase(old_port);
+    A().members[place] = {id, port, place + 2u};
+    A().ranges[place].ids[0] = id;
+    gone.insert(old_port);
+    for (ClientRig* const rig : {&awake, &asleep}) {
+      rig->network->SetScript(AllUnreachable(*rig, gone));
+      HangUp(*rig, old_port);
+    }
+    ASSERT_EQ(awake.Get(true, static_cast<std::uint16_t>(5000 * place)),
+              "a of " + std::to_string(port));
+  }
+  asleep.Pass(60'000);
+  EXPECT_EQ(asleep.Get(true, 0), "a of 21");
+  EXPECT_EQ(asleep.Get(true, 5000), "a of 22");
+  EXPECT_EQ(asleep.Get(true, 10'000), "a of 23");
+}
+
+// An ACL forbids INFO and tables to this client, so it knows only what redirections told. When it
+// learns of the members from another client, it still knows this.
+TEST_F(Topology, WhatARedirectionToldIsNotForgottenForTheMembersOfAnother) {
+  const auto deployment = std::make_shared<internal::Deployment>();
+  ClientRig other(Patient(), deployment);
+  ClientRig rig(Patient(), deployment);
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO" || command[0] == "CLUSTER") return "-NOPERM no\r\n";
+    if (command[0] != "SET" || port == 2) return std::nullopt;
+    if (port == 1) return "-MOVED 7 127.0.0.1:3\r\n";
+    Meet(other);
+    return "-MOVED 7 127.0.0.1:2\r\n";
+  };
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 7), "OK");
+  EXPECT_EQ(rig.Count("1 SET"), 1);
+  EXPECT_EQ(rig.Count("3 SET"), 1);
+  EXPECT_EQ(rig.Count("2 SET"), 1);
+}
+
+// A node that has just been met, or has failed, may have no address in the table. So nobody waits
+// for a table from this node.
+TEST_F(Topology, AMemberWithoutAnAddressIsNotWaitedFor) {
+  A().members.push_back({"d", 0, 0, "slave,noaddr"});
+  ClientOptions options = Patient();
+  options.servers = {At(1), At(11)};
+  ClientRig rig(options);
+  Meet(rig);
+  clusters.nodes[11].table = clusters.nodes[12].table = "A";
+  A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
+  LoseMembers(rig);
+  EXPECT_EQ(rig.Get(true, 0), "a of 11");
+}
+
+// The connection to a node stands while the node is reset and joins again, under a new id. Its
+// table still names the node that the client knew, which is somewhere else.
+TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {
+  ClientOptions options = Patient();
+  options.servers = {At(1), At(3)};
+  ClientRig rig(options);
+  Meet(rig);
+  clusters.nodes[9] = clusters.nodes[3];
+  clusters.nodes[3] = {"c2", "run-c2", "A"};
+  A().members[2].port = 9;
+  A().members.push_back({"c2", 3});
+  A().ranges[0].ids = {"c2"};
+  rig.network->SetScript(AllUnreachable(rig, {1, 2, 9}));
+  HangUp(rig, 1);
+  HangUp(rig, 2);
+  const int before = rig.Count("3 CLUSTER SLOTS");
+  EXPECT_EQ(rig.Get(true, 0), "unavailable: can't connect");
+  EXPECT_GT(rig.Count("3 CLUSTER SLOTS"), before);
+  // On a new connection the client learns who the node is now.
+  HangUp(rig, 3);
+  EXPECT_EQ(rig.Get(true, 0), "a of 3");
+}
+
+// Nobody but the last of fifty members can be reached. The members are asked in turn, and not all
+// at once.
+TEST_F(Topology, NotAllMembersAreAskedAtOnce) {
+  A() = {};
+  for (std::uint16_t i = 0; i < 50; ++i) {
+    const auto port = static_cast<std::uint16_t>(100 + i);
+    const std::string id = (i < 40 ? "p" : "r") + std::to_string(port);
+    clusters.nodes[port] = {id, "run-" + id, "A"};
+    A().members.push_back({id, port, 1, i < 40 ? "master" : "slave"});
+    if (i < 40) A().ranges.push_back({400 * i, 400 * i + 399, {id}});
+  }
+  ClientOptions options = Patient();
+  options.servers = {At(100)};
+  options.reconnect = {20, 20};
+  ClientRig rig(options);
+  rig.play = clusters.play();
+  ASSERT_EQ(rig.Get(true, 0), "a of 100");
+  std::set<std::uint16_t> asked;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation != Operation::kOpen) return {};
+    const auto last = static_cast<std::int64_t>(rig.network->connections());
+    asked.insert(rig.network->endpoint(last).port);
+    return {rig.network->endpoint(last).port == 149 ? Kind::kNone : Kind::kWouldBlock};
+  });
+  A().members.back().flags = "master";
+  A().ranges = {{0, 16383, {"r149"}}};
+  HangUp(rig, 100);
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 0));
+  const std::int64_t begin = rig.network->NowMs();
+  while (rig.network->NowMs() - begin < 90) rig.client.Poll(5);
+  EXPECT_EQ(asked.size(), 32u) << "in the time that one connection has";
+  for (int i = 0; i < 1000 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "a of 149");
+}
+
+// There are more nodes than the client has places for, and a replica and a configured server have
+// none. The others are asked all the same.
+TEST_F(Topology, MembersBeyondTheLastPlaceArePassedOver) {
+  A() = {};
+  for (std::uint16_t i = 0; i <= 1024; ++i) {
+    const auto port = static_cast<std::uint16_t>(i == 0 ? 50 : 100 + i);
+    const std::string id = (i == 0 ? "a" : "p") + std::to_string(port);
+    clusters.nodes[port] = {id, "run-" + id, "A"};
+    A().members.push_back({id, port, 1, i == 0 ? "slave" : "master"});
+    if (i > 0) A().ranges.push_back({i, i == 1024 ? 16383 : i, {id}});
+  }
+  A().ranges.front().first = 0;
+  ClientOptions options = Patient();
+  options.servers = {At(101), At(51)};
+  ClientRig rig(options);
+  rig.play = clusters.play();
+  ASSERT_EQ(rig.Get(true, 0), "a of 101");
+  ASSERT_EQ(rig.client.nodes(), 1024u);
+  std::set<std::uint16_t> asked;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation != Operation::kOpen) return {};
+    const std::uint16_t port =
+        rig.network->endpoint(static_cast<std::int64_t>(rig.network->connections())).port;
+    asked.insert(port);
+    return {port == 101 ? Kind::kRefused : Kind::kNone};
+  });
+  A().ranges.front().ids = {"p102"};
+  HangUp(rig, 101);
+  EXPECT_EQ(rig.Get(true, 0), "a of 102");
+  EXPECT_EQ(asked.count(50) + asked.count(51), 0u);
+  EXPECT_LE(asked.size(), 33u);
+}
+
 // The client does not believe a server about a cluster that the server does not belong to.
 TEST_F(Topology, ATableWithoutTheNodeThatGaveItIsNone) {
   clusters.nodes[4] = {"z", "run-z", "B"};  // no member of the cluster that it names
@@ -579,6 +766,144 @@ TEST(TopologyWithoutIds, AddressesMayChangeForEver) {
     ASSERT_LE(rig.client.nodes(), 4u) << i;
     rig.log.clear();
   }
+}
+
+// Servers that tell only a part of the ids, or none, are known by their addresses. Here an ACL
+// forbids CLUSTER NODES and maybe CLUSTER MYID, and the table may lose its ids.
+TEST(TopologyWithoutIds, AMemberIsKnownByItsAddress) {
+  for (const bool own_id : {false, true}) {
+    for (const bool ids_at_first : {false, true}) {
+      for (const bool ids_later : {false, true}) {
+        SCOPED_TRACE(std::to_string(own_id) + std::to_string(ids_at_first) +
+                     std::to_string(ids_later));
+        bool ids = ids_at_first;
+        bool moved = false;
+        ClientRig rig(Patient());
+        rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+          const auto range = [&](std::int64_t first, std::int64_t last, std::uint16_t at) {
+            std::vector<std::string> node = {Bulk("127.0.0.1"), Integer(at)};
+            if (ids) node.push_back(Bulk("id" + std::to_string(at)));
+            return Array({Integer(first), Integer(last), Array(node)});
+          };
+          if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
+          if (command[0] != "CLUSTER") return std::nullopt;
+          if (command[1] == "MYID" && own_id) return Bulk("id" + std::to_string(port));
+          if (command[1] != "SLOTS") return "-NOPERM no\r\n";
+          // No table names the first node any more: one that goes on naming it has more members.
+          if (moved) return Array({range(0, 8191, 2), range(8192, 16383, 3)});
+          return Array({range(0, 99, 1), range(100, 199, 2), range(200, 16383, 3)});
+        };
+        ASSERT_EQ(rig.Get(true, 0), "a of 1");
+        ASSERT_EQ(rig.Get(true, 100), "a of 2");
+        // Only a member can tell the new table, because the configured server is gone.
+        moved = true;
+        ids = ids_later;
+        rig.network->SetScript(Unreachable(rig, 1));
+        rig.network->HangUp(1);
+        EXPECT_EQ(rig.Get(true, 0), "a of 2");
+        EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
+      }
+    }
+  }
+}
+
+// A member is slow to tell its table. Meanwhile another member tells one that does not name it. The
+// answer of the first comes too late to matter, and is no reason to give up its connection.
+TEST(TopologyWithoutIds, AMemberThatHasLeftGetsItsLastCommandsAnswered) {
+  ClientOptions options = Patient();
+  options.servers = {At(3)};
+  options.connect_timeout_ms = 1000;
+  ClientRig rig(options);
+  bool changed = false;
+  std::uint16_t slow = 0;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    const auto range = [](std::int64_t first, std::int64_t last, std::uint16_t at) {
+      return Array({Integer(first), Integer(last), Array({Bulk("127.0.0.1"), Integer(at)})});
+    };
+    if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
+    if (command[0] != "CLUSTER") return std::nullopt;
+    if (command[1] != "SLOTS") return "-NOPERM no\r\n";
+    if (!changed) return Array({range(0, 99, 1), range(100, 199, 2), range(200, 16383, 3)});
+    if (slow == 0) slow = port;
+    return port == slow ? "-CLUSTERDOWN no table\r\n" : Array({range(0, 16383, port)});
+  };
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  ASSERT_EQ(rig.Get(true, 100), "a of 2");
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation != Operation::kAnswer) return Unreachable(rig, 3)(operation);
+    const bool late = slow != 0 && rig.log.back() == std::to_string(slow) + " CLUSTER SLOTS";
+    return late ? Fault{Kind::kLate, 300} : Fault{};
+  });
+  changed = true;
+  ASSERT_EQ(rig.network->endpoint(1).port, 3);
+  rig.network->HangUp(1);
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 200));
+  for (int i = 0; i < 100 && slow == 0; ++i) rig.client.Poll(1);
+  ASSERT_TRUE(slow == 1 || slow == 2) << slow;
+  const auto slot = static_cast<std::uint16_t>(slow == 1 ? 0 : 100);
+  const std::size_t before = rig.network->connections();
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}, false, slot));
+  for (int i = 0; i < 100 && rig.ends.count(2) == 0; ++i) rig.client.Poll(10);
+  EXPECT_EQ(rig.ends[1], "a of " + std::to_string(3 - slow)) << "by the table of the other one";
+  EXPECT_EQ(rig.ends[2], "OK");
+  EXPECT_EQ(rig.Count(std::to_string(slow) + " SET"), 1);
+  for (std::size_t id = before + 1; id <= rig.network->connections(); ++id) {
+    EXPECT_EQ(rig.network->endpoint(static_cast<std::int64_t>(id)).port, 3) << "connected again";
+  }
+}
+
+// ASK leads a command to a node that is in no table yet. The client gets a new table while it
+// connects to this node.
+TEST_F(Topology, ANodeIsNotForgottenWhileACommandIsToAskThere) {
+  ClientOptions options = Patient();
+  options.connect_timeout_ms = 1000;
+  ClientRig rig(options);
+  Meet(rig);
+  clusters.tables["new"] = A();
+  clusters.tables["new"].members.push_back({"d", 4});
+  clusters.nodes[4] = {"d", "run-d", "new"};
+  bool asks = true;
+  bool is_down = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "ASKING") return "+OK\r\n";
+    if (port == 1 && command[0] == "SET" && std::exchange(asks, false)) {
+      return "-ASK 0 127.0.0.1:4\r\n";
+    }
+    if (command[0] == "GET" && std::exchange(is_down, false)) return "-CLUSTERDOWN down\r\n";
+    return clusters.Answer(port, command);
+  };
+  // After a refusal the client asks for the table.
+  const auto get_a_table = [&] {
+    const auto tables = [&rig] {
+      ClientCounters sum;
+      rig.client.counts().AddTo(sum);
+      return sum.slot_tables;
+    };
+    const std::uint64_t before = tables();
+    is_down = true;
+    rig.Pass(100);
+    EXPECT_EQ(rig.Get(true, 5000), "a of 2");
+    for (int i = 0; i < 20 && tables() == before; ++i) rig.client.Poll(5);
+    EXPECT_GT(tables(), before);
+    rig.client.Poll(1);
+  };
+  bool open = false;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    return {operation == Operation::kOpen && !open ? Kind::kWouldBlock : Kind::kNone};
+  });
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
+  for (int i = 0; i < 10; ++i) rig.client.Poll(1);
+  ASSERT_EQ(rig.client.nodes(), 4u);
+  get_a_table();
+  EXPECT_EQ(rig.client.nodes(), 4u);
+  EXPECT_EQ(rig.ends.count(1), 0u);
+  open = true;
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(10);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.Count("4 ASKING"), 1);
+  EXPECT_EQ(rig.Count("4 SET"), 1);
+  get_a_table();
+  EXPECT_EQ(rig.client.nodes(), 3u) << "nobody asks there any more";
 }
 
 // A command under way on a node that the newest table does not name gets its answer.
