@@ -635,6 +635,69 @@ TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET") + rig.Count("3 FCALL") + rig.Count("3 FUNCTION"), 0);
 }
 
+// The client was given the address of a server that is in no cluster of the client's. Nothing is
+// sent there until the members' table names it. Then it is greeted to the end on the same
+// connection, also if it has just been asked for a table itself.
+TEST_F(Topology, AConfiguredServerThatJoinsIsGreetedToTheEnd) {
+  for (const bool asked : {false, true}) {
+    SCOPED_TRACE(asked);
+    const FakeClusters before = clusters;
+    clusters.nodes[4] = {"d", "run-d", "D"};
+    clusters.tables["D"] = {{{"d", 4}}, {{0, 16383, {"d"}}}};
+    ClientOptions options = Patient();
+    options.servers = {At(1), At(4)};
+    options.connect_timeout_ms = 1000;
+    ClientRig rig(options);
+    Meet(rig);  // a client without a table asks each configured server
+    rig.log.clear();
+    const std::size_t connections = rig.network->connections();
+    bool away = true;
+    bool late = false;
+    rig.network->SetScript([&](Operation operation) -> Fault {
+      if (operation == Operation::kOpen) {
+        const auto last = static_cast<std::int64_t>(rig.network->connections());
+        const bool refused = away && rig.network->endpoint(last).port < 4;
+        return {refused ? Kind::kRefused : Kind::kNone};
+      }
+      const bool is_late =
+          operation == Operation::kAnswer && late && rig.log.back() == "4 CLUSTER NODES";
+      return is_late ? Fault{Kind::kLate, 400} : Fault{};
+    });
+    for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
+    ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true, 0));
+    const auto poll_until = [&rig](const auto& over) {
+      for (int i = 0; i < 100 && !over(); ++i) rig.client.Poll(10);
+    };
+    poll_until([&] { return rig.Count("4 CLUSTER SLOTS") > 0; });
+    rig.client.Poll(10);
+    late = asked;
+    if (asked) {
+      const int so_far = rig.Count("4 CLUSTER NODES");
+      poll_until([&] { return rig.Count("4 CLUSTER NODES") > so_far; });
+    }
+    EXPECT_EQ(rig.Count("4 FCALL") + rig.Count("4 GET"), 0);
+    clusters.nodes[4].table = "A";
+    A().members.push_back({"d", 4});
+    A().ranges[0].ids = {"d"};
+    away = false;
+    poll_until([&] { return rig.ends.count(1) != 0; });
+    EXPECT_EQ(rig.ends[1], "a of 4");
+    // No command goes there before the client has looked which functions there are.
+    const auto place = [&rig](std::string_view begin) {
+      return std::find_if(rig.log.begin(), rig.log.end(),
+                          [begin](const std::string& line) { return line.starts_with(begin); }) -
+             rig.log.begin();
+    };
+    EXPECT_LT(place("4 FCALL ff_version"), place("4 GET"));
+    int to_it = 0;
+    for (std::size_t id = connections + 1; id <= rig.network->connections(); ++id) {
+      to_it += rig.network->endpoint(static_cast<std::int64_t>(id)).port == 4;
+    }
+    EXPECT_EQ(to_it, 1);
+    clusters = before;
+  }
+}
+
 // Poll() is not called for a long time while a connection is being made. Meanwhile the answers on
 // this connection arrive.
 TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfTheServers) {

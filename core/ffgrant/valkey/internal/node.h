@@ -178,7 +178,8 @@ struct Node {
 
   // The node's place in the cluster.
   std::string announced_id;  // the node at this address in the last good table; may be empty
-  // The server here is not known to belong to the cluster, so nothing is sent there yet.
+  // The server here is not known to belong to the cluster, so nothing is sent there yet. Once it is
+  // known to, the client still has to look for the functions.
   bool stranger = false;
   // The table has no use for this node: the node is forgotten as soon as nothing is under way.
   bool leaving = false;
@@ -210,7 +211,7 @@ struct Node {
   }
   // Whether a request can be sent now.
   bool serves() const noexcept {
-    return state == State::kReady && !stranger && !draining && abandoned == 0 &&
+    return state == State::kReady && !stranger && has_library && !draining && abandoned == 0 &&
            errand != Errand::kPing;
   }
 };
