@@ -347,5 +347,157 @@ TEST(Fence, OfAServerThatDoesNotSayWhoItIsStaysOpen) {
   EXPECT_FALSE(other.Settle(300));
 }
 
+// ---- connections of other clients -----------------------------------------------------
+
+// Another client of the deployment has lost connection 99 to the process `run_id`, which it had
+// found at `port`.
+void LoseElsewhere(ClientRig& rig, std::uint16_t port, std::int64_t client_id = 99,
+                   std::string_view run_id = "process1") {
+  (void)rig.lost->Add({.run_id = run_id, .endpoint = At(port)}, client_id, rig.network->NowMs(),
+                      ClientRig::kKey, false);
+}
+
+// The connection is shut on the process that this client is connected to, by whatever name the
+// other client knew it.
+TEST(Fence, OfAnotherClientIsPutUpOnAConnectionThatStands) {
+  for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.network->SetScript(Unreachable(rig, 2));
+    LoseElsewhere(rig, port);
+    EXPECT_TRUE(rig.Settle(300)) << port;
+    EXPECT_EQ(rig.Count("1 CLIENT KILL ID 99"), 1) << port;
+    EXPECT_EQ(rig.network->connections(), port) << "no more tries than addresses";
+  }
+}
+
+// Nothing can be done on this process, or it is another one. The settling does not wait for its
+// deadline.
+TEST(Fence, OfAnotherClientThatCantBePutUpIsToldSoAtOnce) {
+  for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
+    for (const bool other_process : {false, true}) {
+      ClientRig rig;
+      ASSERT_EQ(rig.Get(), "a of 1");
+      rig.network->SetScript(Unreachable(rig, 2));
+      LoseElsewhere(rig, port, other_process ? 99 : 0, other_process ? "process2" : "process1");
+      const std::int64_t begin = rig.network->NowMs();
+      EXPECT_FALSE(rig.Settle(300)) << port << other_process;
+      EXPECT_LE(rig.network->NowMs() - begin, 20) << port << other_process;
+      EXPECT_EQ(rig.Count("1 CLIENT KILL"), 0) << port << other_process;
+    }
+  }
+}
+
+// A question of the client's own is under way on the connection, or a command that was given up, in
+// whose answer the server may be stuck.
+TEST(Fence, WaitsForWhatIsUnderWayOnTheConnection) {
+  for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
+    for (const bool asks : {true, false}) {
+      SCOPED_TRACE(std::to_string(port) + (asks ? " a question" : " a command"));
+      ClientOptions options = RigOptions();
+      options.request_timeout_ms = 1000;
+      options.probe_idle_ms = 1000;
+      options.probe_limit_ms = 200;
+      ClientRig rig(options);
+      std::int64_t shut_at = 0;
+      rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+        if (command[0] == "CLIENT" && command[1] == "KILL") shut_at = rig.network->NowMs();
+        return std::nullopt;
+      };
+      ASSERT_EQ(rig.Get(), "a of 1");
+      if (asks) rig.Pass(1000);  // by then the client asks whether the connection is alive
+      bool late = true;
+      rig.network->SetScript([&](Operation operation) -> Fault {
+        if (operation != Operation::kAnswer) return Unreachable(rig, 2)(operation);
+        return std::exchange(late, false) ? Fault{Kind::kLate, 100} : Fault{};
+      });
+      ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true));
+      rig.client.Poll(0);
+      if (!asks) {
+        rig.client.Cancel();
+        rig.client.Poll(0);
+        EXPECT_EQ(rig.ends[1], "unavailable: the call was cancelled");
+      }
+      EXPECT_EQ(rig.Count("1 PING"), asks ? 1 : 0);
+      LoseElsewhere(rig, port);
+      const std::int64_t begin = rig.network->NowMs();
+      EXPECT_TRUE(rig.Settle(500));
+      EXPECT_GE(shut_at - begin, 90);
+      EXPECT_EQ(rig.Count("1 CLIENT KILL ID 99"), 1);
+      while (rig.client.in_flight() > 0) rig.client.Poll(50);
+      EXPECT_EQ(rig.ends[1], asks ? "a of 1" : "unavailable: the call was cancelled");
+      EXPECT_EQ(rig.Get(), "a of 1");
+    }
+  }
+}
+
+// ---- when a settling is given up -------------------------------------------------------
+
+TEST(Fence, IsNotWaitedForIfTheNextTryComesTooLate) {
+  ClientOptions options = RigOptions();
+  options.reconnect = {10'000, 10'000};
+  ClientRig rig(options);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  LoseACommand(rig, 1);
+  EXPECT_EQ(rig.Get(), "unavailable: can't connect");
+  rig.network->SetScript(nullptr);  // the server is there again, but the client does not know
+  const std::size_t before = rig.network->connections();
+  const std::int64_t begin = rig.network->NowMs();
+  EXPECT_FALSE(rig.Settle(300));
+  EXPECT_LE(rig.network->NowMs() - begin, 20);
+  EXPECT_EQ(rig.network->connections(), before);
+  EXPECT_TRUE(rig.Settle(20'000));
+  EXPECT_EQ(rig.Count("1 CLIENT KILL ID"), 1);
+}
+
+// The members have no ids, and neither has the server that the command was sent to. It is looked
+// for where it was.
+TEST(Fence, InAClusterWithoutIdsIsPutUpAtTheOldAddress) {
+  ClientRig rig;
+  rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    const auto node = [](std::uint16_t at) { return Array({Bulk("127.0.0.1"), Integer(at)}); };
+    if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
+    if (command[0] != "CLUSTER") return std::nullopt;
+    if (command[1] != "SLOTS") return "-NOPERM no\r\n";
+    return Array({Array({Integer(100), Integer(16383), node(1)}),
+                  Array({Integer(0), Integer(99), node(2)})});
+  };
+  ASSERT_EQ(rig.Get(true, 100), "a of 1");
+  ASSERT_EQ(rig.Get(true, 0), "a of 2");
+  LoseACommand(rig, 2);
+  EXPECT_FALSE(rig.Settle(300));
+  rig.network->SetScript(nullptr);
+  EXPECT_TRUE(rig.Settle(2000));
+  EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
+  EXPECT_EQ(rig.Count("1 CLIENT KILL"), 0) << "somebody else's connection";
+}
+
+// Another process is found at the address. It may be a server that was running before. The server's
+// uptime tells, but only if it is a number of seconds in which the client's clock was running.
+TEST(Fence, OfASingleServerGoesOnlyWithAProcessThatIsYounger) {
+  const struct {
+    std::string uptime;
+    bool gone;
+  } kCases[] = {{"0", true},    {"1", true},     {"3", false},
+                {"999", false}, {"1001", false}, {"9223372036854775807", false},
+                {"-1", false},  {"x", false},    {"", false}};
+  for (const auto& c : kCases) {
+    ClientRig rig;
+    std::string run_id = "old";
+    std::string uptime = "5";
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] != "INFO") return std::nullopt;
+      return Bulk("valkey_version:9\r\nredis_mode:standalone\r\nrole:master\r\nrun_id:" + run_id +
+                  "\r\nuptime_in_seconds:" + uptime + "\r\n");
+    };
+    ASSERT_EQ(rig.Get(), "a of 1");
+    LoseACommand(rig);
+    run_id = "new";
+    uptime = c.uptime;
+    EXPECT_EQ(rig.Settle(300), c.gone) << c.uptime;
+    EXPECT_EQ(rig.Count("1 CLIENT KILL"), 0) << c.uptime;
+  }
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::testing

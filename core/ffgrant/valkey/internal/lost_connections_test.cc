@@ -80,6 +80,54 @@ TEST(LostConnections, ThatCantBeToldApartAreOne) {
   EXPECT_FALSE(lost.NextFence("p"));
 }
 
+TEST(LostConnections, ThatDifferInAnythingAreSeveral) {
+  const ServerIdentity server = NodeOf("n", "p");
+  ServerIdentity alone = server;
+  alone.cluster = false;
+  struct Case {
+    std::string what;
+    ServerIdentity other;
+    std::int64_t client_id;
+    bool open;
+    std::size_t size;
+  };
+  const Case kCases[] = {
+      {"nothing", server, 0, false, 1},
+      {"no id of a connection is negative", server, -1, false, 1},
+      {"the connection is known", server, 1, false, 2},
+      {"the connection stands", server, 0, true, 2},
+      {"another process", NodeOf("n", "q"), 0, false, 2},
+      {"another node", NodeOf("m", "p"), 0, false, 2},
+      {"another address", NodeOf("n", "p", kThere), 0, false, 2},
+      {"a server that stands alone", alone, 0, false, 2},
+  };
+  for (const Case& c : kCases) {
+    LostConnections lost;
+    const std::uint64_t first = lost.Add(server, 0, 0, 7, false);
+    const std::uint64_t second = lost.Add(c.other, c.client_id, 0, 8, c.open);
+    EXPECT_EQ(lost.size(), c.size) << c.what;
+    EXPECT_EQ(first == second, c.size == 1) << c.what;
+    lost.Resolve(first);
+    EXPECT_EQ(lost.IsSettled(8), c.size == 1) << c.what;
+  }
+  // What is added later is also not one with a connection that still stands.
+  LostConnections lost;
+  (void)lost.Add(server, 0, 0, 7, true);
+  (void)lost.Add(server, 0, 0, 8, false);
+  EXPECT_EQ(lost.size(), 2u);
+  LostConnections negative;
+  (void)negative.Add(server, -1, 0, 7, false);
+  EXPECT_FALSE(negative.NextFence("p")) << "the connection has no id by which it can be shut";
+}
+
+// The server forbids CLUSTER MYID. So another process may belong to another node.
+TEST(LostConnections, OfANodeWithoutAnIdStay) {
+  LostConnections lost;
+  (void)lost.Add(NodeOf("", "p"), 5, 1000, 7, false);
+  lost.OnServer(NodeOf("", "q"));
+  EXPECT_EQ(CountOf(lost, 7), 1u);
+}
+
 TEST(LostConnections, OfASingleServerGoWithItsRestartAlone) {
   struct Case {
     std::string what;
@@ -143,6 +191,9 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
   EXPECT_TRUE(lost.IsSettled(6));
   lost.AddKey(first, 6);
   EXPECT_FALSE(lost.IsSettled(6));
+  // A command without a key is nobody's, and takes no other command's mark.
+  lost.AddKey(first, kNoKey);
+  EXPECT_TRUE(lost.IsSettled(1 << 16));
 
   // If a lost connection may carry any command, no command can be settled.
   LostConnections other;
