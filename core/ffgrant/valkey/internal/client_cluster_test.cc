@@ -114,6 +114,22 @@ TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
   }
 }
 
+// A redirection that names no address shows no cluster, so that the server is not asked about one.
+TEST(Client, ARedirectionToNowhereMakesNoClusterOfAServer) {
+  for (const std::string refusal : {"MOVED 0 ?:7", "ASK"}) {
+    ClientRig rig;
+    bool refused = false;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return "-NOPERM no INFO for you\r\n";
+      if (command[0] == "SET" && !std::exchange(refused, true)) return "-" + refusal + "\r\n";
+      return std::nullopt;
+    };
+    EXPECT_EQ(rig.Do({"SET", "a", "b"}), "OK") << refusal;
+    EXPECT_EQ(rig.Count("1 SET"), 2) << refusal;
+    EXPECT_EQ(rig.Count("1 CLUSTER"), 0) << refusal;
+  }
+}
+
 // If the client followed the redirection, it would send its password to the server that is named.
 TEST(Client, AServerThatCallsItselfStandaloneRedirectsNobody) {
   for (const std::string refusal : {"MOVED 0 127.0.0.1:7", "ASK 0 127.0.0.1:7"}) {
@@ -252,6 +268,19 @@ TEST(Client, ANodeWithoutATableIsNotTheOnlyOneAsked) {
   EXPECT_EQ(rig.Get(true, 0), "a of 2");
 }
 
+// The address of a range's primary is not known to the server that is asked.
+TEST(Client, ARangeThatCantBeReadLeavesTheOthers) {
+  const std::string slots =
+      Array({Range(0, 99, 1), Range(100, 199, 3, "?"), Array({}), Range(200, 16383, 2)});
+  ClientRig rig;
+  rig.play = Cluster(slots);
+  EXPECT_EQ(rig.Get(true, 99), "a of 1");
+  EXPECT_EQ(rig.Get(true, 200), "a of 2");
+  EXPECT_EQ(rig.Get(true, 100), "unavailable: no reply in time");
+  EXPECT_EQ(rig.Get(true, 199), "unavailable: no reply in time");
+  EXPECT_EQ(rig.client.nodes(), 2u);
+}
+
 TEST(Client, ASlotThatNobodyHasIsWaitedFor) {
   std::string slots = Array({Range(0, 99, 1)});
   ClientRig rig;
@@ -374,6 +403,11 @@ TEST(Client, KnowsNoMoreThan1024Nodes) {
   moves = 1000;
   refusal = "MOVED 2001 :9";
   EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 2001), "unavailable: MOVED 2001 :9");
+  // There is no place for a server on which a lost connection could be shut.
+  (void)rig.lost->Add({.run_id = "gone", .endpoint = At(8)}, 1, 0, ClientRig::kKey, false);
+  const std::int64_t begin = rig.network->NowMs();
+  EXPECT_FALSE(rig.Settle(300));
+  EXPECT_LE(rig.network->NowMs() - begin, 20);
   // A table that names known nodes is accepted.
   EXPECT_EQ(rig.Get(true, 500), "a of 10500");
 }

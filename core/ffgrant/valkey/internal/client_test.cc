@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -60,6 +61,8 @@ TEST(Client, RefusesOptionsOutOfRange) {
        [](ClientOptions& o) {
          o.reconnect = {10, 9};
        }},
+      {"refusal_pause_ms 0", [](ClientOptions& o) { o.refusal_pause_ms = 0; }},
+      {"contract_versions", [](ClientOptions& o) { o.contract_versions.clear(); }},
       {"keepalive_s -1", [](ClientOptions& o) { o.keepalive_s = -1; }},
       {"keepalive_s 32768", [](ClientOptions& o) { o.keepalive_s = 32768; }},
       {"probe_idle_ms 0", [](ClientOptions& o) { o.probe_idle_ms = 0; }},
@@ -86,9 +89,42 @@ TEST(Client, RefusesOptionsOutOfRange) {
     options.request_timeout_ms = options.connect_timeout_ms = 1;
     options.reconnect = options.retry = {1, 1};
     options.keepalive_s = most == 1 ? 0 : 32767;
-    options.probe_idle_ms = options.probe_limit_ms = 1;
+    options.probe_idle_ms = options.probe_limit_ms = options.refusal_pause_ms = 1;
     options.connection_name.assign(256, most == 1 ? '!' : '~');
     EXPECT_NO_THROW(Client(options, std::make_unique<ScriptedNetwork>(server))) << most;
+  }
+}
+
+// A path is no name that a certificate could have.
+TEST(Client, RefusesTlsOverAUnixSocketWithoutAServerName) {
+  const Endpoint path = {.host = "/run/valkey.sock", .port = 0};
+  ASSERT_TRUE(path.is_unix());
+  struct Case {
+    std::vector<Endpoint> servers;
+    bool enabled;
+    bool verify;
+    std::string server_name;
+    bool refused;
+  };
+  const Case kCases[] = {
+      {{path}, true, true, "", true},      {{At(1), path}, true, true, "", true},
+      {{path}, false, true, "", false},    {{path}, true, false, "", false},
+      {{path}, true, true, "name", false}, {{At(1)}, true, true, "", false},
+  };
+  ScriptedServer server;
+  for (const Case& c : kCases) {
+    ClientOptions options = RigOptions();
+    options.servers = c.servers;
+    options.tls.enabled = c.enabled;
+    options.tls.verify = c.verify;
+    options.tls.server_name = c.server_name;
+    std::string why;
+    try {
+      Client client(options, std::make_unique<ScriptedNetwork>(server));
+    } catch (const std::invalid_argument& error) {
+      why = error.what();
+    }
+    EXPECT_EQ(why, c.refused ? "ffgrant: TLS over a unix socket needs tls.server_name" : "");
   }
 }
 
@@ -163,6 +199,66 @@ TEST(Client, AProbeTakesHalfOfACallsTimeAtMost) {
   rig.network->SetScript(First(1, Operation::kAnswer, Kind::kSilence));
   EXPECT_EQ(rig.Do({"SET", "a", "1"}), "OK");
   EXPECT_EQ(rig.network->connections(), 2u);
+}
+
+// A command under way has been silent for long, so another question would tell nothing new: the
+// answer to that command will show whether the connection is alive.
+TEST(Client, ASilentConnectionWithACommandUnderWayIsNotAsked) {
+  ClientOptions options = WithProbes();
+  options.request_timeout_ms = 10'000;
+  ClientRig rig(options);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 3000} : Fault{};
+  });
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "1"}));
+  rig.client.Poll(1500);
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "2"}));
+  rig.client.Poll(10);
+  EXPECT_EQ(rig.Count("1 SET a 2"), 1);
+  EXPECT_EQ(rig.Count("1 PING"), 0);
+  while (rig.client.in_flight() > 0) rig.client.Poll(5000);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.ends[2], "OK");
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
+// The client has asked for the table, and the answer takes its time. A command that comes after a
+// long silence waits for this answer, if the question is alone on the connection. Beside another
+// command it goes out at once.
+TEST(Client, AQuestionOfTheClientsOwnIsAProbeIfItIsAlone) {
+  const std::string slots = Array({Range(0, 99, 1)});
+  for (const bool alone : {true, false}) {
+    SCOPED_TRACE(alone);
+    ClientOptions options = WithProbes();
+    options.request_timeout_ms = options.connect_timeout_ms = 10'000;
+    ClientRig rig(options);
+    rig.play = Cluster(slots);
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.Pass(100);  // by then the client may ask for the table again
+    rig.log.clear();
+    bool late = true;
+    rig.network->SetScript([&](Operation operation) -> Fault {
+      return operation == Operation::kAnswer && std::exchange(late, false)
+                 ? Fault{Kind::kLate, 3000}
+                 : Fault{};
+    });
+    ASSERT_TRUE(rig.Submit(1, {"GET", "of nobody"}, true, 100));
+    rig.client.Poll(10);
+    ASSERT_EQ(rig.log, (std::vector<std::string>{"1 CLUSTER NODES"}));
+    if (!alone) {
+      ASSERT_TRUE(rig.Submit(2, {"SET", "a", "1"}));
+    }
+    rig.client.Poll(1500);
+    ASSERT_TRUE(rig.Submit(3, {"SET", "a", "2"}));
+    rig.client.Poll(10);
+    EXPECT_EQ(rig.Count("1 SET a 2"), alone ? 0 : 1);
+    EXPECT_EQ(rig.Count("1 PING"), 0);
+    for (int i = 0; i < 1000 && rig.ends.count(3) == 0; ++i) rig.client.Poll(10);
+    EXPECT_EQ(rig.ends[3], "OK");
+    EXPECT_EQ(rig.ends.count(2), alone ? 0u : 1u);
+    EXPECT_EQ(rig.network->connections(), 1u);
+  }
 }
 
 TEST(Client, WithoutProbesNobodyAsks) {
@@ -268,6 +364,74 @@ TEST(Client, TakesAsMuchAsItMayHaveUnderWay) {
   EXPECT_EQ(rig.Count("1 GET"), 2);
   EXPECT_EQ(rig.ends.count(3), 0u);
   EXPECT_EQ(rig.Do({"GET", "c"}), "c of 1");
+}
+
+// The caller waits in an event loop of its own. A command that ends while the wait is prepared has
+// to be told at once, though the others have still to be waited for.
+TEST(Client, AWaitIsNotBegunIfACommandHasEnded) {
+  ClientRig rig;
+  EXPECT_EQ(rig.client.PrepareWait(), -1) << "nothing is under way";
+  rig.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
+  const CallTarget target = {
+      .self = &rig, .on_reply = &ClientRig::OnReply, .on_failure = &ClientRig::OnFailure, .tag = 1};
+  ASSERT_TRUE(rig.client.Submit(
+      0, true, target,
+      [](RespCommand& command) {
+        command.Begin(1);
+        command.Arg("PING");
+      },
+      rig.network->NowMs()));
+  ASSERT_TRUE(rig.Submit(2, {"GET", "a"}));
+  EXPECT_EQ(rig.client.PrepareWait(), 0);
+  EXPECT_EQ(rig.ends[1], "unavailable: no reply in time");
+  EXPECT_EQ(rig.ends.count(2), 0u);
+  const int wait_ms = rig.client.PrepareWait();
+  EXPECT_GT(wait_ms, 0);
+  EXPECT_LE(wait_ms, 100) << "the limit of the connection that is being made";
+  rig.network->SetScript(nullptr);
+  while (rig.client.in_flight() > 0) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[2], "a of 1");
+}
+
+TEST(Client, SendNowSaysWhetherAllIsWritten) {
+  ClientRig rig;
+  EXPECT_TRUE(rig.client.SendNow()) << "there is nothing to write";
+  ASSERT_EQ(rig.Get(), "a of 1");
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "1"}));
+  EXPECT_TRUE(rig.client.SendNow());
+  rig.network->SetScript(Always(Operation::kWrite, Kind::kWouldBlock));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "2"}));
+  EXPECT_FALSE(rig.client.SendNow()) << "the network takes nothing for now";
+  rig.network->SetScript(Always(Operation::kWrite, Kind::kReset));
+  EXPECT_FALSE(rig.client.SendNow()) << "the connection broke";
+  EXPECT_EQ(rig.ends.count(1) + rig.ends.count(2), 0u) << "told from within SendNow()";
+  rig.network->SetScript(nullptr);
+  while (rig.client.in_flight() > 0) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[2], "OK") << "none of it was sent";
+}
+
+TEST(Client, TakesNoWrittenCommandBeyondItsRoom) {
+  ClientOptions options = RigOptions();
+  options.max_in_flight = 1;
+  ClientRig rig(options);
+  const auto submit = [&rig](std::uint64_t tag, std::string& bytes) {
+    return rig.client.SubmitWritten(0, true,
+                                    {&rig, &ClientRig::OnReply, &ClientRig::OnFailure, tag}, bytes,
+                                    {}, Client::kNever, internal::kNoKey);
+  };
+  const std::string get = "*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+  std::string first = get;
+  ASSERT_TRUE(submit(1, first));
+  std::string second = get;
+  EXPECT_FALSE(submit(2, second));
+  EXPECT_EQ(second, get) << "it was not taken";
+  EXPECT_EQ(rig.client.in_flight(), 1u);
+  rig.client.MakeRoom();
+  EXPECT_TRUE(submit(2, second));
+  while (rig.client.in_flight() > 0) rig.client.Poll(50);
+  EXPECT_EQ(rig.Count("1 GET a"), 2);
+  EXPECT_EQ(rig.ends[1], "a of 1");
+  EXPECT_EQ(rig.ends[2], "a of 1");
 }
 
 TEST(Client, CloseEndsWhatIsUnderWay) {
@@ -482,6 +646,61 @@ TEST(Client, WhatHasNotGoneOutInTimeNeverDoes) {
   EXPECT_EQ(rig.Get(), "a of 1");
   rig.network->DeliverAll();
   EXPECT_EQ(rig.Count("1 SET"), 1) << "executed after the call has said that it did not happen";
+}
+
+// For example a TLS stream says why it broke.
+TEST(Client, SaysWhyTheConnectionBrokeIfTheStreamDoes) {
+  class Explaining final : public Network {
+   public:
+    Explaining(std::unique_ptr<Network> inner, const std::string& why)
+        : inner_(std::move(inner)), why_(why) {}
+    std::unique_ptr<Stream> NewStream() override {
+      class Broken final : public Stream {
+       public:
+        explicit Broken(const std::string& why) : why_(why) {}
+        IoStatus Open(const Endpoint&) noexcept override { return IoStatus::kDone; }
+        IoStatus FinishOpen() noexcept override { return IoStatus::kDone; }
+        std::string_view WhyNotOpen() const noexcept override { return why_; }
+        IoResult Read(std::span<char>) noexcept override { return {IoStatus::kFailed, 0}; }
+        IoResult Write(std::string_view bytes) noexcept override {
+          return {IoStatus::kDone, bytes.size()};
+        }
+        void Close() noexcept override {}
+
+       private:
+        const std::string& why_;
+      };
+      return std::make_unique<Broken>(why_);
+    }
+    void Wait(std::span<const StreamInterest>, std::int64_t ms) noexcept override {
+      inner_->Wait({}, ms);
+    }
+    std::int64_t NowMs() noexcept override { return inner_->NowMs(); }
+    std::uint64_t Random() noexcept override { return inner_->Random(); }
+
+   private:
+    const std::unique_ptr<Network> inner_;
+    const std::string& why_;
+  };
+  for (const std::string why : {"", "bad record mac"}) {
+    ScriptedServer server;
+    Client client(RigOptions(),
+                  std::make_unique<Explaining>(std::make_unique<ScriptedNetwork>(server), why));
+    std::string end;
+    const CallTarget target = {
+        .self = &end,
+        .on_reply = [](void*, std::uint64_t, const Reply&) noexcept { return true; },
+        .on_failure =
+            [](void* self, std::uint64_t, CallFailure, std::string_view text) noexcept {
+              static_cast<std::string*>(self)->assign(text);
+            }};
+    ASSERT_TRUE(client.Submit(0, true, target, [](RespCommand& command) {
+      command.Begin(1);
+      command.Arg("PING");
+    }));
+    while (client.in_flight() > 0) client.Poll(50);
+    EXPECT_EQ(end, why.empty() ? "the connection broke" : "the connection broke: " + why);
+  }
 }
 
 // ---- several servers ---------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -263,6 +264,46 @@ TEST(ClientCancel, WhatHasNotGoneOutNeverDoes) {
   rig.network->DeliverAll();
   ASSERT_EQ(rig.Get(), "a of 1");
   EXPECT_EQ(rig.Count("1 SET"), 0);
+}
+
+// What became of a lost command is asked for. This question ends without an answer when it is
+// cancelled, or when the client is closed.
+TEST(ClientCancel, EndsASettlingUnderWay) {
+  struct Ends {
+    std::map<std::uint64_t, std::string> all;
+    static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept {
+      static_cast<Ends*>(self)->all[tag] = std::to_string(reply.integer);
+      return true;
+    }
+    static void OnFailure(void* self, std::uint64_t tag, CallFailure failure,
+                          std::string_view text) noexcept {
+      static_cast<Ends*>(self)->all[tag] =
+          (failure == CallFailure::kUnavailable ? "unavailable: " : "unknown: ") +
+          std::string(text);
+    }
+  } ends;
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  // Another client of the deployment has a connection that still stands, so there is hope.
+  (void)rig.lost->Add({.run_id = "process1"}, 99, rig.network->NowMs(), ClientRig::kKey, true);
+  const auto settle = [&](std::uint64_t tag) {
+    rig.client.SubmitSettling(ClientRig::kKey, rig.network->NowMs() + 1000,
+                              {&ends, &Ends::OnReply, &Ends::OnFailure, tag});
+  };
+  settle(1);
+  rig.client.Poll(50);
+  EXPECT_EQ(ends.all.size(), 0u);
+  rig.client.Cancel();
+  settle(2);
+  const std::int64_t begin = rig.network->NowMs();
+  rig.client.Poll(50);
+  EXPECT_EQ(rig.network->NowMs(), begin);
+  EXPECT_EQ(ends.all, (std::map<std::uint64_t, std::string>{{1, "0"}}))
+      << "it is not settled, and the one that came after is not touched";
+  EXPECT_EQ(rig.client.in_flight(), 1u);
+  rig.client.Close();
+  EXPECT_EQ(ends.all[2], "unavailable: the client was closed");
+  EXPECT_EQ(rig.client.in_flight(), 0u);
 }
 
 TEST(ClientCancel, EndsWhatWaitsForAConnection) {

@@ -112,6 +112,35 @@ TEST(Client, AnotherServerMayTakeThePasswordThatOneRefuses) {
   EXPECT_EQ(rig.Count("2 AUTH"), 2);
 }
 
+// The client comes back in turn to the server that refuses, while another server can't be reached
+// for a moment.
+TEST(Client, AServerThatRefusesIsPassedOverForTheNextOne) {
+  ClientOptions options = RigOptions();
+  options.servers = {At(1), At(2), At(3)};
+  options.password = "pw";
+  options.request_timeout_ms = 1000;
+  ClientRig rig(options);
+  rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "AUTH") return std::nullopt;
+    return port == 3 ? "+OK\r\n" : "-WRONGPASS no\r\n";
+  };
+  ASSERT_EQ(rig.Get(), "a of 3");
+  EXPECT_EQ(rig.Count("1 AUTH") + rig.Count("2 AUTH"), 2);
+  const std::size_t before = rig.network->connections();
+  int failures = 1;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    const bool fails = operation == Operation::kOpen && failures-- > 0;
+    return fails ? Fault{Fault::Kind::kRefused} : Fault{};
+  });
+  rig.network->HangUp(static_cast<std::int64_t>(before));
+  EXPECT_EQ(rig.Get(), "a of 3");
+  EXPECT_EQ(rig.network->connections(), before + 2);
+  for (std::size_t id = before; id <= rig.network->connections(); ++id) {
+    EXPECT_EQ(rig.network->endpoint(static_cast<std::int64_t>(id)).port, 3) << id;
+  }
+  EXPECT_EQ(rig.Count("1 AUTH") + rig.Count("2 AUTH"), 2) << "their refusals still hold";
+}
+
 TEST(Client, ProtectedModeIsARefusalForGood) {
   ClientRig rig;
   rig.network->SetScript([&](Operation operation) -> Fault {
