@@ -396,6 +396,15 @@ class HeldNetwork final : public Network {
   void AwaitWait() { Await(waits_); }
   void AwaitWake() { Await(woken_); }
   void LetGo() { Set(let_go_); }
+  // Holds the waits from now on again.
+  void Hold() {
+    const std::scoped_lock lock(mutex_);
+    waits_ = woken_ = let_go_ = false;
+  }
+  bool woken() {
+    const std::scoped_lock lock(mutex_);
+    return woken_;
+  }
 
   std::unique_ptr<Stream> NewStream() override { return inner_->NewStream(); }
   void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
@@ -583,6 +592,105 @@ TEST_P(HandedInAndCancelled, CommandsNeverGoOut) {
 }
 INSTANTIATE_TEST_SUITE_P(AllWays, HandedInAndCancelled,
                          ::testing::Combine(::testing::Bool(), ::testing::Bool()));
+
+// ---- commands that are sent beside a leader ---------------------------------------------
+
+// One thread leads and is in the network's wait, for an answer on a connection that is in use. The
+// call of another thread ends, and leaves a command behind.
+class BesideALeader : public ::testing::Test {
+ protected:
+  BesideALeader() {
+    const auto make_scripted = options_.make_network;
+    options_.make_network = [this, make_scripted] {
+      auto made = std::make_unique<HeldNetwork>(make_scripted());
+      held_ = made.get();
+      return made;
+    };
+    pool_ = std::make_unique<SessionPool>(options_, 1);
+    held_->LetGo();
+    Call();  // connects
+    held_->Hold();
+    scripted_->SetScript([](Operation operation) -> Fault {
+      return {operation == Operation::kArrive ? Fault::Kind::kHold : Fault::Kind::kNone};
+    });
+    leader_ = std::thread([this] { Call(); });
+    held_->AwaitWait();
+  }
+  ~BesideALeader() override { EndCalls(); }
+
+  void Call() {
+    const SessionPool::Lease lease = pool_->Take();
+    (void)internal::CallAndWait(lease.session, 0, true, nullptr, Ping,
+                                [](const Reply&) { return true; });
+  }
+  // Makes a call that asks something and does not wait for the answer.
+  void Leave() {
+    const SessionPool::Lease lease = pool_->Take();
+    left_.session = &lease.session;
+    lease.session.SubmitToLeave(
+        0, true,
+        {.self = &left_, .on_reply = &Left::OnReply, .on_failure = &Left::OnFailure, .tag = 0},
+        Ping);
+  }
+  void EndCalls() {
+    held_->LetGo();
+    if (leader_.joinable()) leader_.join();
+  }
+
+  struct Left {
+    Session* session = nullptr;
+    int answers = 0;
+    int failures = 0;
+    static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
+      auto& left = *static_cast<Left*>(self);
+      ++left.answers;
+      left.session->LeftEnded();
+      return true;
+    }
+    static void OnFailure(void* self, std::uint64_t, CallFailure, std::string_view) noexcept {
+      auto& left = *static_cast<Left*>(self);
+      ++left.failures;
+      left.session->LeftEnded();
+    }
+  };
+  static void Ping(RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  }
+
+  ScriptedServer server_;
+  ScriptedNetwork* scripted_ = nullptr;
+  HeldNetwork* held_ = nullptr;
+  ClientOptions options_ = ScriptedOptions(server_, scripted_);
+  std::unique_ptr<SessionPool> pool_;
+  Left left_;
+  std::thread leader_;
+};
+
+TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
+  const std::size_t before = scripted_->bytes_to_server();
+  Leave();
+  EXPECT_GT(scripted_->bytes_to_server(), before);
+  EXPECT_FALSE(held_->woken()) << "there is nothing for the leader to do";
+  scripted_->SetScript(nullptr);
+  EndCalls();
+  Call();  // its answer comes after the other one
+  EXPECT_EQ(left_.answers, 1);
+}
+
+TEST_F(BesideALeader, WhatCantBeWrittenAtOnceIsTheLeadersMatter) {
+  scripted_->SetScript([](Operation operation) -> Fault {
+    return {operation == Operation::kWrite ? Fault::Kind::kWouldBlock : Fault::Kind::kNone};
+  });
+  const std::size_t before = scripted_->bytes_to_server();
+  Leave();
+  EXPECT_EQ(scripted_->bytes_to_server(), before);
+  EXPECT_TRUE(held_->woken());
+  scripted_->SetScript(nullptr);
+  EndCalls();
+  Call();
+  EXPECT_EQ(left_.answers, 1);
+}
 
 }  // namespace
 }  // namespace ffgrant::valkey::testing
