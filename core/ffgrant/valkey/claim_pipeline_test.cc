@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ffgrant/valkey/internal/pipeline_functions.h"
 #include "testing/naive/naive_uuid.h"
 #include "testing/simulation/scripted_rig.h"
 
@@ -273,6 +274,69 @@ TEST(ClaimPipelineTest, ArgumentsThatCantBeSentAreRefusedByEveryCall) {
     EXPECT_EQ(done[0].call, call);
   }
   EXPECT_EQ(rig.network->bytes_to_server(), sent);
+}
+
+// A call that was refused has completed without a server. The caller's event loop must not wait.
+TEST(ClaimPipelineTest, AWaitIsNotBegunIfACallHasCompleted) {
+  ScriptedRig rig;
+  const Way way(1);
+  EXPECT_EQ(rig.pipeline().PrepareWait(), -1) << "nothing is under way";
+  ASSERT_TRUE(SubmitRefused(rig, way, 1));
+  EXPECT_EQ(rig.pipeline().PrepareWait(), 0);
+  ASSERT_TRUE(Submit(rig, way, Call::kCreate, 2));
+  EXPECT_EQ(rig.pipeline().PrepareWait(), 0);
+  const auto done = rig.pipeline().Poll(0);
+  ASSERT_GE(done.size(), 1u);
+  EXPECT_EQ(done[0].tag, 1u);
+  (void)RunAll(rig);
+  EXPECT_EQ(rig.pipeline().PrepareWait(), -1);
+}
+
+TEST(ClaimPipelineTest, CountsWhatItsConnectionsDo) {
+  ScriptedRig rig;
+  EXPECT_EQ(rig.pipeline().connects(), 0u);
+  EXPECT_EQ(rig.pipeline().counters().commands, 0u);
+  ASSERT_TRUE(rig.Run(Way(1), Call::kCreate));
+  ASSERT_TRUE(rig.Run(Way(2), Call::kCreate));
+  EXPECT_EQ(rig.pipeline().connects(), 1u);
+  ClientCounters counters = rig.pipeline().counters();
+  EXPECT_EQ(counters.connects, 1u);
+  EXPECT_EQ(counters.commands, 2u);
+  EXPECT_EQ(counters.replies, 2u);
+  EXPECT_EQ(counters.bytes_sent, rig.network->bytes_to_server());
+  EXPECT_EQ(counters.bytes_received, rig.network->bytes_to_client());
+  rig.network->HangUp(1);
+  ASSERT_TRUE(rig.Run(Way(3), Call::kCreate));
+  EXPECT_EQ(rig.pipeline().connects(), 2u);
+  counters = rig.pipeline().counters();
+  EXPECT_EQ(counters.connects, 2u);
+  EXPECT_EQ(counters.connections_lost, 1u);
+}
+
+// A benchmark puts functions of its own in the place of the calls' functions.
+TEST(ClaimPipelineTest, CallsTheFunctionThatItIsToldTo) {
+  for (const Call call : {Call::kIssue, Call::kClaim, Call::kIssueAndClaim, Call::kComplete}) {
+    SCOPED_TRACE(static_cast<int>(call));
+    ScriptedRig rig;
+    const Way way(1);
+    std::vector<Words> sent;
+    rig.server.answer = [&](std::int64_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] != "FCALL" || command[1].ends_with("_version")) return std::nullopt;
+      sent.push_back(command);
+      return RejectedReply("stale_lease");
+    };
+    for (const std::string_view function : {"", "bench_limit", ""}) {
+      internal::PipelineFunctions::Use(rig.pipeline(), call, function);
+      ASSERT_TRUE(Submit(rig, way, call, 1));
+      EXPECT_EQ(RunAll(rig).begin()->second.error, ClaimError::kStaleLease);
+    }
+    ASSERT_EQ(sent.size(), 3u);
+    EXPECT_EQ(sent[1][1], "bench_limit");
+    EXPECT_EQ(sent[0], sent[2]);
+    EXPECT_TRUE(sent[0][1].starts_with("ff_")) << sent[0][1];
+    sent[1][1] = sent[0][1];
+    EXPECT_EQ(sent[1], sent[0]) << "the same KEYS and ARGV";
+  }
 }
 
 }  // namespace

@@ -175,6 +175,19 @@ TEST_F(Batches, ExpiriesAreThoseThatAreStoredOrElseTheServersTimeAndTheTtl) {
   EXPECT_EQ(issued_[30].expires_at, TimestampMs{0});
 }
 
+// The server refuses the grant for now. The read after it is answered meanwhile, with the expiry of
+// a grant that somebody else has just then.
+TEST_F(Batches, AGrantThatHadToWaitHasNotTheExpiryOfAnotherGrant) {
+  rig_.server.refusals = {"TRYAGAIN Multiple keys request"};
+  rig_.Answer("grant_expires_at", Bulk("1800000000000"), 0, 1);
+  rig_.Answer("TIME", Array({Bulk("1700000000"), Bulk("0")}));
+  rig_.ledger->IssueClaimGrants({issues_.data(), 2}, {issued_.data(), 2});
+  EXPECT_EQ(issued_[0].error, ClaimError::kNone);
+  EXPECT_EQ(issued_[0].expires_at, TimestampMs{1'700'000'005'000}) << "by the server's time";
+  EXPECT_EQ(issued_[1].error, ClaimError::kNone);
+  EXPECT_EQ(issued_[1].expires_at, TimestampMs{9000});
+}
+
 // Each node of a cluster has its own clock, and any of them may not answer.
 TEST(BatchesInACluster, AnExpiryThatCantBeReadIsReckonedByTheClockOfTheGrantsNode) {
   constexpr std::uint16_t kNodes = 3;

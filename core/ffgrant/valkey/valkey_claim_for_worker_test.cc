@@ -143,6 +143,15 @@ TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
   EXPECT_EQ(ChooseId(), IdAt(1));
 }
 
+// The set of partition 7 has the id of an execution in another partition. It is not taken for an
+// execution of partition 7 with the same UUID.
+TEST_F(Choices, AnIdOfAnotherPartitionIsPassedOver) {
+  Start(2);
+  const std::string uuid = NaiveUuidText(ways_[0].execution.view().uuid());
+  rig_->Answer("ff:idx:{fp:7}:lane:main:eligible", Array({Bulk("{fp:6}:" + uuid)}), 0, 1);
+  EXPECT_EQ(ChooseId(), IdAt(1));
+}
+
 TEST_F(Choices, AnIdOfAnotherSpellingIsPassedOver) {
   const std::string other(kUnaskedIds[0]);
   Start(2);
@@ -321,6 +330,46 @@ TEST_F(Choices, AnIdleCallAsksEachPartitionOfItsWindowOnce) {
   std::vector<int> expected;
   for (int i = 0; i < 12; ++i) expected.push_back((start + i) % 8);
   EXPECT_EQ(in_turn, expected);
+}
+
+// The search looks at one partition only, and does not see it to its end. This is no fault of the
+// server.
+TEST_F(Choices, APartitionThatWasNotSeenToItsEndIsNotUnreachable) {
+  const auto choose_in_7 = [&] {
+    ClaimForWorkerOutcome outcome;
+    for (int i = 0; i < 8; ++i) {
+      rig_->commands.clear();
+      outcome = rig_->ledger->ClaimForWorker(
+          {.worker = rig_->worker, .lane = rig_->lane, .grant_ttl_ms = 5000, .max_partitions = 1});
+      if (PartitionsAsked(rig_->commands).at(0) == 7) break;
+    }
+    EXPECT_EQ(PartitionsAsked(rig_->commands).at(0), 7);
+    EXPECT_EQ(outcome.error, ClaimError::kNothingInWindow);
+    EXPECT_EQ(outcome.partitions_seen, 0u);
+    EXPECT_EQ(outcome.partitions_unreachable, 0u);
+    EXPECT_FALSE(outcome.saw_all());
+    EXPECT_EQ(rig_->Count("ff_issue_claim_grant"), 0u);
+  };
+  {
+    SCOPED_TRACE("there are more candidates than may be looked at");
+    Start(4, ThreeCandidates);
+    Grant(0, 3);
+    choose_in_7();
+    EXPECT_EQ(Ranges(), "0 0 1 2");
+  }
+  // The time of the call is up once the state of the head is known: before a grant is issued, or
+  // before the executions behind the head are read.
+  for (const bool granted : {false, true}) {
+    SCOPED_TRACE(granted ? "the head has a grant" : "the head has no grant");
+    Start(2);
+    if (granted) Grant(0, 1);
+    rig_->server.answer = [this](std::int64_t, const Words& command) -> std::optional<std::string> {
+      if (command.back() == "required_capabilities") rig_->network->Wait({}, 250);
+      return std::nullopt;
+    };
+    choose_in_7();
+    EXPECT_EQ(Ranges(), "0 0");
+  }
 }
 
 // ---- shards --------------------------------------------------------------------------
@@ -605,6 +654,29 @@ TEST_F(Shards, LateAnswersMisleadNobody) {
     EXPECT_TRUE(other.saw_all());
     ASSERT_TRUE(Choose());
   }
+}
+
+// A call in one lane leaves questions to the slow server behind. The next call, in another lane,
+// waits for their answers, and then asks anew.
+TEST_F(Shards, AQuestionOfAnEarlierCallIsAskedAnew) {
+  slow_ = 2;
+  CreateOneInEach();
+  const LaneIdView other = ParseLaneId("b").lane;
+  lane_ = other;
+  for (std::uint16_t p = 0; p < kPartitions; ++p) {
+    if (PortOf(p) == slow_) Create(p);
+  }
+  std::set<std::uint16_t> gave;
+  for (std::uint32_t i = 0; i < PartitionsOf(2); ++i) {
+    lane_ = ParseLaneId("main").lane;
+    ASSERT_TRUE(Choose()) << i;
+    lane_ = other;
+    const ClaimForWorkerOutcome outcome = Choose();
+    ASSERT_TRUE(outcome) << i << " " << ErrorName(outcome.error);
+    gave.insert(outcome.grant.view().execution_id.partition().index);
+  }
+  EXPECT_EQ(gave.size(), PartitionsOf(2));
+  EXPECT_EQ(Choose().error, ClaimError::kNoEligibleExecution);
 }
 
 }  // namespace

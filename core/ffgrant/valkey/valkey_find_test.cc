@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -440,6 +442,33 @@ TEST_F(FindClaimReplies, OfWhatIsNotThereNothingIsFound) {
   rig_.Answer("lifecycle_phase", Nils(27));
   EXPECT_EQ(Find().error, ClaimError::kExecutionNotFound);
   EXPECT_EQ(rig_.Count("XREVRANGE"), 0u);
+}
+
+// A lost claim is remembered under a key that is made of its lease id. Whatever the id, it is a key
+// of this claim, and not of none or of every claim.
+TEST(FindClaim, IsNotFinalForTheClaimThatWasLostAndOnlyForThatOne) {
+  for (const std::uint8_t first : {std::uint8_t{0x00}, std::uint8_t{0xff}, std::uint8_t{0x5a}}) {
+    ScriptedLedger rig;
+    rig.server.forbidden = {"KILL"};  // so that the lost connection can't be shut
+    const Way way(1);
+    const Way other(2);
+    rig.Create(way);
+    rig.Create(other);
+    ASSERT_TRUE(rig.ledger->IssueClaimGrant(rig.IssueArgs(way)));
+    ClaimArgs args = rig.ArgsFor(way);
+    std::array<std::uint8_t, 16> bytes = {};
+    std::fill_n(bytes.begin(), 8, first);
+    std::copy(bytes.begin(), bytes.end(), args.lease_id.uuid.bytes.begin());
+    rig.Silence("ff_claim_execution");
+    ASSERT_EQ(rig.ledger->Claim(args).error, ClaimError::kUnknownOutcome);
+    rig.Restore();
+    const FoundClaim lost = rig.ledger->FindClaim(way.execution.view(), args.lease_id);
+    EXPECT_FALSE(lost.final) << int{first};
+    const FoundClaim never_lost = rig.ledger->FindClaim(other.execution.view(), other.lease_id);
+    ASSERT_TRUE(never_lost);
+    EXPECT_TRUE(never_lost.final) << int{first};
+    EXPECT_EQ(never_lost.fate, ClaimFate::kNotClaimed);
+  }
 }
 
 // Two connections of one ledger go to a cluster. The ledger's table is an old one: it doesn't name
