@@ -609,6 +609,11 @@ class BesideALeader : public ::testing::Test {
     pool_ = std::make_unique<SessionPool>(options_, 1);
     held_->LetGo();
     Call();  // connects
+    Lead();
+  }
+  ~BesideALeader() override { EndCalls(); }
+
+  void Lead() {
     held_->Hold();
     scripted_->SetScript([](Operation operation) -> Fault {
       return {operation == Operation::kArrive ? Fault::Kind::kHold : Fault::Kind::kNone};
@@ -616,18 +621,18 @@ class BesideALeader : public ::testing::Test {
     leader_ = std::thread([this] { Call(); });
     held_->AwaitWait();
   }
-  ~BesideALeader() override { EndCalls(); }
-
   void Call() {
     const SessionPool::Lease lease = pool_->Take();
     (void)internal::CallAndWait(lease.session, 0, true, nullptr, Ping,
                                 [](const Reply&) { return true; });
   }
-  // Makes a call that asks something and does not wait for the answer.
-  void Leave() {
-    const SessionPool::Lease lease = pool_->Take();
-    left_.session = &lease.session;
-    lease.session.SubmitToLeave(
+  std::unique_ptr<SessionPool::Lease> Begin() {
+    return std::unique_ptr<SessionPool::Lease>(new SessionPool::Lease(pool_->Take()));
+  }
+  // Asks something in a call, and ends the call without waiting for the answer.
+  void Leave(std::unique_ptr<SessionPool::Lease> lease) {
+    left_.session = &lease->session;
+    left_.session->SubmitToLeave(
         0, true,
         {.self = &left_, .on_reply = &Left::OnReply, .on_failure = &Left::OnFailure, .tag = 0},
         Ping);
@@ -669,7 +674,7 @@ class BesideALeader : public ::testing::Test {
 
 TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
   const std::size_t before = scripted_->bytes_to_server();
-  Leave();
+  Leave(Begin());
   EXPECT_GT(scripted_->bytes_to_server(), before);
   EXPECT_FALSE(held_->woken()) << "there is nothing for the leader to do";
   scripted_->SetScript(nullptr);
@@ -678,12 +683,32 @@ TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
   EXPECT_EQ(left_.answers, 1);
 }
 
+// The call began before the leader's call, so that its time is up before the leader would look
+// again.
+TEST_F(BesideALeader, WhatEndsBeforeTheLeaderLooksAgainIsItsMatter) {
+  const std::int64_t limit = options_.request_timeout_ms;
+  scripted_->Wait({}, limit / 2);
+  std::unique_ptr<SessionPool::Lease> early = Begin();
+  scripted_->SetScript(nullptr);
+  EndCalls();
+  scripted_->Wait({}, limit / 2);  // the limits of all earlier calls are over
+  Lead();
+  const std::size_t before = scripted_->bytes_to_server();
+  Leave(std::move(early));
+  EXPECT_GT(scripted_->bytes_to_server(), before);
+  EXPECT_TRUE(held_->woken());
+  scripted_->SetScript(nullptr);
+  EndCalls();
+  Call();
+  EXPECT_EQ(left_.answers, 1);
+}
+
 TEST_F(BesideALeader, WhatCantBeWrittenAtOnceIsTheLeadersMatter) {
   scripted_->SetScript([](Operation operation) -> Fault {
     return {operation == Operation::kWrite ? Fault::Kind::kWouldBlock : Fault::Kind::kNone};
   });
   const std::size_t before = scripted_->bytes_to_server();
-  Leave();
+  Leave(Begin());
   EXPECT_EQ(scripted_->bytes_to_server(), before);
   EXPECT_TRUE(held_->woken());
   scripted_->SetScript(nullptr);
