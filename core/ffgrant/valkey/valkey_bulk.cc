@@ -59,10 +59,6 @@ struct BatchOfIssues {
   std::span<IssueOutcome> outcomes;
   const PartitionConfig& partitions;
 
-  // Marks a grant that has not been issued yet. An expiry that is read before then belongs to
-  // another grant.
-  static constexpr std::int64_t kNotYet = -1;
-
   static bool read_only(std::size_t k) noexcept { return k % 2 == 1; }
   static internal::CommandKey Key(std::size_t) noexcept { return internal::kNoKey; }
   std::uint16_t Slot(std::size_t k) const { return HashSlot(args[k / 2].execution_id.partition()); }
@@ -81,19 +77,18 @@ struct BatchOfIssues {
     IssueOutcome& outcome = outcomes[k / 2];
     if (read_only(k)) {
       TimestampMs others;
-      const bool issued = outcome && outcome.expires_at.value != kNotYet;
       // A reply that is no expiry counts as a missing expiry. The other grants still get their
       // answers: each answer names its execution, and so would show that the stream is out of step.
-      (void)internal::ReadGrantExpiry(reply, issued ? outcome.expires_at : others);
+      (void)internal::ReadGrantExpiry(reply, outcome ? outcome.expires_at : others);
       return true;
     }
-    outcome.expires_at = {};
+    outcome.expires_at = {};  // what was read before the grant was issued is another grant's expiry
     return ReadIssue(reply, args[k / 2].execution_id.text(), false, nullptr, outcome);
   }
   void SetError(std::size_t k, ClaimError error) const noexcept {
     if (read_only(k)) return;  // an expiry that can't be read is no failure
     outcomes[k / 2].error = error;
-    outcomes[k / 2].expires_at = {error == ClaimError::kNone ? kNotYet : 0};
+    outcomes[k / 2].expires_at = {};
   }
 };
 
