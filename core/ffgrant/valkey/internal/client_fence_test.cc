@@ -368,6 +368,8 @@ TEST(Fence, OfAnotherClientIsPutUpOnAConnectionThatStands) {
     EXPECT_TRUE(rig.Settle(300)) << port;
     EXPECT_EQ(rig.Count("1 CLIENT KILL ID 99"), 1) << port;
     EXPECT_EQ(rig.network->connections(), port) << "no more tries than addresses";
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.Count("1 FCALL ffgrant_version"), 1) << "the connection was greeted before";
   }
 }
 

@@ -393,6 +393,55 @@ TEST(Client, AWaitIsNotBegunIfACommandHasEnded) {
   EXPECT_EQ(rig.ends[2], "a of 1");
 }
 
+// What the event loop is to wait for is told each time, since connections come and go.
+TEST(Client, AWaitIsForTheConnectionsThatThereAre) {
+  class Armed final : public Network {
+   public:
+    Armed(std::unique_ptr<Network> inner, std::vector<std::size_t>& sizes)
+        : inner_(std::move(inner)), sizes_(sizes) {}
+    std::unique_ptr<Stream> NewStream() override { return inner_->NewStream(); }
+    void Wait(std::span<const StreamInterest> interests, std::int64_t ms) noexcept override {
+      inner_->Wait(interests, ms);
+    }
+    std::int64_t Arm(std::span<const StreamInterest> interests, std::int64_t ms) noexcept override {
+      sizes_.push_back(interests.size());
+      return ms;
+    }
+    std::int64_t NowMs() noexcept override { return inner_->NowMs(); }
+    std::uint64_t Random() noexcept override { return inner_->Random(); }
+
+   private:
+    const std::unique_ptr<Network> inner_;
+    std::vector<std::size_t>& sizes_;
+  };
+  ScriptedServer server;
+  std::vector<std::size_t> sizes;
+  int ends = 0;
+  const CallTarget target = {
+      .self = &ends,
+      .on_reply =
+          [](void* self, std::uint64_t, const Reply&) noexcept {
+            ++*static_cast<int*>(self);
+            return true;
+          },
+      .on_failure = [](void* self, std::uint64_t, CallFailure,
+                       std::string_view) noexcept { ++*static_cast<int*>(self); }};
+  Client client(RigOptions(),
+                std::make_unique<Armed>(std::make_unique<ScriptedNetwork>(server), sizes));
+  const auto ping = [](RespCommand& command) {
+    command.Begin(1);
+    command.Arg("PING");
+  };
+  ASSERT_TRUE(client.Submit(0, true, target, ping));
+  ASSERT_TRUE(client.Submit(0, true, target, ping, client.NowMs()));
+  EXPECT_EQ(client.PrepareWait(), 0) << "the second one has ended";
+  EXPECT_EQ(ends, 1);
+  EXPECT_GT(client.PrepareWait(), 0);
+  while (client.in_flight() > 0) client.Poll(50);
+  EXPECT_EQ(client.PrepareWait(), -1) << "nothing is under way";
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 1, 0}));
+}
+
 TEST(Client, SendNowSaysWhetherAllIsWritten) {
   ClientRig rig;
   EXPECT_TRUE(rig.client.SendNow()) << "there is nothing to write";

@@ -470,6 +470,9 @@ TEST_F(Topology, AMemberWithoutAnAddressIsNotWaitedFor) {
   A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
   LoseMembers(rig);
   EXPECT_EQ(rig.Get(true, 0), "a of 11");
+  for (std::size_t id = 1; id <= rig.network->connections(); ++id) {
+    EXPECT_NE(rig.network->endpoint(static_cast<std::int64_t>(id)).port, 0);
+  }
 }
 
 // The connection to a node stands while the node is reset and joins again, under a new id. Its
@@ -526,6 +529,7 @@ TEST_F(Topology, NotAllMembersAreAskedAtOnce) {
   const std::int64_t begin = rig.network->NowMs();
   while (rig.network->NowMs() - begin < 90) rig.client.Poll(5);
   EXPECT_EQ(asked.size(), 32u) << "in the time that one connection has";
+  EXPECT_EQ(rig.client.nodes(), 40u) << "no replica has a place yet";
   for (int i = 0; i < 1000 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
   EXPECT_EQ(rig.ends[1], "a of 149");
 }

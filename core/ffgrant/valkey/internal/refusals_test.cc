@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "testing/simulation/client_rig.h"
 
@@ -139,6 +140,30 @@ TEST(Client, AServerThatRefusesIsPassedOverForTheNextOne) {
     EXPECT_EQ(rig.network->endpoint(static_cast<std::int64_t>(id)).port, 3) << id;
   }
   EXPECT_EQ(rig.Count("1 AUTH") + rig.Count("2 AUTH"), 2) << "their refusals still hold";
+}
+
+// A server that is passed over has had its turn. The one after it is not asked twice in a row.
+TEST(Client, ServersGoOnInTurnBehindTheOneThatRefuses) {
+  ClientOptions options = RigOptions();
+  options.servers = {At(1), At(2), At(3)};
+  options.password = "pw";
+  options.request_timeout_ms = 1000;
+  options.reconnect = {10, 10};
+  ClientRig rig(options);
+  rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "AUTH") return std::nullopt;
+    return port == 1 ? "-WRONGPASS no\r\n" : "+OK\r\n";
+  };
+  ASSERT_EQ(rig.Get(), "a of 2");
+  const std::size_t before = rig.network->connections();
+  rig.network->SetScript(First(3, Operation::kOpen, Fault::Kind::kRefused));
+  rig.network->HangUp(static_cast<std::int64_t>(before));
+  EXPECT_EQ(rig.Get(), "a of 3");
+  std::vector<std::uint16_t> ports;
+  for (std::size_t id = before + 1; id <= rig.network->connections(); ++id) {
+    ports.push_back(rig.network->endpoint(static_cast<std::int64_t>(id)).port);
+  }
+  EXPECT_EQ(ports, (std::vector<std::uint16_t>{2, 3, 2, 3}));
 }
 
 TEST(Client, ProtectedModeIsARefusalForGood) {
