@@ -398,16 +398,51 @@ void AFusedClaimNeedsAnEligibleExecution(Run& run) {
   run.CheckStored(delayed);
 }
 
-// What can't be followed is refused before the attempt is ended. A backoff that says nothing of a
-// delay is one of a second.
+// Fails the attempt of the last lease.
+RawCall RawFailLast(Run& run, const Execution& e, const std::string& retry_policy) {
+  RawCall call = RawFail(run, e, 0, "1", retry_policy);
+  call.args[1] = testing::UuidText(e.fence.lease_id->uuid);
+  call.args[3] = testing::UuidText(e.fence.attempt_id->uuid);
+  return call;
+}
+
+// A policy may leave out each of its members (core/contract/live-observed.md, 2).
+void ARetryPolicyHasDefaults(Run& run) {
+  const struct {
+    std::string backoff;
+    std::string retries;  // made so far
+    std::int64_t delay_ms;
+  } kRows[] = {
+      {R"("later")", "0", 1000},
+      {"{}", "3", 1000},
+      {R"({"type":"linear","delay_ms":5})", "0", 1000},
+      {R"({"type":"fixed"})", "3", 1000},
+      {R"({"type":"fixed","delay_ms":70000})", "3", 70'000},
+      {R"({"type":"exponential"})", "0", 1000},
+      {R"({"type":"exponential"})", "5", 32'000},
+      {R"({"type":"exponential"})", "6", 60'000},
+      {R"({"type":"exponential","initial_delay_ms":120000})", "0", 60'000},
+      {R"({"type":"exponential","initial_delay_ms":120000,"max_delay_ms":130000})", "0", 120'000},
+      {R"({"type":"exponential","max_delay_ms":900})", "0", 900},
+      {R"({"type":"exponential","multiplier":3})", "2", 9000},
+      {R"({"type":"exponential","initial_delay_ms":5})", "3", 40},
+  };
+  for (const auto& row : kRows) {
+    Execution& e = run.Leased();
+    run.store().SetField(e.expected.ExecutionKey("core"), "retry_count", row.retries);
+    const RawCall call = RawFailLast(run, e, R"({"max_retries":9,"backoff":)" + row.backoff + "}");
+    const std::string what = row.backoff + " after " + row.retries;
+    run.CheckEqual(what, "1 OK",
+                   FirstTexts(run.store().Call("ff_fail_execution", call.keys, call.args)));
+    Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+    run.CheckEqual(what, std::to_string(std::stoll(core["last_mutation_at"]) + row.delay_ms),
+                   core["delay_until"]);
+  }
+}
+
+// What can't be followed is refused before the attempt is ended.
 void AFailureChecksItsRetryPolicy(Run& run) {
   Execution& e = run.Leased();
-  const auto fail = [&](const std::string& policy) {
-    RawCall call = RawFail(run, e, 0, "1", policy);
-    call.args[1] = testing::UuidText(e.fence.lease_id->uuid);
-    call.args[3] = testing::UuidText(e.fence.attempt_id->uuid);
-    return call;
-  };
   const auto fixed = [](const std::string& delay) {
     return R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":)" + delay + "}}";
   };
@@ -424,16 +459,10 @@ void AFailureChecksItsRetryPolicy(Run& run) {
   if (run.engine().library() != "flowfabric") {
     for (const auto& [policy, why] : kRefused) {
       Expect(run, policy, "0 invalid_input retry_policy_json: " + why, "ff_fail_execution",
-             fail(policy));
+             RawFailLast(run, e, policy));
       run.CheckStored(e);
     }
   }
-  const RawCall call = fail(R"({"max_retries":1,"backoff":"later"})");
-  const RawStore::Answer answer = run.store().Call("ff_fail_execution", call.keys, call.args);
-  run.CheckEqual("a backoff that is a text", "1 OK", FirstTexts(answer));
-  const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
-  run.CheckEqual("the delay", std::to_string(std::stoll(core.at("last_mutation_at")) + 1000),
-                 core.at("delay_until"));
 }
 
 // ---- streams ---------------------------------------------------------------------
@@ -855,6 +884,7 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
   add("F3", "a_fused_claim_needs_an_eligible_execution", AFusedClaimNeedsAnEligibleExecution);
   add("F3", "a_failure_checks_its_retry_policy", AFailureChecksItsRetryPolicy);
+  add("F3", "a_retry_policy_has_defaults", ARetryPolicyHasDefaults);
   add("F3", "a_reason_is_what_blocks", AReasonIsWhatBlocks);
   add("F3", "a_condition_has_a_limit", AConditionHasALimit);
   add("F3", "a_resume_needs_an_open_suspension", AResumeNeedsAnOpenSuspension);
