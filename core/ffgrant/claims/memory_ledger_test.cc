@@ -378,9 +378,10 @@ TEST_F(MemoryLedgerTest, DetailsNeedNotBeAskedFor) {
   EXPECT_EQ(ledger_.Reclaim({Id(kA), kW2, kMain, {UuidOf(8)}, 100, {UuidOf(9)}, {}}).error,
             ClaimError::kMaxRetriesExhausted);
   EXPECT_EQ(calls_.State(kA).lifecycle_phase, "terminal");
-  EXPECT_EQ(ledger_.Fail({.execution_id = Id(kB)}).error, ClaimError::kExecutionNotFound);
+  EXPECT_EQ(ledger_.Fail({.execution_id = Id(kB), .fence = {}}).error,
+            ClaimError::kExecutionNotFound);
   const Lease lease = calls_.Leased(kB);
-  EXPECT_EQ(ledger_.Fail({.execution_id = Id(kB)}).error, ClaimError::kFenceRequired);
+  EXPECT_EQ(ledger_.Fail({.execution_id = Id(kB), .fence = {}}).error, ClaimError::kFenceRequired);
   EXPECT_TRUE(ledger_.Fail({.execution_id = Id(kB), .fence = lease.fence}));
   EXPECT_EQ(calls_.State(kB).public_state, "failed");
 }

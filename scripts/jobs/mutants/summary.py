@@ -155,6 +155,8 @@ def needs(results):
             continue
         runs = _runs(result)
         kills = Counter(run.target for run in runs if run.killed)
+        if not kills:
+            continue
         target, count = kills.most_common(1)[0]
         # A seed that killed nothing has looked for as long as it ran.
         mean = sum(run.cost for run in runs if run.target == target) / count

@@ -58,6 +58,7 @@ TEST(Node, ServesOnlyWhereNothingSpeaksAgainstIt) {
   } kCases[] = {
       {"greeting", [](Node& node) { node.state = Node::State::kGreeting; }},
       {"a stranger", [](Node& node) { node.stranger = true; }},
+      {"its functions were not looked for", [](Node& node) { node.has_library = false; }},
       {"to be closed", [](Node& node) { node.draining = true; }},
       {"perhaps dead", [](Node& node) { node.abandoned = 1; }},
       {"asked whether it is there", [](Node& node) { node.errand = Errand::kPing; }},
@@ -66,6 +67,7 @@ TEST(Node, ServesOnlyWhereNothingSpeaksAgainstIt) {
     Node node(0, {}, nullptr, {});
     EXPECT_FALSE(node.serves()) << "not connected";
     node.state = Node::State::kReady;
+    node.has_library = true;
     EXPECT_TRUE(node.serves());
     c.change(node);
     EXPECT_FALSE(node.serves()) << c.what;
