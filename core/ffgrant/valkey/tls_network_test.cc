@@ -706,7 +706,8 @@ TEST(TlsNetwork, LeavesTheRestToTheNetworkBelow) {
   client.network->Wake();
   EXPECT_EQ(client.below->wakes, 1);
   EXPECT_EQ(client.network->NowMs(), client.below->NowMs());
-  EXPECT_EQ(client.network->Random() + 1, client.below->Random());
+  const std::uint64_t first = client.network->Random();
+  EXPECT_EQ(client.below->Random(), first + 1);
 }
 
 // ---- the end of a stream -----------------------------------------------------------
