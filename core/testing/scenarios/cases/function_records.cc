@@ -285,6 +285,24 @@ void AnAttemptKeepsItsPolicyAndTimes(Run& run) {
   run.Check("the deadline stays", score("execution_deadline") == 1999999999999.0);
 }
 
+// The caller says when the lease is to be renewed, and the lease's hash repeats it (contract 7.2).
+void TheRenewalDeadlineIsTheCallers(Run& run) {
+  for (const std::int64_t renew_before : {0, 1, 1000, static_cast<int>(kLong)}) {
+    Execution& e = run.Create();
+    run.Issue(e);
+    const RawCall call = RawClaim(run, e, {.renew_before = std::to_string(renew_before)});
+    const RawStore::Answer answer = run.store().Call("ff_claim_execution", call.keys, call.args);
+    run.CheckEqual("claim", "1 OK", FirstTexts(answer));
+    if (answer.texts.size() < 5) return;
+    const std::string deadline = std::to_string(std::stoll(answer.texts[4]) - kLong + renew_before);
+    for (const char* const key : {"core", "lease:current"}) {
+      Fields fields = run.store().Hash(e.expected.ExecutionKey(key));
+      run.CheckEqual(std::string(key) + ", " + std::to_string(renew_before), deadline,
+                     fields["lease_renewal_deadline"] + fields["renewal_deadline"]);
+    }
+  }
+}
+
 // No text and "0" both say that an attempt has no time limit, by each call that claims.
 void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
   for (const std::string timeout : {"", "0", "7000"}) {
@@ -877,6 +895,7 @@ void AddFunctionRecordScenarios(std::vector<Scenario>& to) {
   add("F2", "issue_with_more_ttls_than_a_library_remembers", MoreTtlsThanALibraryRemembers);
   add("F3", "retries_and_replays_have_their_lineage", RetriesAndReplaysHaveTheirLineage);
   add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
+  add("F3", "the_renewal_deadline_is_the_callers", TheRenewalDeadlineIsTheCallers);
   add("F3", "an_attempt_without_timeout_is_in_no_index", AnAttemptWithoutTimeoutIsInNoIndex);
   add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
   add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);

@@ -59,6 +59,7 @@ inline RawCall RawIssue(Run& run, const Execution& e, const std::string& ttl = k
 
 struct RawClaimOptions {
   std::string ttl = kRawTtl;
+  std::string renew_before = kRawTtl;
   std::string policy = {};
   std::string timeout = {};
   std::string deadline = {};
@@ -73,8 +74,8 @@ inline RawCall RawClaim(Run& run, const Execution& e, const RawClaimOptions& opt
            attempt + ":usage", attempt + ":policy", x.ExecutionKey("attempts"),
            x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
            x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
-          {x.id, worker.id, worker.instance, x.lane, "", kRawLease, options.ttl, options.ttl,
-           kRawAttempt, options.policy, options.timeout, options.deadline}};
+          {x.id, worker.id, worker.instance, x.lane, "", kRawLease, options.ttl,
+           options.renew_before, kRawAttempt, options.policy, options.timeout, options.deadline}};
 }
 
 inline RawCall RawClaimResumed(Run& run, const Execution& e, const std::string& timeout = "") {
