@@ -459,6 +459,36 @@ TEST(IssuerClient, AResponseIsBounded) {
   EXPECT_EQ(text.size(), 1999u);
 }
 
+// Answers and error bodies are understood up to the limit, however long they are.
+TEST(IssuerClient, AWholeResponseIsRead) {
+  int status = 200;
+  std::string body;
+  HttpServer server([&](const std::string&) { return HttpResponse(status, body); });
+  IssuerOptions options = To(server);
+  options.max_response_bytes = 300'000;
+  IssuerClient issuer(options);
+  // Returns a body of this size, that begins with the members of `json` and goes on with a text.
+  const auto padded = [](std::string json, std::size_t size) {
+    json.back() = ',';
+    json += R"("x":")";
+    return json + std::string(size - json.size() - 2, '\x7f') + "\"}";
+  };
+  for (const std::size_t size : {65'535, 65'536, 65'537, 131'073, 300'000}) {
+    status = 200;
+    body = padded(kGrant, size);
+    ClaimGrant grant;
+    const IssuerStatus claimed = issuer.Claim("w", Claiming(), grant);
+    EXPECT_TRUE(claimed) << size << " " << claimed.message;
+    EXPECT_EQ(grant.view().execution_id.text(), kId);
+    status = 409;
+    body = padded(R"({"error":"why","kind":"k","retryable":true})", size);
+    const IssuerStatus refused = issuer.Claim("w", Claiming(), grant);
+    EXPECT_EQ(refused.message, "why") << size;
+    EXPECT_EQ(refused.kind, "k") << size;
+    EXPECT_EQ(refused.retryable, true) << size;
+  }
+}
+
 TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
   HttpServer server([](const std::string& request) {
     return HttpResponse(
