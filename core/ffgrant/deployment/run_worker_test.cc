@@ -16,11 +16,14 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -340,17 +343,23 @@ TEST_F(Workers, AfterAStopNothingIsAskedFor) {
 // ---- what goes wrong ------------------------------------------------------------------
 
 TEST_F(Workers, AHandlersExceptionFailsTheExecution) {
-  const MintedExecutionId one = Create("std");
-  const MintedExecutionId other = Create("int");
+  const std::string kinds[] = {"runtime_error", "out_of_range", "bad_alloc", "int"};
+  std::map<std::string, MintedExecutionId> ids;
+  for (const std::string& kind : kinds) ids.emplace(kind, Create(kind));
   Started worker(*this, [](const Task& task) -> Ending {
-    if (task.input.payload() == "int") throw 7;
-    throw std::runtime_error("no disk");
+    const std::string_view kind = task.input.payload();
+    if (kind == "runtime_error") throw std::runtime_error("no disk");
+    if (kind == "out_of_range") throw std::out_of_range("no such item");
+    if (kind == "bad_alloc") throw std::bad_alloc();
+    throw 7;
   });
-  EXPECT_TRUE(Becomes(one, "failed"));
-  EXPECT_TRUE(Becomes(other, "failed"));
-  EXPECT_EQ(worker.Stop().failed, 2u);
-  EXPECT_EQ(Core(one, "failure_reason"), "$7\r\nno disk\r\n");
-  EXPECT_NE(Core(other, "failure_reason").find("something else"), std::string::npos);
+  for (const auto& [kind, id] : ids) EXPECT_TRUE(Becomes(id, "failed")) << kind;
+  EXPECT_EQ(worker.Stop().failed, 4u);
+  const auto reason = [&](const std::string& kind) { return Core(ids.at(kind), "failure_reason"); };
+  EXPECT_EQ(reason("runtime_error"), "$7\r\nno disk\r\n");
+  EXPECT_EQ(reason("out_of_range"), "$12\r\nno such item\r\n");
+  EXPECT_NE(reason("bad_alloc").find(std::bad_alloc().what()), std::string::npos);
+  EXPECT_NE(reason("int").find("something else"), std::string::npos);
 }
 
 TEST_F(Workers, RefusalsOfTheServerAreReportedAndTheWorkerGoesOn) {

@@ -191,6 +191,17 @@ TEST(GrantPipeline, ARequestWhoseTimeIsUpIsNotSent) {
   SleepMs(60);
   EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kNotConnected);
   EXPECT_TRUE(server.requests().empty());
+  // The same holds if there is a connection already.
+  options.request_timeout_ms = 1000;
+  GrantPipeline connected(options);
+  EXPECT_TRUE(connected.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(All(connected).at(1).status);
+  EXPECT_TRUE(connected.Submit("late", Claiming(), 2));
+  SleepMs(1010);
+  EXPECT_EQ(All(connected).at(2).status.error, IssuerError::kNotConnected);
+  EXPECT_TRUE(connected.Submit("w", Claiming(), 3));
+  EXPECT_TRUE(All(connected).at(3).status);
+  EXPECT_EQ(server.requests().size(), 2u) << "the late request was sent";
 }
 
 TEST(GrantPipeline, TheLimitCountsFromTheSubmission) {
