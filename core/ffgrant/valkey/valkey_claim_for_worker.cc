@@ -193,6 +193,7 @@ class Search {
   }
 
   void Note(std::uint16_t partition, Found found) noexcept {
+    // Never true: the cases are all that can be found.
     switch (found) {
       case Found::kNothing:
         ++outcome.partitions_seen;

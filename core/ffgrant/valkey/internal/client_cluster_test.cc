@@ -236,6 +236,31 @@ TEST(Client, ANodeHasItsWholeTimeHoweverManyServersAreConfigured) {
   }
 }
 
+// A node of a cluster that refuses the client is left alone for a while. Its slots are nobody
+// else's, whatever other servers are configured; the calls for other slots go on.
+TEST(Client, ANodeThatRefusesHasNoSubstitute) {
+  ClientOptions options = RigOptions();
+  options.servers = {At(1), At(3)};
+  options.refusal_pause_ms = 5000;
+  ClientRig rig(options);
+  bool refuses = true;
+  const std::string slots = Array({Range(0, 99, 1), Range(100, 16383, 2)});
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 2 && command[0] == "INFO" && refuses) return "-NOAUTH Authentication required.\r\n";
+    return Cluster(slots)(port, command);
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(rig.Get(true, 100), "unavailable: NOAUTH Authentication required.");
+    EXPECT_EQ(rig.Get(), "a of 1");
+  }
+  EXPECT_EQ(rig.Count("2 INFO"), 1) << "it was asked again at once";
+  EXPECT_EQ(rig.Count("3 GET"), 0);
+  refuses = false;
+  rig.Pass(5000);
+  EXPECT_EQ(rig.Get(true, 100), "a of 2");
+}
+
 TEST(Client, AsksForTheTableWithTheGreeting) {
   const std::string slots = Array({Range(0, 16383, 1)});
   for (const std::string name : {"redis_mode", "server_mode"}) {

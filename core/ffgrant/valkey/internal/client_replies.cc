@@ -107,6 +107,7 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
   }
   const Expected expected = node.expected.front();
   node.expected.pop();
+  // Never true: the cases are all kinds that there are.
   switch (expected.kind) {
     case Expected::Kind::kRequest:
       if (!OnCallReply(node, requests_[expected.request], reply)) return false;

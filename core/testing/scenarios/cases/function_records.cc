@@ -726,7 +726,7 @@ void AReasonIsWhatBlocks(Run& run) {
   }
 }
 
-// A condition names at most 100 signals.
+// A condition names a list of at most 100 signals.
 void AConditionHasALimit(Run& run) {
   const auto named = [](int count) {
     std::string names;
@@ -743,6 +743,12 @@ void AConditionHasALimit(Run& run) {
     Expect(run, "101", "0 invalid_input resume_condition_json: more than 100 required_signal_names",
            "ff_suspend_execution", RawSuspend(run, e, run.Name("wp"), named(101)));
     run.CheckStored(e);
+    for (const std::string names : {"7", "\"go\"", "true"}) {
+      Expect(run, names, "0 invalid_input resume_condition_json: required_signal_names is no list",
+             "ff_suspend_execution",
+             RawSuspend(run, e, run.Name("wp"), "{\"required_signal_names\":" + names + "}"));
+      run.CheckStored(e);
+    }
   }
   const RawCall call = RawSuspend(run, e, run.Name("wp"), named(100));
   run.CheckEqual("100", "1 OK",
