@@ -332,10 +332,10 @@ def _job(terminal, arguments):
     for shown in tables:
         for line in report.as_text(shown, terminal):
             terminal.line(line)
-    left = uncovered_lines(sources, verdicts)
+    left = uncovered_lines(sources, verdicts) + lua.uncovered(parts, texts)
     if arguments.uncovered:
         terminal.line()
-        for line in left + lua.uncovered(parts, texts):
+        for line in left:
             terminal.line(line)
     errors = [error for verdict in verdicts.values() for error in verdict.errors]
     terminal.line()
