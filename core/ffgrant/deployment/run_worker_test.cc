@@ -297,9 +297,10 @@ TEST_F(Workers, WithoutAnInstanceIdHaveOneOfTheirOwn) {
 TEST_F(Workers, AStopEndsAWaitForAGrantAtOnce) {
   AnswerWith([](const std::string&) { return std::string(); });  // the server never answers
   options_.issuer.request_timeout_ms = 60'000;
-  options_.worker.worker.permits = 2;
+  options_.issuer.connections = 1;  // there are as many as permits all the same
+  options_.worker.worker.permits = 6;
   Started worker(*this, &Echo);
-  EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() == 2; }));
+  EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() == 6; }));
   const Steady::time_point begin = Steady::now();
   EXPECT_TRUE(worker.Stop());
   EXPECT_LT(MsSince(begin), 20'000);
