@@ -49,7 +49,9 @@ void AddCompleteScenarios(std::vector<Scenario>& to);
 void AddFailScenarios(std::vector<Scenario>& to);
 void AddInvariantScenarios(std::vector<Scenario>& to);
 void AddFunctionEdgeScenarios(std::vector<Scenario>& to);
-void AddFunctionRecordScenarios(std::vector<Scenario>& to);
+void AddFunctionCreationScenarios(std::vector<Scenario>& to);
+void AddFunctionAttemptScenarios(std::vector<Scenario>& to);
+void AddFunctionSuspensionScenarios(std::vector<Scenario>& to);
 void AddCheckOrderScenarios(std::vector<Scenario>& to);
 void AddContractTableScenarios(std::vector<Scenario>& to);
 

@@ -17,7 +17,9 @@ std::vector<Scenario> AllScenarios() {
   AddInvariantScenarios(all);
   AddCompleteScenarios(all);
   AddFailScenarios(all);
-  AddFunctionRecordScenarios(all);
+  AddFunctionCreationScenarios(all);
+  AddFunctionAttemptScenarios(all);
+  AddFunctionSuspensionScenarios(all);
   AddFunctionEdgeScenarios(all);
   AddCheckOrderScenarios(all);
   AddContractTableScenarios(all);

@@ -133,6 +133,19 @@ inline std::string FirstTexts(RawStore::Answer answer) {
   return AllTexts(answer);
 }
 
+// Returns all texts of the answer to a call.
+inline std::string AnswerTo(Run& run, const std::string& function, const RawCall& call) {
+  return AllTexts(run.store().Call(function, call.keys, call.args));
+}
+// Expects an answer. A refusal changes nothing, so the same call must be refused again.
+inline void ExpectRaw(Run& run, const std::string& what, const std::string& expected,
+                      const std::string& function, const RawCall& call) {
+  run.CheckEqual(what, expected, AnswerTo(run, function, call));
+  if (expected.starts_with("0 ")) {
+    run.CheckEqual(what + ", again", expected, AnswerTo(run, function, call));
+  }
+}
+
 }  // namespace ffgrant::claims_conformance
 
 #endif  // FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// valkey-functions.md sections 2 and 3: what grants, claims and ends of attempts store beyond what
+// a ledger's call asks for. These are the lineage of retries and replays, an attempt's policy and
+// times, and streams.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "testing/calls/answer.h"
+#include "testing/contract/contract_table.h"
+#include "testing/scenarios/cases/raw_calls.h"
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+// ---- grants and claims -----------------------------------------------------------
+
+void MoreTtlsThanALibraryRemembers(Run& run) {
+  Execution& e = run.New();
+  for (int ttl = 100'001; ttl <= 101'101; ++ttl) {
+    const std::string answer =
+        AnswerTo(run, "ff_issue_claim_grant", RawIssue(run, e, std::to_string(ttl)));
+    if (answer != "0 execution_not_found") {
+      return run.CheckEqual("ttl " + std::to_string(ttl), "0 execution_not_found", answer);
+    }
+  }
+  Execution& granted = run.Create();
+  const std::int64_t before = run.engine().Now();
+  const RawCall odd = RawIssue(run, granted, "x");
+  run.CheckEqual("x", "0 invalid_input",
+                 FirstTexts(run.store().Call("ff_issue_claim_grant", odd.keys, odd.args)));
+  ExpectRaw(run, "one of them again", "1 OK " + granted.expected.id, "ff_issue_claim_grant",
+            RawIssue(run, granted, "101101"));
+  const auto until = run.store().ExpireTime(granted.expected.ExecutionKey("claim_grant"));
+  run.Check("its time",
+            until && *until >= before + 101'101 && *until <= run.engine().Now() + 101'101);
+}
+
+void RetriesAndReplaysHaveTheirLineage(Run& run) {
+  struct Row {
+    const char* state;
+    const char* kind;
+    Fields fields;
+  };
+  const Row kRows[] = {{"pending_retry_attempt",
+                        "retry",
+                        {{"retry_reason", "boom"}, {"previous_attempt_index", "4"}}},
+                       {"pending_replay_attempt",
+                        "replay",
+                        {{"replay_reason", "again"},
+                         {"replay_requested_by", "op"},
+                         {"replayed_from_attempt_index", "4"}}}};
+  for (const Row& row : kRows) {
+    Execution& e = run.Create();
+    const std::string core = e.expected.ExecutionKey("core");
+    for (const auto& [name, text] : Fields{{"attempt_state", row.state},
+                                           {"total_attempt_count", "5"},
+                                           {"current_lease_epoch", "8"},
+                                           {"started_at", "1234"},
+                                           {"pending_retry_reason", "boom"},
+                                           {"pending_replay_reason", "again"},
+                                           {"pending_replay_requested_by", "op"},
+                                           {"pending_previous_attempt_index", "4"}}) {
+      run.store().SetField(core, name, text);
+    }
+    ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+    const RawCall claim = RawClaim(run, e, {.attempt = 5});
+    const RawStore::Answer answer = run.store().Call("ff_claim_execution", claim.keys, claim.args);
+    run.CheckEqual("answer", "8", std::to_string(answer.texts.size()));
+    if (answer.texts.size() != 8) continue;
+    run.CheckEqual("epoch", "9", answer.texts[3]);
+    run.CheckEqual("attempt index", "5", answer.texts[6]);
+    run.CheckEqual("kind", row.kind, answer.texts[7]);
+    Fields attempt = run.store().Hash(e.expected.AttemptKey(5));
+    run.CheckEqual("attempt type", row.kind, attempt["attempt_type"]);
+    for (const auto& [name, text] : row.fields) run.CheckEqual(name, text, attempt[name]);
+    Fields kept = run.store().Hash(core);
+    run.CheckEqual("started_at", "1234", kept["started_at"]);
+    run.CheckEqual("pending_retry_reason", "", kept["pending_retry_reason"]);
+    run.CheckEqual("pending_previous_attempt_index", "", kept["pending_previous_attempt_index"]);
+    for (const char* const rest : {"", ":usage", ":policy"}) {
+      run.store().Delete(e.expected.AttemptKey(5) + rest);
+    }
+  }
+}
+
+void AnAttemptKeepsItsPolicyAndTimes(Run& run) {
+  Execution& e = run.Create();
+  ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+  const RawCall claim = RawClaim(
+      run, e,
+      {.policy = R"({"a":1,"b":{"c":true}})", .timeout = "9000", .deadline = "1999999999999"});
+  const RawStore::Answer answer = run.store().Call("ff_claim_execution", claim.keys, claim.args);
+  run.CheckEqual("claim", "1 OK", FirstTexts(answer));
+  if (answer.texts.size() < 5) return;
+  const std::int64_t now = std::stoll(answer.texts[4]) - kLong;
+  const Fields policy = run.store().Hash(e.expected.AttemptKey(0) + ":policy");
+  run.Check("policy", policy == Fields{{"a", "1"}, {"b", "{\"c\":true}"}});
+  const auto score = [&](const char* index) {
+    return run.store().Score(e.expected.IndexKey(index), e.expected.id).value_or(0);
+  };
+  run.Check("timeout", score("attempt_timeout") == static_cast<double>(now + 9000));
+  run.Check("deadline", score("execution_deadline") == 1999999999999.0);
+  // A suspended attempt does not run out of time.
+  const LeaseFence fence = {{ParseUuid(kRawLease, ParseMode::kStrict).uuid},
+                            {1},
+                            {ParseUuid(kRawAttempt, ParseMode::kStrict).uuid}};
+  const Outcome suspended = run.ledger().Suspend({e.id(), fence});
+  run.CheckEqual("suspend", "ok", suspended ? "ok" : std::string(ErrorName(suspended.error)));
+  run.Check("no timeout", score("attempt_timeout") == 0);
+  run.Check("the deadline stays", score("execution_deadline") == 1999999999999.0);
+}
+
+// The caller says when the lease is to be renewed, and the lease's hash repeats it (contract 7.2).
+void TheRenewalDeadlineIsTheCallers(Run& run) {
+  for (const std::int64_t renew_before : {0, 1, 1000, static_cast<int>(kLong)}) {
+    Execution& e = run.Create();
+    run.Issue(e);
+    const RawCall call = RawClaim(run, e, {.renew_before = std::to_string(renew_before)});
+    const RawStore::Answer answer = run.store().Call("ff_claim_execution", call.keys, call.args);
+    run.CheckEqual("claim", "1 OK", FirstTexts(answer));
+    if (answer.texts.size() < 5) return;
+    const std::string deadline = std::to_string(std::stoll(answer.texts[4]) - kLong + renew_before);
+    for (const char* const key : {"core", "lease:current"}) {
+      Fields fields = run.store().Hash(e.expected.ExecutionKey(key));
+      run.CheckEqual(std::string(key) + ", " + std::to_string(renew_before), deadline,
+                     fields["lease_renewal_deadline"] + fields["renewal_deadline"]);
+    }
+  }
+}
+
+// No text and "0" both say that an attempt has no time limit, by each call that claims.
+void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
+  for (const std::string timeout : {"", "0", "7000"}) {
+    const auto check = [&](const char* what, const Execution& e) {
+      const bool indexed =
+          run.store().Score(e.expected.IndexKey("attempt_timeout"), e.expected.id).has_value();
+      run.CheckEqual(std::string(what) + " with '" + timeout + "'",
+                     timeout == "7000" ? "indexed" : "not indexed",
+                     indexed ? "indexed" : "not indexed");
+    };
+    Execution& claimed = run.Create();
+    run.Issue(claimed);
+    RawCall call = RawClaim(run, claimed, {.timeout = timeout});
+    run.CheckEqual("claim", "1 OK",
+                   FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
+    check("claim", claimed);
+    Execution& resumed = run.Interrupted();
+    run.Issue(resumed);
+    call = RawClaimResumed(run, resumed, timeout);
+    run.CheckEqual(
+        "claim resumed", "1 OK",
+        FirstTexts(run.store().Call("ff_claim_resumed_execution", call.keys, call.args)));
+    check("claim resumed", resumed);
+    Execution& fused = run.Create();
+    call = RawFusedClaim(run, fused, timeout);
+    run.CheckEqual("issue and claim", "1 OK",
+                   FirstTexts(run.store().Call("ff_issue_grant_and_claim", call.keys, call.args)));
+    check("issue and claim", fused);
+  }
+}
+
+// An execution may be gone although an index still has it.
+void MarkingWhatIsGoneCleansTheIndex(Run& run) {
+  Execution& e = run.Leased(kShort);
+  run.store().Delete(e.expected.ExecutionKey("core"));
+  run.Pass(kShort + 1);
+  ExpectRaw(run, "mark", "1 ALREADY_SATISFIED execution_not_found", "ff_mark_lease_expired_if_due",
+            RawMarkExpired(e));
+  run.Check("the index", !run.store().Score(e.expected.IndexKey("lease_expiry"), e.expected.id));
+}
+
+// A call that grants and claims at once is refused while there is a grant already.
+void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
+  for (const bool resumed : {false, true}) {
+    Execution& e = resumed ? run.Interrupted() : run.Create();
+    run.Issue(e, {.worker = kWorker2});
+    ExpectRaw(run, resumed ? "of a resumed one" : "of a new one", "0 grant_already_exists",
+              "ff_issue_grant_and_claim", RawFusedClaim(run, e));
+    run.CheckStored(e);
+    if (!resumed) run.Claim(e, {.worker = kWorker2});
+  }
+}
+
+// The limit is on tokens, however short they are: each counts, also if it repeats another.
+void AWorkersTokensAreCounted(Run& run) {
+  for (const auto& [count, taken] : testing::kCapabilityCountRows) {
+    std::string offered = "a";
+    while (offered.size() < 2 * count - 1) offered += ",a";
+    Execution& e = run.Create();
+    ExpectRaw(run, "issue with " + std::to_string(count) + " tokens",
+              taken ? "1 OK " + e.expected.id : "0 invalid_capabilities worker:too_many_tokens",
+              "ff_issue_claim_grant", RawIssue(run, e, kRawTtl, offered));
+  }
+}
+
+// An execution keeps its deadline through its retries, until it fails for good.
+void ADeadlineOutlivesARetry(Run& run) {
+  Execution& e = run.Create();
+  const auto deadline = [&] {
+    return run.store().Score(e.expected.IndexKey("execution_deadline"), e.expected.id);
+  };
+  ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+  const RawCall claim = RawClaim(run, e, {.deadline = "1999999999999"});
+  run.CheckEqual("claim", "1 OK",
+                 FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
+  const RawCall fail =
+      RawFail(run, e, 0, "1", R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":0}})");
+  const RawStore::Answer failed = run.store().Call("ff_fail_execution", fail.keys, fail.args);
+  run.CheckEqual(
+      "fail", "1 OK retry_scheduled",
+      failed.texts.size() > 2 ? FirstTexts(failed) + " " + failed.texts[2] : AllTexts(failed));
+  run.Check("the retry has the deadline", deadline() == 1999999999999.0);
+  const RawCall promote = {{e.expected.ExecutionKey("core"), e.expected.LaneKey("delayed"),
+                            e.expected.LaneKey("eligible")},
+                           {e.expected.id, std::to_string(run.engine().Now())}};
+  run.CheckEqual("promote", "1 OK",
+                 FirstTexts(run.store().Call("ff_promote_delayed", promote.keys, promote.args)));
+  ExpectRaw(run, "issue again", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+  const RawCall again = RawClaim(run, e, {.attempt = 1});
+  run.CheckEqual("claim again", "1 OK",
+                 FirstTexts(run.store().Call("ff_claim_execution", again.keys, again.args)));
+  run.Check("so has its attempt", deadline() == 1999999999999.0);
+  ExpectRaw(run, "fail for good", "1 OK terminal_failed", "ff_fail_execution",
+            RawFail(run, e, 1, "2", ""));
+  run.Check("then it is gone", !deadline());
+}
+
+// The index may have an execution that is not eligible, and may lack one that will be.
+void AFusedClaimNeedsAnEligibleExecution(Run& run) {
+  Execution& e = run.Create();
+  const std::string core = e.expected.ExecutionKey("core");
+  run.store().SetField(core, "eligibility_state", "not_eligible_until_time");
+  ExpectRaw(run, "in the index", "0 execution_not_eligible", "ff_issue_grant_and_claim",
+            RawFusedClaim(run, e));
+  run.store().SetField(core, "eligibility_state", "eligible_now");
+  run.CheckStored(e);
+  run.Issue(e);
+  Execution& delayed = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+  ExpectRaw(run, "delayed", "0 execution_not_in_eligible_set", "ff_issue_grant_and_claim",
+            RawFusedClaim(run, delayed));
+  run.CheckStored(delayed);
+}
+
+// Fails the attempt of the last lease.
+RawCall RawFailLast(Run& run, const Execution& e, const std::string& retry_policy) {
+  RawCall call = RawFail(run, e, 0, "1", retry_policy);
+  call.args[1] = testing::UuidText(e.fence.lease_id->uuid);
+  call.args[3] = testing::UuidText(e.fence.attempt_id->uuid);
+  return call;
+}
+
+// A policy may leave out each of its members (core/contract/live-observed.md, 2).
+void ARetryPolicyHasDefaults(Run& run) {
+  const struct {
+    std::string backoff;
+    std::string retries;  // made so far
+    std::int64_t delay_ms;
+  } kRows[] = {
+      {R"("later")", "0", 1000},
+      {"{}", "3", 1000},
+      {R"({"type":"linear","delay_ms":5})", "0", 1000},
+      {R"({"type":"fixed"})", "3", 1000},
+      {R"({"type":"fixed","delay_ms":70000})", "3", 70'000},
+      {R"({"type":"exponential"})", "0", 1000},
+      {R"({"type":"exponential"})", "5", 32'000},
+      {R"({"type":"exponential"})", "6", 60'000},
+      {R"({"type":"exponential","initial_delay_ms":120000})", "0", 60'000},
+      {R"({"type":"exponential","initial_delay_ms":120000,"max_delay_ms":130000})", "0", 120'000},
+      {R"({"type":"exponential","max_delay_ms":900})", "0", 900},
+      {R"({"type":"exponential","multiplier":3})", "2", 9000},
+      {R"({"type":"exponential","initial_delay_ms":5})", "3", 40},
+  };
+  for (const auto& row : kRows) {
+    Execution& e = run.Leased();
+    run.store().SetField(e.expected.ExecutionKey("core"), "retry_count", row.retries);
+    const RawCall call = RawFailLast(run, e, R"({"max_retries":9,"backoff":)" + row.backoff + "}");
+    const std::string what = row.backoff + " after " + row.retries;
+    run.CheckEqual(what, "1 OK",
+                   FirstTexts(run.store().Call("ff_fail_execution", call.keys, call.args)));
+    Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+    run.CheckEqual(what, std::to_string(std::stoll(core["last_mutation_at"]) + row.delay_ms),
+                   core["delay_until"]);
+  }
+}
+
+// What can't be followed is refused before the attempt is ended.
+void AFailureChecksItsRetryPolicy(Run& run) {
+  Execution& e = run.Leased();
+  const auto fixed = [](const std::string& delay) {
+    return R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":)" + delay + "}}";
+  };
+  const std::string far = "a delay beyond 50000000000000";
+  const std::pair<std::string, std::string> kRefused[] = {
+      {R"({"max_retries":"many"})", "max_retries is no number"},
+      {R"({"max_retries":1,"backoff":5})", "backoff is no object"},
+      {R"({"max_retries":1,"backoff":true})", "backoff is no object"},
+      {fixed("50000000000001"), far},
+      {fixed("-50000000000001"), far},
+      {fixed("\"nan\""), far},
+      {fixed("1e300"), far}};
+  // The reference faults, or stores such a time. functions/README.md lists this difference.
+  if (run.engine().library() != "flowfabric") {
+    for (const auto& [policy, why] : kRefused) {
+      ExpectRaw(run, policy, "0 invalid_input retry_policy_json: " + why, "ff_fail_execution",
+                RawFailLast(run, e, policy));
+      run.CheckStored(e);
+    }
+  }
+}
+
+// ---- streams ---------------------------------------------------------------------
+
+void AnOpenStreamIsClosedOnce(Run& run) {
+  Execution& e = run.Leased(kShort);
+  const std::string stream = "ff:stream:" + RawTag(e) + ":" + e.expected.id + ":0:meta";
+  const std::string core = e.expected.ExecutionKey("core");
+  run.store().SetField(stream, "x", "y");
+  run.Pass(kShort + 1);
+  ExpectRaw(run, "mark", "1 OK marked_expired", "ff_mark_lease_expired_if_due", RawMarkExpired(e));
+  run.CheckEqual("closed", "lease_expired", run.store().Hash(stream)["closed_reason"]);
+  run.store().SetField(core, "ownership_state", "leased");
+  run.store().SetField(stream, "closed_reason", "kept");
+  ExpectRaw(run, "mark again", "1 OK marked_expired", "ff_mark_lease_expired_if_due",
+            RawMarkExpired(e));
+  run.CheckEqual("stays closed", "kept", run.store().Hash(stream)["closed_reason"]);
+  run.store().Delete(stream);
+}
+
+// The end of an attempt closes the attempt's stream, if there is one, and makes none.
+void TheEndOfAnAttemptClosesItsStream(Run& run) {
+  const struct {
+    std::string what;
+    std::string reason;
+    std::function<Execution&()> begin;
+    std::function<void(Execution&)> end;
+  } kEnds[] = {
+      {"complete", "attempt_success", [&]() -> Execution& { return run.Leased(); },
+       [&](Execution& e) { run.Complete(e); }},
+      {"fail", "attempt_failure", [&]() -> Execution& { return run.Leased(); },
+       [&](Execution& e) { run.Fail(e); }},
+      {"fail with a retry", "attempt_failure",
+       [&]() -> Execution& {
+         Execution& e = run.Create(
+             {.retry = RetryPolicy{
+                  .max_retries = 1, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 0}});
+         run.Issue(e);
+         run.Claim(e);
+         return e;
+       },
+       [&](Execution& e) { run.Fail(e, {.retried_after_ms = 0}); }},
+      {"mark expired", "lease_expired", [&]() -> Execution& { return run.Leased(kShort); },
+       [&](Execution& e) {
+         run.Pass(kShort + 1);
+         run.MarkExpired(e);
+       }},
+      {"renew too late", "lease_expired", [&]() -> Execution& { return run.Leased(kShort); },
+       [&](Execution& e) {
+         run.Pass(kShort + 1);
+         run.Renew(e, {}, ClaimError::kLeaseExpired);
+       }},
+      {"reclaim", "reclaimed", [&]() -> Execution& { return run.RevokedOne(); },
+       [&](Execution& e) {
+         run.IssueReclaim(e);
+         run.Reclaim(e);
+       }},
+  };
+  for (const auto& end : kEnds) {
+    for (const bool exists : {false, true}) {
+      Execution& e = end.begin();
+      const std::string stream = "ff:stream:" + RawTag(e) + ":" + e.expected.id + ":0:meta";
+      if (exists) run.store().SetField(stream, "x", "y");
+      end.end(e);
+      Fields meta = run.store().Hash(stream);
+      run.CheckEqual(end.what + (exists ? ", a stream" : ", no stream"), exists ? end.reason : "",
+                     meta["closed_reason"]);
+      run.CheckEqual(end.what + ", its time", exists ? "true" : "false",
+                     meta["closed_at"].empty() ? "false" : "true");
+      run.store().Delete(stream);
+    }
+  }
+}
+
+}  // namespace
+
+void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
+  const auto add = [&to](std::string_view section, const char* name, void (*body)(Run&)) {
+    to.push_back({section, name, body, kStoredKeys});
+  };
+  add("F2", "issue_with_more_ttls_than_a_library_remembers", MoreTtlsThanALibraryRemembers);
+  add("F3", "retries_and_replays_have_their_lineage", RetriesAndReplaysHaveTheirLineage);
+  add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
+  add("F3", "the_renewal_deadline_is_the_callers", TheRenewalDeadlineIsTheCallers);
+  add("F3", "an_attempt_without_timeout_is_in_no_index", AnAttemptWithoutTimeoutIsInNoIndex);
+  add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
+  add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);
+  add("F3", "marking_what_is_gone_cleans_the_index", MarkingWhatIsGoneCleansTheIndex);
+  add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
+  add("F3", "a_fused_claim_needs_an_eligible_execution", AFusedClaimNeedsAnEligibleExecution);
+  add("F3", "a_failure_checks_its_retry_policy", AFailureChecksItsRetryPolicy);
+  add("F3", "a_retry_policy_has_defaults", ARetryPolicyHasDefaults);
+  add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);
+  add("F3", "the_end_of_an_attempt_closes_its_stream", TheEndOfAnAttemptClosesItsStream);
+}
+
+}  // namespace ffgrant::claims_conformance

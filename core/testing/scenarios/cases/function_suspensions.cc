@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// valkey-functions.md section 4: suspensions beyond what a ledger's call asks for. These are
+// waitpoint secrets, tokens, conditions and reasons.
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "testing/calls/answer.h"
+#include "testing/scenarios/cases/raw_calls.h"
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+#include "testing/simulation/sha1.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+// Returns a key of this run: on a real server a partition's own secret may belong to somebody else.
+std::string SecretsKey(Run& run, const Execution& e) {
+  return "ff:sec:" + RawTag(e) + ":" + run.Name("hmac");
+}
+RawCall RawRotate(Run& run, const Execution& e, const std::string& kid, const std::string& secret,
+                  const std::string& grace = "1000") {
+  return {{SecretsKey(run, e)}, {kid, secret, grace}};
+}
+
+void SecretsRotate(Run& run) {
+  Execution& e = run.New();
+  const auto rotate = [&](const std::string& expected, const RawCall& call) {
+    ExpectRaw(run, "rotate " + call.args[0] + " " + call.args[1], expected,
+              "ff_rotate_waitpoint_hmac_secret", call);
+  };
+  const std::string key = SecretsKey(run, e);
+  run.CheckEqual("rotate", "1 OK",
+                 FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", {key},
+                                             {"k1", "00ff", "1000"})));
+  rotate("1 OK noop k1", RawRotate(run, e, "k1", "00ff"));
+  rotate("0 rotation_conflict k1", RawRotate(run, e, "k1", "aa"));
+  for (const auto& [call, code] : std::initializer_list<std::pair<RawCall, const char*>>{
+           {RawRotate(run, e, "", "aa"), "invalid_kid"},
+           {RawRotate(run, e, "a:b", "aa"), "invalid_kid"},
+           {RawRotate(run, e, "k2", "abc"), "invalid_secret_hex"},
+           {RawRotate(run, e, "k2", "xx"), "invalid_secret_hex"},
+           {RawRotate(run, e, "k2", "bb", "-1"), "invalid_grace_ms"},
+           {RawRotate(run, e, "k2", "bb", "1.5"), "invalid_grace_ms"}}) {
+    rotate("0 " + std::string(code), call);
+  }
+  rotate("1 OK rotated k1 k2 0", RawRotate(run, e, "k2", "bb", "1"));
+  run.CheckEqual("the old one is good for a while", "00ff", run.store().Hash(key)["secret:k1"]);
+  run.Pass(10);
+  rotate("1 OK rotated k2 k3 1", RawRotate(run, e, "k3", "cc"));
+  run.Check("then it goes", run.store().Hash(key).count("secret:k1") == 0);
+  run.store().Delete(key);
+
+  // A key id whose time is over may come back.
+  run.CheckEqual("rotate", "1 OK",
+                 FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", {key},
+                                             {"k1", "00ff", "1000"})));
+  rotate("1 OK rotated k1 k2 0", RawRotate(run, e, "k2", "bb", "1"));
+  run.Pass(10);
+  run.CheckEqual("back", "1 OK rotated k2", [&] {
+    const RawCall call = RawRotate(run, e, "k1", "00ff");
+    RawStore::Answer answer =
+        run.store().Call("ff_rotate_waitpoint_hmac_secret", call.keys, call.args);
+    if (answer.texts.size() > 4) answer.texts.resize(4);
+    return AllTexts(answer);
+  }());
+  run.CheckEqual("the secret is there", "00ff", run.store().Hash(key)["secret:k1"]);
+  run.store().Delete(key);
+}
+
+std::string BytesOfHex(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  }
+  return bytes;
+}
+std::string Sha1(std::string_view text) {
+  const std::array<char, 40> hex = valkey::testing::Sha1Hex(text);
+  return {hex.data(), hex.size()};
+}
+// Computes the HMAC of RFC 2104.
+std::string HmacSha1(std::string key, const std::string& message) {
+  if (key.size() > 64) key = BytesOfHex(Sha1(key));
+  key.resize(64, '\0');
+  std::string inner = key;
+  std::string outer = key;
+  for (char& c : inner) c = static_cast<char>(c ^ 0x36);
+  for (char& c : outer) c = static_cast<char>(c ^ 0x5c);
+  return Sha1(outer + BytesOfHex(Sha1(inner + message)));
+}
+
+std::string UuidOf(const Uuid& uuid) { return testing::UuidText(uuid); }
+
+RawCall RawSuspend(Run& run, const Execution& e, const std::string& waitpoint,
+                   const std::string& condition = R"({"required_signal_names":["go"]})") {
+  const Expected& x = e.expected;
+  const std::string wp = "ff:wp:" + RawTag(e) + ":" + waitpoint;
+  const Worker worker = run.Named(kWorker1);
+  return {
+      {x.ExecutionKey("core"), x.AttemptKey(0), x.ExecutionKey("lease:current"),
+       x.ExecutionKey("lease:history"), x.IndexKey("lease_expiry"),
+       x.WorkerLeasesKey(worker.instance), x.ExecutionKey("suspension:current"), wp,
+       wp + ":signals", x.IndexKey("suspension_timeout"), x.IndexKey("pending_waitpoint_expiry"),
+       x.LaneKey("active"), x.LaneKey("suspended"), x.ExecutionKey("waitpoints"), wp + ":condition",
+       x.IndexKey("attempt_timeout"), SecretsKey(run, e), "ff:noop:" + RawTag(e)},
+      {x.id,
+       "0",
+       UuidOf(e.fence.attempt_id->uuid),
+       UuidOf(e.fence.lease_id->uuid),
+       "1",
+       "susp-1",
+       waitpoint,
+       "key-1",
+       "waiting_for_signal",
+       "worker",
+       "",
+       condition,
+       "{}",
+       "",
+       "",
+       "fail",
+       "1000",
+       "",
+       "0",
+       "0"}};
+}
+
+// The token is an HMAC of the waitpoint, for every length of the secret.
+void ATokenIsAnHmacOfTheWaitpoint(Run& run) {
+  std::string longest;
+  for (int i = 0; i < 100; ++i) longest += "cd";
+  std::string block;
+  for (int i = 0; i < 64; ++i) block += "ab";
+  for (const std::string& secret : {std::string("00ff"), block, longest}) {
+    Execution& e = run.Leased();
+    const RawCall rotate = RawRotate(run, e, "kid", secret);
+    run.CheckEqual(
+        "rotate", "1 OK",
+        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    const std::string waitpoint = run.Name("wp");
+    const RawCall call = RawSuspend(run, e, waitpoint);
+    const RawStore::Answer answer = run.store().Call("ff_suspend_execution", call.keys, call.args);
+    const std::string created = run.store().Hash(call.keys[7])["created_at"];
+    const std::string token =
+        "kid:" + HmacSha1(BytesOfHex(secret), waitpoint + "|key-1|" + created);
+    run.CheckEqual("suspend", "1 OK susp-1 " + waitpoint + " key-1 " + token + " 0",
+                   AllTexts(answer));
+    run.CheckEqual("the waitpoint keeps it", token,
+                   run.store().Hash(call.keys[7])["waitpoint_token"]);
+    run.store().Delete(SecretsKey(run, e));
+    for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
+  }
+}
+
+// The reason of a suspension becomes what the execution is blocked by.
+void AReasonIsWhatBlocks(Run& run) {
+  const std::pair<std::string, std::string> kRows[] = {
+      {"waiting_for_signal", "waiting_for_signal"},
+      {"waiting_for_approval", "waiting_for_approval"},
+      {"waiting_for_callback", "waiting_for_callback"},
+      {"waiting_for_tool_result", "waiting_for_tool_result"},
+      {"waiting_for_operator_review", "paused_by_operator"},
+      {"paused_by_policy", "paused_by_policy"},
+      {"paused_by_budget", "waiting_for_budget"},
+      {"step_boundary", "waiting_for_signal"},
+      {"manual_pause", "paused_by_operator"},
+      {"unheard of", "waiting_for_signal"}};
+  for (const auto& [reason, blocking] : kRows) {
+    Execution& e = run.Leased();
+    const RawCall rotate = RawRotate(run, e, "kid", "00ff");
+    run.CheckEqual(
+        "rotate", "1 OK",
+        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    RawCall call = RawSuspend(run, e, run.Name("wp"));
+    call.args[8] = reason;
+    const RawStore::Answer answer = run.store().Call("ff_suspend_execution", call.keys, call.args);
+    run.CheckEqual("suspend: " + reason, "1 OK", FirstTexts(answer));
+    run.CheckEqual("blocked: " + reason, blocking,
+                   run.store().Hash(e.expected.ExecutionKey("core"))["blocking_reason"]);
+    run.store().Delete(SecretsKey(run, e));
+    for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
+  }
+}
+
+// A condition names a list of at most 100 signals.
+void AConditionHasALimit(Run& run) {
+  const auto named = [](int count) {
+    std::string names;
+    for (int i = 0; i < count; ++i) names += (i == 0 ? "\"s" : ",\"s") + std::to_string(i) + "\"";
+    return "{\"required_signal_names\":[" + names + "]}";
+  };
+  Execution& e = run.Leased();
+  const RawCall rotate = RawRotate(run, e, "kid", "00ff");
+  run.CheckEqual(
+      "rotate", "1 OK",
+      FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+  // The reference has no limit. functions/README.md lists this difference.
+  if (run.engine().library() != "flowfabric") {
+    ExpectRaw(run, "101",
+              "0 invalid_input resume_condition_json: more than 100 required_signal_names",
+              "ff_suspend_execution", RawSuspend(run, e, run.Name("wp"), named(101)));
+    run.CheckStored(e);
+    for (const std::string names : {"7", "\"go\"", "true"}) {
+      ExpectRaw(run, names,
+                "0 invalid_input resume_condition_json: required_signal_names is no list",
+                "ff_suspend_execution",
+                RawSuspend(run, e, run.Name("wp"), "{\"required_signal_names\":" + names + "}"));
+      run.CheckStored(e);
+    }
+  }
+  const RawCall call = RawSuspend(run, e, run.Name("wp"), named(100));
+  run.CheckEqual("100", "1 OK",
+                 FirstTexts(run.store().Call("ff_suspend_execution", call.keys, call.args)));
+  const Fields condition = run.store().Hash(call.keys[14]);
+  run.CheckEqual("matchers", "100", condition.at("total_matchers"));
+  run.CheckEqual("the last", "s99", condition.at("matcher:99:name"));
+  run.store().Delete(SecretsKey(run, e));
+  for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
+}
+
+// An execution whose suspension is closed, or is none, can't be resumed.
+void AResumeNeedsAnOpenSuspension(Run& run) {
+  Execution& e = run.Leased();
+  run.Suspend(e);
+  const std::string key = e.expected.ExecutionKey("suspension:current");
+  const Fields record = run.store().Hash(key);
+  run.store().SetField(key, "closed_at", "1");
+  run.Resume(e, 0, ClaimError::kExecutionNotSuspended);
+  run.store().SetField(key, "closed_at", "");
+  run.store().SetField(key, "suspension_id", "");
+  run.Resume(e, 0, ClaimError::kExecutionNotSuspended);
+  run.store().SetField(key, "suspension_id", record.at("suspension_id"));
+  run.Resume(e);
+}
+
+void SuspendingNeedsASecret(Run& run) {
+  Execution& e = run.Leased();
+  const RawCall call = RawSuspend(run, e, run.Name("wp"));
+  ExpectRaw(run, "without one", "0 hmac_secret_not_initialized", "ff_suspend_execution", call);
+  run.CheckStored(e);
+  run.store().SetField(e.expected.ExecutionKey("suspension:current"), "closed_at", "");
+  ExpectRaw(run, "with an open suspension", "0 already_suspended", "ff_suspend_execution", call);
+  run.store().Delete(e.expected.ExecutionKey("suspension:current"));
+  run.CheckStored(e);
+}
+
+// A client may know an old index of the attempt besides an old fence. The fence decides first, so
+// the former owner learns that its lease is stale (contract 7.7, 7).
+void ASuspensionComparesTheFenceBeforeTheIndex(Run& run) {
+  Execution& e = run.RevokedOne();
+  const RawCall of_before = RawSuspend(run, e, run.Name("wp"));
+  run.IssueReclaim(e, {.worker = kWorker1});
+  run.Reclaim(e, {.worker = kWorker1});
+  RawCall current = RawSuspend(run, e, run.Name("wp"));
+  current.args[1] = std::to_string(e.attempt_index.value);
+  current.args[4] = std::to_string(e.fence.lease_epoch->value);
+  const auto expect = [&](const std::string& what, const std::string& code, const RawCall& call) {
+    ExpectRaw(run, what, "0 " + code, "ff_suspend_execution", call);
+    run.CheckStored(e);
+  };
+  expect("with all of before", "stale_lease", of_before);
+  for (const std::size_t part : {2u, 3u, 4u}) {
+    for (const std::string index : {"0", "1", "2", ""}) {
+      RawCall call = current;
+      call.args[1] = index;
+      call.args[part] = of_before.args[part];
+      expect("with part " + std::to_string(part) + " of before, index '" + index + "'",
+             "stale_lease", call);
+    }
+  }
+  for (const std::string index : {"0", "2", "01", ""}) {
+    RawCall call = current;
+    call.args[1] = index;
+    expect("with index '" + index + "'", "invalid_lease_for_suspend", call);
+  }
+}
+
+void ASuspensionKeepsNothingOfTheOneBefore(Run& run) {
+  Execution& e = run.Interrupted();
+  run.Issue(e);
+  run.ClaimResumed(e);
+  const std::string key = e.expected.ExecutionKey("suspension:current");
+  run.store().SetField(key, "of_another_version", "1");
+  run.Suspend(e);
+  const Fields record = run.store().Hash(key);
+  run.CheckEqual("closed_at", "", record.at("closed_at"));
+  run.Check("a field of the one before is gone", record.count("of_another_version") == 0);
+}
+
+// A suspension may list further waitpoints. A resume closes those that are there, and leaves out
+// what names none.
+void AResumeClosesTheFurtherWaitpoints(Run& run) {
+  const auto waitpoint = [](const Execution& e, const std::string& name) {
+    return "ff:wp:" + RawTag(e) + ":" + name;
+  };
+  Execution& e = run.Leased();
+  run.Suspend(e);
+  const std::string both = run.Name("both"), bare = run.Name("bare"), absent = run.Name("absent");
+  const std::vector<std::string> open = {both, bare, "", "7", "text"};
+  for (const std::string& name : open) {
+    run.store().SetField(waitpoint(e, name), "state", "active");
+    if (name != bare) run.store().SetField(waitpoint(e, name) + ":condition", "closed", "0");
+  }
+  run.store().SetField(e.expected.ExecutionKey("suspension:current"), "additional_waitpoints_json",
+                       R"(["text",{"waitpoint_id":""},{"waitpoint_id":7},{"other":"text"},)"
+                       R"({"waitpoint_id":")" +
+                           absent + R"("},{"waitpoint_id":")" + both + R"("},{"waitpoint_id":")" +
+                           bare + R"("}])");
+  run.Resume(e);
+  const std::string now = run.store().Hash(e.expected.ExecutionKey("core")).at("last_mutation_at");
+  const Fields closed = {
+      {"state", "closed"}, {"satisfied_at", now}, {"closed_at", now}, {"close_reason", "resumed"}};
+  for (const std::string& name : {both, bare}) {
+    run.Check(name + " is closed", run.store().Hash(waitpoint(e, name)) == closed);
+  }
+  run.Check("the condition is closed",
+            run.store().Hash(waitpoint(e, both) + ":condition") ==
+                Fields{{"closed", "1"}, {"closed_at", now}, {"closed_reason", "resumed"}});
+  run.Check("there is no condition where there was none",
+            !run.store().Exists(waitpoint(e, bare) + ":condition"));
+  run.Check("no waitpoint is made", !run.store().Exists(waitpoint(e, absent)) &&
+                                        !run.store().Exists(waitpoint(e, absent) + ":condition"));
+  for (const std::string name : {"", "7", "text"}) {
+    run.Check("'" + name + "' is left alone",
+              run.store().Hash(waitpoint(e, name)) == Fields{{"state", "active"}} &&
+                  run.store().Hash(waitpoint(e, name) + ":condition") == Fields{{"closed", "0"}});
+  }
+  for (const std::string& name : open) {
+    run.store().Delete(waitpoint(e, name));
+    run.store().Delete(waitpoint(e, name) + ":condition");
+  }
+}
+
+// A list that is none hinders no resume.
+void AResumeTakesAnyListOfWaitpoints(Run& run) {
+  for (const std::string list :
+       {"", "[]", "{", "7", "null", "\"text\"", "{\"a\":1}", "[7,[],{}]"}) {
+    Execution& e = run.Leased();
+    run.Suspend(e);
+    run.store().SetField(e.expected.ExecutionKey("suspension:current"),
+                         "additional_waitpoints_json", list);
+    run.Resume(e);
+  }
+}
+
+}  // namespace
+
+void AddFunctionSuspensionScenarios(std::vector<Scenario>& to) {
+  const auto add = [&to](std::string_view section, const char* name, void (*body)(Run&)) {
+    to.push_back({section, name, body, kStoredKeys});
+  };
+  add("F3", "a_reason_is_what_blocks", AReasonIsWhatBlocks);
+  add("F3", "a_condition_has_a_limit", AConditionHasALimit);
+  add("F3", "a_resume_needs_an_open_suspension", AResumeNeedsAnOpenSuspension);
+  add("F4", "waitpoint_secrets_rotate", SecretsRotate);
+  add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
+  add("F4", "suspending_needs_a_secret", SuspendingNeedsASecret);
+  add("F4", "suspend_compares_the_fence_before_the_index",
+      ASuspensionComparesTheFenceBeforeTheIndex);
+  add("F4", "a_resume_closes_the_further_waitpoints", AResumeClosesTheFurtherWaitpoints);
+  add("F4", "a_resume_takes_any_list_of_waitpoints", AResumeTakesAnyListOfWaitpoints);
+  add("F4", "a_suspension_keeps_nothing_of_the_one_before", ASuspensionKeepsNothingOfTheOneBefore);
+}
+
+}  // namespace ffgrant::claims_conformance
