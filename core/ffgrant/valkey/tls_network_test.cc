@@ -311,9 +311,16 @@ class TlsFiles : public ::testing::Test {
     EXPECT_EQ(write(file.get()), 1) << name;
     return Path(name);
   }
-  std::string CertificateFile(const std::string& name, const Credential& credential) const {
-    return File(
-        name, [&](std::FILE* file) { return PEM_write_X509(file, credential.certificate.get()); });
+  // A file with the certificate, and then with those of `chain`.
+  std::string CertificateFile(const std::string& name, const Credential& credential,
+                              const std::vector<const Credential*>& chain = {}) const {
+    return File(name, [&](std::FILE* file) {
+      int written = PEM_write_X509(file, credential.certificate.get());
+      for (const Credential* const other : chain) {
+        written &= PEM_write_X509(file, other->certificate.get());
+      }
+      return written;
+    });
   }
   std::string KeyFile(const std::string& name, const Credential& credential,
                       const char* passphrase = nullptr) const {
@@ -443,6 +450,39 @@ TEST_F(TlsFiles, AServerThatWantsACertificateSaysSo) {
                 "the server refused the handshake; it may want a client certificate");
     }
     EXPECT_EQ(status, IoStatus::kRefused);
+  }
+}
+
+// The server believes a root alone, so the client has to send what lies between (tls_options.h).
+TEST_F(TlsFiles, AClientsCertificateGoesOutWithItsChain) {
+  const Credential root = MakeCredential({.is_authority = true});
+  const Credential middle = MakeCredential({.is_authority = true}, &root);
+  const struct {
+    std::string what;
+    const Credential* issuer;
+    std::vector<const Credential*> chain;
+    bool is_believed;
+  } kCases[] = {{"of the root", &root, {}, true},
+                {"with its chain", &middle, {&middle}, true},
+                {"with its chain and the root", &middle, {&middle, &root}, true},
+                {"without its chain", &middle, {}, false},
+                {"of a stranger", nullptr, {}, false}};
+  for (const auto& c : kCases) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      Owned<SSL_CTX> context = MakeServerContext();
+      (void)SSL_CTX_set_max_proto_version(context.get(), version);
+      SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+      EXPECT_EQ(X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), root.certificate.get()),
+                1);
+      const Credential own = MakeCredential({}, c.issuer);
+      TlsOptions options = Trusting();
+      options.certificate_file = CertificateFile("client.pem", own, c.chain);
+      options.key_file = KeyFile("client.key", own);
+      TlsClient client(options, std::move(context));
+      // With TLS 1.3 the client has finished its part before the server looks at the certificate.
+      if (client.Open() == IoStatus::kDone) (void)client.stream->Write("question");
+      EXPECT_EQ(client.below->last().heard, c.is_believed ? "question" : "") << c.what;
+    }
   }
 }
 

@@ -1088,6 +1088,28 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
   world_.Pass(1);
   (void)worker.RunDue();
   EXPECT_EQ(Alive(), ":1\r\n");
+  // A caller may go on to renew the leases that it still keeps.
+  ASSERT_TRUE(worker.Stop());
+  for (int i = 0; i < 10; ++i) {
+    world_.Pass(1000);
+    (void)worker.RunDue();
+    EXPECT_EQ(Alive(), ":0\r\n") << i;
+  }
+}
+
+TEST_F(Deployments, AWorkerWithoutLanesRegistersNothing) {
+  DeploymentWorkerOptions options = Options();
+  options.lanes.clear();
+  DeploymentWorker worker(options);
+  ASSERT_TRUE(worker.Start());
+  for (int i = 0; i < 10; ++i) {
+    world_.Pass(1000);
+    (void)worker.RunDue();
+    for (const char* const instance : {"", "w1-i1"}) {
+      EXPECT_EQ(Do({"EXISTS", "ff:worker:default:" + std::string(instance) + ":alive"}), ":0\r\n");
+    }
+  }
+  EXPECT_TRUE(worker.Stop());
 }
 
 TEST_F(Deployments, AnInstanceIdIsOneProcess) {

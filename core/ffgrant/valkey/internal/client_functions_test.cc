@@ -119,6 +119,34 @@ TEST(ClientFunctions, EitherLibraryIsFoundAgainWithoutLeaveToLoad) {
   EXPECT_TRUE(rig.Run(way, Call::kClaim));
 }
 
+// The connection stays, however many other servers are configured: looking again has its own time.
+TEST(ClientFunctions, AreLookedForAgainOnTheSameConnection) {
+  using Change = ClientOptions (*)(ClientOptions);
+  constexpr Change kAlone = [](ClientOptions options) { return options; };
+  constexpr Change kOneOfThree = [](ClientOptions options) {
+    options.servers = {{"127.0.0.1", 1}, {"127.0.0.1", 2}, {"127.0.0.1", 3}};
+    return options;
+  };
+  for (const Change change : {kAlone, kOneOfThree}) {
+    ScriptedRig rig(change);
+    ASSERT_TRUE(rig.Run(Way(1), Call::kCreate));
+    rig.network->SetScript([](Operation asked) -> Fault {
+      if (asked == Operation::kAnswer) return {Fault::Kind::kLate, 5};
+      return {};
+    });
+    // The greeting's own limit is over by then; after the longest wait the client asks first
+    // whether the server is there.
+    std::uint64_t number = 1;
+    for (const std::int64_t idle_ms : {0, 3000, 60'000}) {
+      rig.network->Wait({}, idle_ms);
+      rig.server.has_library = false;
+      EXPECT_TRUE(rig.Run(Way(++number), Call::kCreate)) << idle_ms;
+      EXPECT_TRUE(rig.server.has_library) << idle_ms;
+    }
+    EXPECT_EQ(rig.network->connections(), 1u) << (change == kAlone);
+  }
+}
+
 TEST(ClientFunctions, AnotherContractIsRefused) {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
