@@ -4,6 +4,7 @@
 // calls fail (linked with --wrap).
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,6 +25,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -533,6 +535,29 @@ TEST_F(DescriptorTest, IsReadableWheneverAWaitWouldEnd) {
     EXPECT_FALSE(IsReadable());
     stream->Close();
   }
+}
+
+// A program that this process starts gets none of the library's descriptors.
+TEST_F(DescriptorTest, NoneOutlivesExec) {
+  const auto all = [] {
+    std::set<int> found;
+    for (int fd = 0; fd < 1024; ++fd) {
+      if (fcntl(fd, F_GETFD) >= 0) found.insert(fd);
+    }
+    return found;
+  };
+  const std::set<int> before = all();
+  const std::unique_ptr<Network> made = MakeSocketNetwork();
+  const std::unique_ptr<Stream> opened = made->NewStream();
+  ASSERT_GE(made->Descriptor(), 0);
+  ASSERT_EQ(Open(*opened, listener.endpoint()), IoStatus::kDone);
+  std::size_t added = 0;
+  for (const int fd : all()) {
+    if (before.count(fd) != 0) continue;
+    ++added;
+    EXPECT_NE(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << fd;
+  }
+  EXPECT_GE(added, 3u) << "a socket, the descriptor to wait for, and what wakes it";
 }
 
 TEST_F(DescriptorTest, IsReadableWhenAStreamHasConnected) {

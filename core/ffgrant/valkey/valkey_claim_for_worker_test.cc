@@ -213,6 +213,22 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   EXPECT_EQ(Choose().error, ClaimError::kUnknownCode);
 }
 
+// The search looks at the executions behind the head in groups. What it has read of one of them
+// says nothing about the one at the same place in the next group.
+TEST_F(Choices, WhatIsReadIsThatOfOneExecution) {
+  for (const std::size_t place : {1, 5, 32}) {
+    for (const std::size_t faulty : {place, place + 32}) {
+      Start(70);
+      for (std::size_t i = 0; i < 70; ++i) {
+        if (i != faulty && i != place + 32) Grant(i, 1);
+      }
+      // What the execution requires can't be read.
+      rig_->Answer("ff:exec:{fp:7}:" + IdAt(faulty) + ":core", kFault, 0, 1);
+      EXPECT_EQ(ChooseId(), faulty == place ? IdAt(place + 32) : "unknown_code") << faulty;
+    }
+  }
+}
+
 TEST_F(Choices, WhatIsNoAnswerIsAPartitionThatCantBeReached) {
   const std::vector<std::string> no_ranges = {":1\r\n",  "+OK\r\n",         kNil,
                                               Bulk("x"), Array({":1\r\n"}), Array({kNil})};
