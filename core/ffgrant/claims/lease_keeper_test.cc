@@ -105,6 +105,21 @@ TEST_F(Keeping, RenewsAfterAThirdOfTheTtl) {
 }
 
 // The keeper counts from before the claim was sent, not from when its answer came.
+// Renewals may take their time, so the lease that has waited longest comes first.
+TEST_F(Keeping, RenewsInTheOrderInWhichLeasesAreDue) {
+  for (const bool turned : {false, true}) {
+    ledger_.asked.clear();
+    // The leases are kept in this order, and count from these moments.
+    const KeptLease one = keeper_.Keep(Id('1'), LeaseOf(), kTtl, now_ - (turned ? 300 : 100));
+    const KeptLease two = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_ - 200);
+    now_ += 1000;
+    (void)keeper_.RunDue();
+    std::vector<std::string> wanted = {std::string(Id('2').text()), std::string(Id('1').text())};
+    if (turned) std::swap(wanted[0], wanted[1]);
+    EXPECT_EQ(ledger_.asked, wanted);
+  }
+}
+
 TEST_F(Keeping, CountsFromWhatWasSent) {
   const std::int64_t sent = now_;
   now_ += 700;

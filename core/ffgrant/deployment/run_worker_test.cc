@@ -842,6 +842,7 @@ TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
 // ---- taking over ----------------------------------------------------------------------
 
 TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
+  ASSERT_EQ(options_.worker.offered.AssignOfferedCsv("gpu,cuda"), CapabilityError::kNone);
   const MintedExecutionId left = Create("left");
   const MintedExecutionId held = Create("held");
   const MintedExecutionId absent(7, RandomUuid());
@@ -873,6 +874,10 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   EXPECT_EQ(Count(Event::kNotTakenOver), 4);
   EXPECT_TRUE(HasReported("not taken over " + ids[0] + ": not_reclaimable"));
   EXPECT_TRUE(HasReported("not taken over no id: "));
+  for (const std::string& request : issuer_.requests()) {
+    EXPECT_NE(request.find(R"("worker_capabilities":["cuda","gpu"])"), std::string::npos)
+        << request;
+  }
   EXPECT_EQ(Alive(), ":0\r\n");
 
   stop_.Stop();

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -498,6 +499,22 @@ TEST(GrantPipeline, ServesAnEventLoop) {
     }
   }
   EXPECT_EQ(server.requests().size(), 100u);
+}
+
+// The server may close a connection on which nothing is under way. Then there is nothing to do.
+TEST(GrantPipeline, AnIdleConnectionThatEndsWakesNobody) {
+  auto server = std::make_unique<HttpServer>(AlwaysAnswers(200, kGrant));
+  GrantPipeline grants(To(*server));
+  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
+  EXPECT_TRUE(All(grants).at(1).status);
+  EXPECT_TRUE(grants.Poll(0).empty());
+  server.reset();
+  SleepMs(20);
+  pollfd one = {grants.descriptor(), POLLIN, 0};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(poll(&one, 1, 0), 0) << i;
+    EXPECT_TRUE(grants.Poll(0).empty());
+  }
 }
 
 TEST(GrantPipeline, OptionsOutOfRangeAreRefused) {

@@ -405,6 +405,50 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   close(ends[1]);
 }
 
+// A connection that is kept could take the request at once.
+TEST(IssuerClient, AfterAStopRequestNothingIsSentOnAKeptConnection) {
+  HttpServer server(AlwaysAnswers(200, "{}"));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  IssuerOptions options = To(server);
+  options.connections = 1;
+  options.stop_descriptor = ends[0];
+  IssuerClient issuer(options);
+  EXPECT_TRUE(issuer.Health());
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
+  char byte;
+  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  EXPECT_TRUE(issuer.Health());
+  EXPECT_EQ(server.requests().size(), 2u) << "the stopped one was sent";
+  close(ends[0]);
+  close(ends[1]);
+}
+
+// Several connections become free at the same moment, and as many calls wait for one.
+TEST(IssuerClient, EachFreeConnectionWakesACall) {
+  std::atomic<int> asked{0};
+  std::atomic<int> answered{0};  // how many requests may be answered
+  HttpServer server([&](const std::string&) {
+    const int number = ++asked;
+    while (answered < number) std::this_thread::yield();
+    return HttpResponse(200, "{}");
+  });
+  IssuerOptions options = To(server);
+  options.connections = 2;
+  options.request_timeout_ms = 10'000;
+  IssuerClient issuer(options);
+  for (int round = 0; round < 20; ++round) {
+    const int before = asked;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_TRUE(issuer.Health()); });
+    while (asked < before + 2) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the other two wait by then
+    answered = before + 4;
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
 // If a kept connection breaks, libcurl connects once more. A failure to connect then says nothing
 // about the request, which the server has received.
 TEST(IssuerClient, AServerThatCrashesWithARequestMayHaveExecutedIt) {

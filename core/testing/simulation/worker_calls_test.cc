@@ -1097,6 +1097,58 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
   }
 }
 
+// A server that has no memory left, or takes no writes for another reason, still says what the user
+// may do.
+TEST_F(WorkerCalls, RightsAreToldByAServerThatTakesNoWrites) {
+  for (const char* const refusal :
+       {"", "OOM command not allowed", "MISCONF no disk", "NOREPLICAS not enough"}) {
+    server_.refusal = refusal;
+    ServerInfo info;
+    EXPECT_TRUE(ledger_->Connect(info)) << refusal;
+    EXPECT_TRUE(info.rights_known) << refusal;
+    EXPECT_TRUE(info.refused_calls.empty()) << refusal;
+  }
+}
+
+// The earlier registration could not be ended. It is the worker's own, so the worker takes it up.
+TEST_F(Deployments, AStartTakesUpWhatAStopHasLeft) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  world_.CutOff(server_, true);
+  EXPECT_FALSE(worker.Stop());
+  world_.CutOff(server_, false);
+  EXPECT_EQ(Alive(), ":1\r\n");
+  world_.Pass(500);
+  EXPECT_TRUE(worker.Start(&details_)) << (details_.size() > 0 ? details_[0] : "");
+  EXPECT_TRUE(worker.Stop());
+  EXPECT_EQ(Alive(), ":0\r\n");
+}
+
+// An execution whose claim was found only afterwards is one of those that the worker has.
+TEST_F(Deployments, AClaimThatIsFoundHasAPermit) {
+  DeploymentWorkerOptions options = Options();
+  options.worker.permits = 1;
+  DeploymentWorker worker(options);
+  ASSERT_TRUE(worker.Start(&details_));
+  const MintedExecutionId id = Create();
+  const IssuedGrant grant = Granted(id);
+  const MintedExecutionId other = Create();
+  const IssuedGrant of_other = Granted(other);
+  bool is_lost = false;
+  server_.on_function = [&](const std::vector<std::string>& command, const std::string&) {
+    if (!command[1].ends_with("_claim_execution") || std::exchange(is_lost, true)) return;
+    world_.CutOff(server_, true);
+    world_.At(world_.now() + 700, [&] { world_.CutOff(server_, false); });
+  };
+  {
+    const Work work = worker.Claim(grant.view(), lane_, &details_);
+    ASSERT_TRUE(work) << ErrorName(work.error);
+    EXPECT_TRUE(is_lost);
+    EXPECT_EQ(worker.Claim(of_other.view(), lane_).error, ClaimError::kWorkerAtCapacity);
+  }
+  EXPECT_TRUE(worker.Claim(of_other.view(), lane_));
+}
+
 TEST_F(Deployments, AWorkerWithoutLanesRegistersNothing) {
   DeploymentWorkerOptions options = Options();
   options.lanes.clear();

@@ -189,15 +189,34 @@ void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
   }
 }
 
-// The limit is on tokens, however short they are: each counts, also if it repeats another.
+// The limit is on tokens, however short they are: each counts, also if it repeats another. What is
+// empty is no token.
 void AWorkersTokensAreCounted(Run& run) {
   for (const auto& [count, taken] : testing::kCapabilityCountRows) {
-    std::string offered = "a";
-    while (offered.size() < 2 * count - 1) offered += ",a";
-    Execution& e = run.Create();
-    ExpectRaw(run, "issue with " + std::to_string(count) + " tokens",
-              taken ? "1 OK " + e.expected.id : "0 invalid_capabilities worker:too_many_tokens",
-              "ff_issue_claim_grant", RawIssue(run, e, kRawTtl, offered));
+    for (const std::string comma : {",", ",,"}) {
+      std::string offered = comma;
+      for (std::size_t i = 0; i < count; ++i) offered += "a" + comma;
+      if (comma == ",") offered = offered.substr(1, offered.size() - 2);
+      Execution& e = run.Create();
+      ExpectRaw(run, "issue with " + std::to_string(count) + " tokens and '" + comma + "'",
+                taken ? "1 OK " + e.expected.id : "0 invalid_capabilities worker:too_many_tokens",
+                "ff_issue_claim_grant", RawIssue(run, e, kRawTtl, offered));
+    }
+  }
+}
+
+// A resumed execution is claimed without a look at its eligibility, also while its resume is
+// delayed (contract 7.3).
+void AFusedClaimTakesADelayedResume(Run& run) {
+  for (const std::int64_t delay_ms : {std::int64_t{0}, kLong}) {
+    Execution& e = run.Leased();
+    run.Suspend(e);
+    run.Resume(e, delay_ms);
+    const RawCall call = RawFusedClaim(run, e);
+    run.CheckEqual("after " + std::to_string(delay_ms), "1 OK",
+                   FirstTexts(run.store().Call("ff_issue_grant_and_claim", call.keys, call.args)));
+    run.CheckEqual("its phase", "active",
+                   run.store().Hash(e.expected.ExecutionKey("core")).at("lifecycle_phase"));
   }
 }
 
@@ -404,6 +423,7 @@ void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
   add("F3", "marking_what_is_gone_cleans_the_index", MarkingWhatIsGoneCleansTheIndex);
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
   add("F3", "a_fused_claim_needs_an_eligible_execution", AFusedClaimNeedsAnEligibleExecution);
+  add("F3", "a_fused_claim_takes_a_delayed_resume", AFusedClaimTakesADelayedResume);
   add("F3", "a_failure_checks_its_retry_policy", AFailureChecksItsRetryPolicy);
   add("F3", "a_retry_policy_has_defaults", ARetryPolicyHasDefaults);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);

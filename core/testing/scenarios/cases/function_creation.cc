@@ -30,8 +30,10 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   const auto until = run.store().ExpireTime(key);
   run.Check("the key lasts as long as it was told",
             until && *until >= before + 5000 && *until <= run.engine().Now() + 5000);
+  run.Pass(2);
   ExpectRaw(run, "second", "1 DUPLICATE " + first.expected.id, "ff_create_execution",
             RawCreate(second, keyed));
+  run.Check("a duplicate does not prolong it", run.store().ExpireTime(key) == until);
   run.CheckStored(second);
   // The key decides, even if there is an execution of that id.
   Execution& fourth = run.New(&first);

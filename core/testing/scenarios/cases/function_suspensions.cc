@@ -223,6 +223,34 @@ void AConditionHasALimit(Run& run) {
   for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
 }
 
+// A suspension that has ended can't run out of time any more, also if the execution still waits.
+void AResumeTakesTheTimeoutAway(Run& run) {
+  for (const std::string delay : {"0", "50000"}) {
+    Execution& e = run.Leased();
+    const RawCall rotate = RawRotate(run, e, "kid", "00ff");
+    run.CheckEqual(
+        "rotate", "1 OK",
+        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    RawCall suspend = RawSuspend(run, e, run.Name("wp"));
+    suspend.args[10] = std::to_string(run.engine().Now() + kLong);
+    run.CheckEqual(
+        "suspend", "1 OK",
+        FirstTexts(run.store().Call("ff_suspend_execution", suspend.keys, suspend.args)));
+    const Expected& x = e.expected;
+    const auto timeout = [&] { return run.store().Score(x.IndexKey("suspension_timeout"), x.id); };
+    run.Check("the suspension has a timeout", timeout().has_value());
+    const RawCall resume = {{x.ExecutionKey("core"), x.ExecutionKey("suspension:current"),
+                             suspend.keys[7], suspend.keys[8], x.IndexKey("suspension_timeout"),
+                             x.LaneKey("eligible"), x.LaneKey("delayed"), x.LaneKey("suspended")},
+                            {x.id, "signal", delay}};
+    run.CheckEqual("resume", "1 OK",
+                   FirstTexts(run.store().Call("ff_resume_execution", resume.keys, resume.args)));
+    run.Check("no timeout after a delay of " + delay, !timeout());
+    run.store().Delete(SecretsKey(run, e));
+    for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(suspend.keys[key]);
+  }
+}
+
 // An execution whose suspension is closed, or is none, can't be resumed.
 void AResumeNeedsAnOpenSuspension(Run& run) {
   Execution& e = run.Leased();
@@ -358,6 +386,7 @@ void AddFunctionSuspensionScenarios(std::vector<Scenario>& to) {
   add("F3", "a_condition_has_a_limit", AConditionHasALimit);
   add("F3", "a_resume_needs_an_open_suspension", AResumeNeedsAnOpenSuspension);
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
+  add("F4", "a_resume_takes_the_timeout_away", AResumeTakesTheTimeoutAway);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
   add("F4", "suspending_needs_a_secret", SuspendingNeedsASecret);
   add("F4", "suspend_compares_the_fence_before_the_index",
