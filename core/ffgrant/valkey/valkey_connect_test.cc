@@ -220,7 +220,7 @@ TEST_F(ConnectTest, KnowsTheRightsOnlyIfEveryPrimaryTells) {
   server.mode = "cluster";
   const std::string slots =
       Array({Range(0, 5000, 1), Range(5001, 10'000, 2), Range(10'001, 16'383, 3)});
-  for (const std::uint16_t silent : {0, 1, 2, 3}) {
+  for (const int silent : {0, 1, 2, 3}) {
     play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
       if (command[0] == "CLUSTER") return slots;
       if (port == silent && command[0] == "EVAL") return "-ERR unknown command 'EVAL'\r\n";
