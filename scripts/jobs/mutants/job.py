@@ -419,6 +419,8 @@ def main(arguments):
     terminal = Terminal()
     processes.raise_on_signals()
     try:
+        if arguments.list or arguments.diff:  # these change nothing, so they need not wait
+            return _job(terminal, arguments)
         with build.locked(terminal, "mutants"):
             return _job(terminal, arguments)
     except processes.Interrupted as interrupted:
