@@ -5,11 +5,8 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,71 +15,39 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
 
 #include "ffgrant/http/issuer_client.h"
+#include "testing/live/tls_credentials.h"
 
 namespace ffgrant::http {
 namespace {
 
-struct Free {
-  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
-  void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
-  void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
-  void operator()(EVP_PKEY_CTX* context) const noexcept { EVP_PKEY_CTX_free(context); }
-  void operator()(X509* certificate) const noexcept { X509_free(certificate); }
-  void operator()(X509_EXTENSION* extension) const noexcept { X509_EXTENSION_free(extension); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, Free>;
+using testing::Credential;
+using testing::MakeCredential;
+using testing::Owned;
 
-// A key and a certificate for `name` that is signed with it, which is also in a file.
+// A certificate for `names` that has signed itself, with a file of it.
 class Certificate {
  public:
-  explicit Certificate(const char* name) {
-    const Owned<EVP_PKEY_CTX> generator(EVP_PKEY_CTX_new_id(EVP_PKEY_ED25519, nullptr));
-    EVP_PKEY* made = nullptr;
-    EXPECT_EQ(EVP_PKEY_keygen_init(generator.get()), 1);
-    EXPECT_EQ(EVP_PKEY_keygen(generator.get(), &made), 1);
-    key_.reset(made);
-    X509* const x = certificate_.get();
-    X509_set_version(x, X509_VERSION_3);
-    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_NAME* const subject = X509_get_subject_name(x);
-    EXPECT_EQ(
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-                                   reinterpret_cast<const unsigned char*>("issuer"), -1, -1, 0),
-        1);
-    EXPECT_EQ(X509_set_issuer_name(x, subject), 1);
-    const Owned<X509_EXTENSION> names(
-        X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, name));
-    EXPECT_EQ(X509_add_ext(x, names.get(), -1), 1);
-    EXPECT_EQ(X509_set_pubkey(x, key_.get()), 1);
-    EXPECT_GT(X509_sign(x, key_.get(), nullptr), 0);
+  explicit Certificate(const char* names)
+      : credential_(MakeCredential({.names = names, .is_authority = true})) {
     std::FILE* const out = std::fopen(file_.c_str(), "w");
-    EXPECT_EQ(PEM_write_X509(out, x), 1);
+    EXPECT_EQ(PEM_write_X509(out, credential_.certificate.get()), 1);
     (void)std::fclose(out);
   }
   ~Certificate() { std::remove(file_.c_str()); }
 
   const std::string& file() const { return file_; }
-  Owned<SSL_CTX> ServerContext() const {
-    Owned<SSL_CTX> context(SSL_CTX_new(TLS_server_method()));
-    EXPECT_EQ(SSL_CTX_use_certificate(context.get(), certificate_.get()), 1);
-    EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), key_.get()), 1);
-    return context;
-  }
+  Owned<SSL_CTX> ServerContext() const { return testing::MakeServerContext(credential_); }
 
  private:
   static inline int made_ = 0;
   const std::string file_ = ::testing::TempDir() + "ffgrant_certificate_" +
                             std::to_string(getpid()) + "_" + std::to_string(++made_);
-  Owned<EVP_PKEY> key_;
-  const Owned<X509> certificate_{X509_new()};
+  const Credential credential_;
 };
 
 // Answers one request on each connection, one connection after the other. Without a context it

@@ -31,78 +31,18 @@
 
 #include "ffgrant/valkey/claim_pipeline.h"
 #include "ffgrant/valkey/tls_options.h"
+#include "testing/live/tls_credentials.h"
 #include "testing/simulation/scripted_rig.h"
 #include "testing/simulation/scripted_server.h"
 
 namespace ffgrant::valkey::testing {
 namespace {
 
-struct Free {
-  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
-  void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
-  void operator()(EVP_PKEY* key) const noexcept { EVP_PKEY_free(key); }
-  void operator()(EVP_PKEY_CTX* context) const noexcept { EVP_PKEY_CTX_free(context); }
-  void operator()(X509* certificate) const noexcept { X509_free(certificate); }
-  void operator()(X509_EXTENSION* extension) const noexcept { X509_EXTENSION_free(extension); }
-};
-template <class T>
-using Owned = std::unique_ptr<T, Free>;
-
-// A certificate and its key.
-struct Credential {
-  Owned<X509> certificate;
-  Owned<EVP_PKEY> key;
-};
-struct Wanted {
-  const char* names = nullptr;  // as "DNS:db.test" or "IP:10.0.0.1"
-  std::int64_t from_s = -3600;  // from now
-  std::int64_t until_s = 3600;
-  bool is_authority = false;
-  const char* purpose = nullptr;
-};
-
-// Makes a credential that `issuer` has signed, or that has signed itself.
-Credential MakeCredential(const Wanted& wanted = {}, const Credential* issuer = nullptr) {
-  static int serial = 0;
-  const Owned<EVP_PKEY_CTX> generator(EVP_PKEY_CTX_new_id(EVP_PKEY_ED25519, nullptr));
-  EVP_PKEY* made = nullptr;
-  EXPECT_EQ(EVP_PKEY_keygen_init(generator.get()), 1);
-  EXPECT_EQ(EVP_PKEY_keygen(generator.get(), &made), 1);
-  Credential credential = {Owned<X509>(X509_new()), Owned<EVP_PKEY>(made)};
-  X509* const certificate = credential.certificate.get();
-  X509_set_version(certificate, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), wanted.from_s);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), wanted.until_s);
-  const std::string name = "certificate " + std::to_string(serial);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
-  const Credential& signer = issuer == nullptr ? credential : *issuer;
-  X509_set_issuer_name(certificate, X509_get_subject_name(signer.certificate.get()));
-  EXPECT_EQ(X509_set_pubkey(certificate, credential.key.get()), 1);
-  const auto extend = [&](int kind, const char* value) {
-    if (value == nullptr) return;
-    const Owned<X509_EXTENSION> extension(X509V3_EXT_conf_nid(nullptr, nullptr, kind, value));
-    EXPECT_EQ(X509_add_ext(certificate, extension.get(), -1), 1) << value;
-  };
-  extend(NID_basic_constraints, wanted.is_authority ? "critical,CA:TRUE" : "CA:FALSE");
-  extend(NID_subject_alt_name, wanted.names);
-  extend(NID_ext_key_usage, wanted.purpose);
-  EXPECT_GT(X509_sign(certificate, signer.key.get(), nullptr), 0);
-  return credential;
-}
-
-// Makes what a server needs for TLS. It sends the certificates of `chain` after its own.
-Owned<SSL_CTX> MakeServerContext(const Credential& own = MakeCredential(),
-                                 const std::vector<const Credential*>& chain = {}) {
-  Owned<SSL_CTX> context(SSL_CTX_new(TLS_server_method()));
-  EXPECT_EQ(SSL_CTX_use_certificate(context.get(), own.certificate.get()), 1);
-  EXPECT_EQ(SSL_CTX_use_PrivateKey(context.get(), own.key.get()), 1);
-  for (const Credential* const other : chain) {
-    EXPECT_EQ(SSL_CTX_add1_chain_cert(context.get(), other->certificate.get()), 1);
-  }
-  return context;
-}
+using ffgrant::testing::Credential;
+using ffgrant::testing::MakeCredential;
+using ffgrant::testing::MakeServerContext;
+using ffgrant::testing::Owned;
+using ffgrant::testing::Wanted;
 
 // The server's end of a connection.
 class Peer {
@@ -263,7 +203,7 @@ std::string ReadText(Stream& stream, IoStatus& status) {
   return {into.data(), result.size};
 }
 
-// A client, the stream of which is opened to a peer.
+// A client whose stream is opened to a peer.
 class TlsClient {
  public:
   explicit TlsClient(const TlsOptions& options, Owned<SSL_CTX> context = MakeServerContext()) {
@@ -311,7 +251,7 @@ class TlsFiles : public ::testing::Test {
     EXPECT_EQ(write(file.get()), 1) << name;
     return Path(name);
   }
-  // A file with the certificate, and then with those of `chain`.
+  // Writes the certificate, and the certificates of `chain` behind it, into a file.
   std::string CertificateFile(const std::string& name, const Credential& credential,
                               const std::vector<const Credential*>& chain = {}) const {
     return File(name, [&](std::FILE* file) {

@@ -97,7 +97,8 @@ ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDet
   if (failure == ClaimError::kNone) return failure;
   // If the server refuses only the script, calls may work. If it refuses the keys, no call works,
   // because all calls have the same keys.
-  const std::string_view text = why[0];  // a group explains each failure
+  // Never true: a group explains each failure.
+  const std::string_view text = why.size() == 0 ? std::string_view() : why[0];
   const bool no_script = text.starts_with("NOPERM ") && text.find("'eval'") != text.npos;
   if (no_script || text.starts_with("ERR unknown command")) return ClaimError::kNone;
   if (details != nullptr) *details = why;

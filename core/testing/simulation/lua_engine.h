@@ -80,7 +80,7 @@ class LuaEngine {
   };
 
   std::string Run(std::string_view body, std::string_view library);
-  // Begins to count lines if they are those of the library that is counted; returns whether.
+  // Begins to count lines if `library` is the one that is counted. Returns whether it has begun.
   bool BeginCounting(std::string_view library);
   void DropPending();
   void Unlink(std::string_view library);

@@ -30,7 +30,7 @@ namespace {
 constexpr std::string_view kMisfit = "an answer that does not fit its command";
 const std::string kNil = "$-1\r\n";
 
-// An array of `count` texts, the last of which is replaced by `last` unless that is empty.
+// An array of `count` texts. If `last` is not empty, it takes the place of the last text.
 std::string Texts(int count, const std::string& last = "") {
   std::string reply = "*" + std::to_string(count) + "\r\n";
   for (int i = 0; i < count; ++i) reply += i + 1 == count && !last.empty() ? last : "$1\r\nx\r\n";

@@ -282,15 +282,16 @@ def _facts():
 
 def lua_table(parts, runs):
     return Table("Coverage of the server functions", "percent of the lines of Lua that hold code, "
-                 "executed in simulated servers, by calls; `of`: how many there are",
-                 ["file", *names_of(runs), "of"], rows=lua.rows(parts))
+                 "executed in simulated servers, by calls and by loading the library; `of`: how "
+                 "many there are", ["file", *names_of(runs), "of"], rows=lua.rows(parts))
 
 
 _METHOD = ("a place in the source counts once, however many objects and instantiations hold it, "
            "and is covered if one of them covers it; conditions that are constant in every "
            "instantiation, and comparisons that the compiler writes (`= default`), are not "
-           "counted; MC/DC sees `&&` and `||` alone: the fast parsers join their conditions by "
-           "`&`, on purpose, and those are not counted. Each of them alone decides in "
+           "counted, nor are lines that only end a block or belong to the preprocessor; MC/DC "
+           "sees `&&` and `||` alone: the fast parsers join their conditions by `&`, on purpose, "
+           "and those are not counted. Each of them alone decides in "
            "fuzz/exhaustive/lengths_exhaustive_test.cc, which changes each byte of each document "
            "that they take")
 
