@@ -459,6 +459,8 @@ std::string SomeString(Random& random) {
     if (i == wrong_at) json += OneOf(random, kWrongStringParts);
     if (i < parts) json += random.OneIn(3) ? "a" : OneOf(random, kStringParts);
   }
+  // In a list that is read, the length of a text takes one byte below 128 and two from there on.
+  if (random.OneIn(8)) json.append(120 + random.Below(16), 'a');
   return json + '"';
 }
 

@@ -64,6 +64,12 @@ def judge(grader: Grader, mutant: Mutant, state: str, ways: Sequence[str],
     return result
 
 
+def keep(journal: Path, result: Result) -> None:
+    """Writes a result down, so that an interrupted run can go on."""
+    with journal.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(asdict(result)) + "\n")
+
+
 # ---- the results as a table and a document ----
 
 def _table(by: str, results: Sequence[Result], equivalents: Mapping[str, str],
@@ -158,8 +164,7 @@ def run(terminal: Terminal, arguments: argparse.Namespace, sample: sampling.Samp
         result = known.get(mutant.id)
         if result is None:
             result = judge(grader, mutant, state, ways)
-            with journal.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(asdict(result)) + "\n")
+            keep(journal, result)
         sample.put_back(mutant, not result.unusable)
         judged.append(result)
         if not result.unusable:

@@ -13,7 +13,7 @@ from jobs.common import build, machine, processes, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
 from jobs.mutants import by_tests, parts, reach, runner, sampling, summary, trees
-from jobs.mutants.graders import GraderError
+from jobs.mutants.graders import Grader, GraderError, read_results
 from jobs.mutants.trees import SCREEN
 
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
@@ -21,6 +21,10 @@ _RESULTS = build.results_directory()
 _BAR = 95.0  # percent in 10 s
 _LASTING = ("control", "killed-60", "survived")  # outcomes for which all seconds were used
 REACH_SECONDS = 20  # for which a target runs on the original, to find out what it executes
+
+
+# What targets let live, tests get: these graders, in this order.
+_TESTS = ("tests", "replay", "threads")
 
 
 class MutantsError(Exception):
@@ -286,7 +290,7 @@ class Job:
         kills = runner.fastest_kills([runner.Run(**run) for run in result["runs"]])
         if kills:
             text += f"  {kills[0].target[:-len('_fuzzer')]}: {kills[0].note}"
-        bad = result["outcome"] in ("survived", "unreached")
+        bad = result["outcome"] in summary.ALIVE
         with self._printing:
             self.terminal.line(self.terminal.bad(text[:100]) if bad else text[:100])
 
@@ -311,6 +315,33 @@ class Job:
                         error, (runner.Stopped, threading.BrokenBarrierError)):
                     raise error
         self.terminal.clear()
+
+
+def _ask_tests(terminal, arguments, job, equivalents):
+    """Lets tests judge what targets have let live and no argument excuses."""
+    left = [result for result in job.results
+            if result["outcome"] in summary.ALIVE and result["id"] not in equivalents]
+    if not left:
+        return
+    grader = Grader(terminal, arguments.seconds, arguments.jobs, trees.ROOT / "tests")
+    state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
+    journal = trees.ROOT / "tests" / "results.jsonl"
+    known = read_results(journal, by_tests.Result, state, arguments.resume)
+    if any(result["id"] not in known for result in left):
+        grader.control(_TESTS)
+    mutants = {m.id: m for found in job.by_file.values() for m in found}
+    for number, result in enumerate(left, 1):
+        judged = known.get(result["id"])
+        if judged is None:
+            judged = by_tests.judge(grader, mutants[result["id"]], state, _TESTS)
+            by_tests.keep(journal, judged)
+        if judged.way:
+            result["outcome"] = "killed-by-tests"
+            result["killer"] = f"{judged.way}: {judged.killer}"
+        result["executed_by"] = judged.executed_by
+        line = (f"{number} of {len(left)}  {judged.way or 'SURVIVED'}  {result['id']} "
+                f"(line {result['line']})  {judged.killer}")[:120]
+        terminal.line(line if judged.way else terminal.bad(line))
 
 
 def _list(terminal, mutants, originals):
@@ -366,10 +397,11 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
             for line in report.as_text(table, terminal):
                 terminal.line(line)
     for result in summary.graded(results):
-        if result["outcome"] in ("survived", "unreached") and result["id"] not in equivalents:
+        if result["outcome"] in summary.ALIVE and result["id"] not in equivalents:
             terminal.line()
             terminal.line(f"{result['outcome']}: {result['id']}, line {result['line']}; targets "
-                          f"that fit: {', '.join(result['targets']) or 'none'}")
+                          f"that fit: {', '.join(result['targets']) or 'none'}; tests that "
+                          f"execute it: {', '.join(result.get('executed_by', ())) or 'none'}")
             for line in result["diff"]:
                 terminal.line(line)
     errors = summary.list_errors(equivalents, results, known_ids)
@@ -383,7 +415,8 @@ def _finish(terminal, arguments, job, equivalents, known_ids):
     total = summary.score(results, equivalents)
     terminal.line(f"replaced by others: {summary.unusable(results)}")
     terminal.line(f"{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} %), "
-                  f"{total.slow} later, {total.left} survived, {total.equivalent} equivalent")
+                  f"{total.slow} later, {total.tests} by tests, {total.left} survived, "
+                  f"{total.equivalent} equivalent")
     return 0 if total.share >= _BAR and not total.left and not errors else 1
 
 
@@ -412,6 +445,7 @@ def _job(terminal, arguments):
         return by_tests.run(terminal, arguments, sample, equivalents, parts.all_ids())
     job = Job(terminal, arguments, originals, by_file, sample, equivalents)
     job.run()
+    _ask_tests(terminal, arguments, job, equivalents)
     return _finish(terminal, arguments, job, equivalents, parts.all_ids())
 
 

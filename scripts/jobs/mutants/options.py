@@ -8,8 +8,9 @@ GRADERS = ("tests", "replay", "sanitized", "threads", "fuzz")
 _ABOUT = """\
 Draws mutants of core by lot, a sample over files and operators, builds each and runs
 the fuzz targets that reach it, from an empty corpus, with five seeds. Says how many are
-killed in 10 s and in 60 s, and which survive. This takes hours; a few files or a
-smaller count take minutes. Writes results/mutants.md unless --file, --only or --plain
+killed in 10 s and in 60 s. Then tests, the replay of the corpora and thread tests look
+for what the targets have let live; what is left has survived. This takes hours; a few
+files or a smaller count take minutes. Writes results/mutants.md unless --file, --only or --plain
 narrows it.
 
 With --part client or --part functions the mutants are of what talks to a server, or of

@@ -11,7 +11,9 @@ from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.mutants import reach, runner
 
-GRADED = ("killed-10", "killed-60", "survived", "unreached")
+GRADED = ("killed-10", "killed-60", "killed-by-tests", "survived", "unreached")
+_BY_TARGETS = ("killed-10", "killed-60")
+ALIVE = ("survived", "unreached")  # no target has killed the mutant in time
 _UNUSABLE = {"does-not-compile": "didn't compile", "identical": "compiled to the same objects",
              "unused": "in a function that no object holds"}
 
@@ -56,6 +58,7 @@ class Score:
     graded: int = 0
     fast: int = 0  # killed in 10 s
     slow: int = 0  # killed in 60 s, but not in 10
+    tests: int = 0  # killed by tests, after targets had let it live
     left: int = 0  # survived or unreached, not equivalent
     equivalent: int = 0  # survived, and listed
 
@@ -65,6 +68,8 @@ class Score:
             self.fast += 1
         elif result["outcome"] == "killed-60":
             self.slow += 1
+        elif result["outcome"] == "killed-by-tests":
+            self.tests += 1
         elif result["id"] in equivalents:
             self.equivalent += 1
         else:
@@ -93,11 +98,12 @@ def _table(title, by, results, equivalents):
     for result in graded(results):
         scores.setdefault(result[by], Score()).add(result, equivalents)
         total.add(result, equivalents)
-    rows = [[name, str(s.graded), str(s.fast), str(s.slow), str(s.left), str(s.equivalent),
+    rows = [[name, str(s.graded), str(s.fast), str(s.slow), str(s.tests), str(s.left),
+             str(s.equivalent),
              f"{s.share:.1f}" if s.graded > s.equivalent else "-"]
             for name, s in [*sorted(scores.items()), ("all", total)]]
-    return Table(title, "", [by, "mutants", "killed in 10 s", "later", "survived", "equivalent",
-                             "% in 10 s"], rows=rows)
+    return Table(title, "", [by, "mutants", "killed in 10 s", "later", "by tests", "survived",
+                             "equivalent", "% in 10 s"], rows=rows)
 
 
 def tables(results, equivalents):
@@ -119,7 +125,7 @@ def _amount(number):
 def to_kill(results):
     """A table of the seconds and executions that killing took."""
     medians = [found for found in (runner.median_kill(_runs(result)) for result in results
-                                   if result["outcome"].startswith("killed")) if found]
+                                   if result["outcome"] in _BY_TARGETS) if found]
     if not medians:
         return None
     rows = []
@@ -151,7 +157,7 @@ def needs(results):
     """A Need of each target that has killed a mutant before others did, the largest first."""
     found = {}
     for result in graded(results):
-        if not result["outcome"].startswith("killed"):
+        if result["outcome"] not in _BY_TARGETS:
             continue
         runs = _runs(result)
         kills = Counter(run.target for run in runs if run.killed)
@@ -182,7 +188,7 @@ def ways(results):
     counts = Counter()
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]
-        if kills and result["outcome"].startswith("killed"):
+        if kills and result["outcome"] in _BY_TARGETS:
             counts[min(kills, key=lambda run: run["cpu_seconds"])["how"]] += 1
     return counts.most_common()
 
@@ -192,7 +198,7 @@ def by_target(results):
     counts = Counter()
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]
-        if kills and result["outcome"].startswith("killed"):
+        if kills and result["outcome"] in _BY_TARGETS:
             counts[min(kills, key=lambda run: run["cpu_seconds"])["target"]] += 1
     return counts.most_common()
 
@@ -221,7 +227,10 @@ def method(arguments):
         "median "
         f"of the seeds is at most 10 s, that is, if {len(runner.SEEDS) // 2 + 1} of them were. "
         "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
-        "that no target reached isn't run")
+        "that no target reached isn't run. What targets have let live and no argument excuses is "
+        "then built into the tests: all tests of ctest but those that take minutes, the replay of "
+        "the seed corpora, and the thread tests under ThreadSanitizer may kill it; the share is "
+        "that of the targets alone")
 
 
 def _survivor(result):
@@ -233,6 +242,11 @@ def _survivor(result):
                      f"{run['cpu_seconds']:.1f} s: {run['note']}")
     if kills:
         lines.append("")
+    if result.get("killer"):
+        lines += [f"Killed by {result['killer']}.", ""]
+    elif "executed_by" in result:
+        lines += [f"Tests that execute the function: "
+                  f"{', '.join(result['executed_by']) or 'none'}.", ""]
     return [*lines, "```diff", *result["diff"], "```", ""]
 
 
@@ -243,7 +257,8 @@ def figures(results, equivalents):
         scores.setdefault(result["operator"], Score()).add(result, equivalents)
         total.add(result, equivalents)
     return {"operators": [
-        {"operator": name, "killed in 10 s": s.fast, "later": s.slow, "survived": s.left,
+        {"operator": name, "killed in 10 s": s.fast, "later": s.slow, "by tests": s.tests,
+         "survived": s.left,
          "equivalent": s.equivalent} for name, s in [*sorted(scores.items()), ("all", total)]],
         "targets": [{"target": need.target, "slowest": need.slowest,
                      "seconds": round(need.seconds, 2)} for need in needs(results)]}
@@ -262,8 +277,12 @@ def document(results, equivalents, facts):
             lines += [f"- `{result['id']}`, line {result['line']}: {seconds:.1f} s, "
                       f"{_amount(count)} executions"]
         blocks.append("\n".join(lines))
-    left = [r for r in graded(results) if r["outcome"] in ("survived", "unreached")]
-    lines = ["## Survivors", ""]
+    seen = [r for r in graded(results) if r["outcome"] == "killed-by-tests"]
+    lines = ["## Killed by tests, not by targets", ""] if seen else []
+    for result in seen:
+        lines += _survivor(result)
+    left = [r for r in graded(results) if r["outcome"] in ALIVE]
+    lines += ["## Survivors", ""]
     for result in left:
         if result["id"] not in equivalents:
             lines += _survivor(result)
@@ -279,6 +298,6 @@ def document(results, equivalents, facts):
     return Document(
         "Mutants", facts,
         f"{total.graded} mutants: {total.fast} killed in 10 s ({total.share:.1f} % of those "
-        f"that aren't equivalent), {total.slow} later, {total.left} survived, "
-        f"{total.equivalent} equivalent.",
+        f"that aren't equivalent), {total.slow} later, {total.tests} by tests, {total.left} "
+        f"survived, {total.equivalent} equivalent.",
         [*blocks, "\n".join(lines)], figures(results, equivalents))

@@ -74,7 +74,14 @@ class ScoreTest(unittest.TestCase):
 
     def test_tables_add_up(self):
         for table in summary.tables(RESULTS, {}):
-            self.assertEqual(table.rows[-1], ["all", "5", "2", "1", "2", "0", "40.0"])
+            self.assertEqual(table.rows[-1], ["all", "5", "2", "1", "0", "2", "0", "40.0"])
+
+    def test_what_tests_kill_does_not_count_for_the_targets(self):
+        seen = {**result("s1", "killed-by-tests"), "killer": "tests: A.B"}
+        self.assertEqual(summary.score([RESULTS[0], seen], {}).share, 50)
+        table = summary.tables([RESULTS[0], seen], {})[0]
+        self.assertEqual(table.rows[-1], ["all", "2", "1", "0", "1", "0", "0", "50.0"])
+        self.assertEqual([need.mutants for need in summary.needs([RESULTS[0], seen])], [1])
 
 
 class MarkdownTest(unittest.TestCase):
@@ -86,6 +93,16 @@ class MarkdownTest(unittest.TestCase):
         survivors, equivalent = text.split("## Equivalent")
         self.assertIn("### s1", equivalent)
         self.assertNotIn("### s1", survivors)
+
+    def test_says_which_test_kills_and_which_only_execute(self):
+        seen = {**result("t1", "killed-by-tests"), "killer": "tests: A.B"}
+        left = {**result("s1", "survived"), "executed_by": ["C.D"]}
+        by_tests, _, survivors = summary.document([seen, left], {}, []).markdown().partition(
+            "## Survivors")
+        self.assertIn("### t1", by_tests)
+        self.assertIn("Killed by tests: A.B.", by_tests)
+        self.assertIn("Tests that execute the function: C.D.", survivors)
+        self.assertNotIn("### t1", survivors)
 
     def test_a_seed_that_killed_a_survivor_is_told(self):
         partly = result("s3", "survived")
