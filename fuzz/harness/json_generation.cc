@@ -382,7 +382,11 @@ class Generator {
     const std::string value = random_.OneIn(2)   ? SomeValue(random_)
                               : random_.OneIn(2) ? SomeString(random_)
                                                  : Nested(random_, random_.Below(5));
-    return '"' + Copied(OneOf(random_, kUnknownNames)) + "\":" + Space() + value;
+    // A reader that looks for the tag first reads each name twice. Long names with escapes show
+    // whether it needs memory for them twice.
+    const std::string name = random_.OneIn(8) ? "\\n" + std::string(random_.Below(600), 'a')
+                                              : Copied(OneOf(random_, kUnknownNames));
+    return '"' + name + "\":" + Space() + value;
   }
 
   std::string Struct(std::span<const NaiveField> fields, std::string_view tag) {

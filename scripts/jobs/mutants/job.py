@@ -24,7 +24,7 @@ REACH_SECONDS = 20  # for which a target runs on the original, to find out what 
 
 
 # What targets let live, tests get: these graders, in this order.
-_TESTS = ("tests", "replay", "threads")
+_TESTS = ("tests", "replay", "sanitized", "threads")
 
 
 class MutantsError(Exception):

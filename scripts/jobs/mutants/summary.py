@@ -229,8 +229,8 @@ def method(arguments):
         "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
         "that no target reached isn't run. What targets have let live and no argument excuses is "
         "then built into the tests: all tests of ctest but those that take minutes, the replay of "
-        "the seed corpora, and the thread tests under ThreadSanitizer may kill it; the share is "
-        "that of the targets alone")
+        "the seed corpora, both once more with sanitizers, and the thread tests under "
+        "ThreadSanitizer may kill it; the share is that of the targets alone")
 
 
 def _survivor(result):
