@@ -126,6 +126,17 @@ void TheCapComesBeforeTheGrant(Run& run) {
   run.Reclaim(with, {.worker = kWorker1, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
 }
 
+// The last lease may have had another lane (contract 7.7, 5).
+void FailsForGoodInItsOwnLane(Run& run) {
+  Execution& e = run.RevokedOne(1);
+  run.IssueReclaim(e);
+  run.Reclaim(e, {.worker = kWorker2, .lane = run.Name("other-lane")});
+  run.Revoke(e);
+  run.IssueReclaim(e);
+  run.Reclaim(e, {.worker = kWorker2, .lane = run.Name("other-lane")},
+              {ClaimError::kMaxRetriesExhausted, {"1"}});
+}
+
 void CapsOfExecutionAndCall(Run& run) {
   // The execution's own cap wins over the call's cap.
   Execution& own = run.RevokedOne(1);
@@ -222,6 +233,7 @@ void AddReclaimScenarios(std::vector<Scenario>& to) {
   to.push_back({"7.6", "reclaim_with_a_record_that_outlived_its_time",
                 ARecordThatOutlivedItsTimeIsTaken, kStoredKeys});
   to.push_back({"7.6", "reclaim_cap_comes_before_the_grant", TheCapComesBeforeTheGrant});
+  to.push_back({"7.6", "reclaim_fails_for_good_in_its_own_lane", FailsForGoodInItsOwnLane});
   to.push_back({"7.6", "reclaim_caps_of_execution_and_call", CapsOfExecutionAndCall});
   to.push_back({"7.6", "reclaim_cap_by_default", TheCapByDefault});
   to.push_back({"7.6", "reclaim_cap_of_a_policy", TheCapOfAPolicy});
