@@ -236,5 +236,126 @@ TEST(ClientFunctions, EachNodeOfAClusterHasItsOwn) {
   EXPECT_EQ(rig.server.loads, 1);
 }
 
+// ---- the library -----------------------------------------------------------------
+
+TEST(Client, LoadsTheLibraryWhereItMay) {
+  struct Case {
+    std::string what;
+    std::string own;  // answers of ffgrant_version and ff_version
+    std::string other;
+    std::string mode;
+    std::string role;
+    bool load_library;
+    int loads;
+    int replaces;
+  };
+  const std::string old = Bulk("1");
+  const std::vector<Case> cases = {
+      {"none", kMissing, kMissing, "standalone", "master", true, 1, 0},
+      {"none, no leave", kMissing, kMissing, "standalone", "master", false, 0, 0},
+      {"none, on a replica", kMissing, kMissing, "cluster", "slave", true, 0, 0},
+      {"another fault", kMissing, "-ERR out of order\r\n", "standalone", "master", true, 0, 0},
+      {"FlowFabric's", kMissing, Bulk("34"), "standalone", "master", true, 0, 0},
+      {"FlowFabric's beside ours", Bulk(kFunctionLibraryVersion), Bulk("34"), "standalone",
+       "master", true, 0, 0},
+      {"ours", Bulk(kFunctionLibraryVersion), kMissing, "standalone", "master", true, 0, 0},
+      {"a later one", Bulk("99"), kMissing, "standalone", "master", true, 0, 0},
+      {"old", old, Bulk("34"), "standalone", "master", true, 0, 1},
+      {"old, no leave", old, Bulk("34"), "standalone", "master", false, 0, 0},
+      {"old, on a replica", old, Bulk("34"), "cluster", "slave", true, 0, 0},
+      {"no number", Bulk("one"), Bulk("34"), "standalone", "master", true, 0, 0},
+      {"not only a number", Bulk("1a"), Bulk("34"), "standalone", "master", true, 0, 0},
+  };
+  for (const Case& c : cases) {
+    ClientOptions options = RigOptions();
+    options.load_library = c.load_library;
+    ClientRig rig(options);
+    rig.server.has_library = c.own != kMissing;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("x", c.role, c.mode);
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
+      if (command[0] == "FCALL") return command[1] == "ffgrant_version" ? c.own : c.other;
+      return std::nullopt;
+    };
+    EXPECT_EQ(rig.Get(), "a of 1") << c.what;
+    EXPECT_EQ(rig.server.loads, c.loads) << c.what;
+    EXPECT_EQ(rig.server.replaces, c.replaces) << c.what;
+  }
+}
+
+TEST(Client, SomebodyElseMayHaveLoadedTheLibrary) {
+  ClientRig rig;
+  rig.server.has_library = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FUNCTION") rig.server.has_library = true;  // and then the load is refused
+    return FunctionOf(rig.server)(port, command);
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+  EXPECT_EQ(rig.Count("1 FUNCTION LOAD"), 1);
+  EXPECT_EQ(rig.server.loads, 0);
+  EXPECT_FALSE(rig.client.server().library_version.empty());
+}
+
+TEST(Client, SaysWhyTheLibraryCouldNotBeLoaded) {
+  ClientRig rig;
+  rig.server.has_library = false;
+  bool allowed = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FUNCTION" && !allowed) return "-NOPERM no FUNCTION for you\r\n";
+    return FunctionOf(rig.server)(port, command);
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: NOPERM no FUNCTION for you");
+  EXPECT_EQ(rig.client.server().library_version, "");
+  allowed = true;
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+  // A reason that no longer holds is not given.
+  allowed = false;
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FCALL" && command[1] == "f") return kMissing;
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: ERR Function not found");
+}
+
+TEST(Client, AFunctionThatStaysMissingIsGivenUp) {
+  ClientRig rig;
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FCALL" && command[1] == "f") return kMissing;
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: ERR Function not found");
+  EXPECT_EQ(rig.Count("1 FCALL f 0"), 4);
+  EXPECT_EQ(rig.Get(), "a of 1");
+}
+
+// Redirections on the way to a node say nothing of its library.
+TEST(Client, ARedirectedCallMayLoadTheLibraryToo) {
+  ClientRig rig;
+  rig.server.mode = "cluster";
+  int redirections = 0;
+  bool missed = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "CLUSTER") return Array({Range(0, 16383, port)});
+    if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;
+    if (redirections < 4) {
+      return "-MOVED 0 :" + std::to_string(++redirections % 2 + 1) + "\r\n";
+    }
+    return std::exchange(missed, true) ? Bulk("done") : kMissing;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");
+}
+
+TEST(Client, CallsThatMissTheLibraryTogetherLoadItOnce) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.server.has_library = false;
+  rig.play = FunctionOf(rig.server);
+  for (const std::uint64_t tag : {1, 2, 3}) ASSERT_TRUE(rig.Submit(tag, {"FCALL", "f", "0"}));
+  for (int i = 0; i < 100 && rig.client.in_flight() > 0; ++i) rig.client.Poll(50);
+  for (const std::uint64_t tag : {1, 2, 3}) EXPECT_EQ(rig.ends[tag], "done");
+  EXPECT_EQ(rig.server.loads, 1);
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::testing

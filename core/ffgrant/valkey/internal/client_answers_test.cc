@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tests what the client makes of answers, and of their absence: what it repeats, which calls end,
+// and which connections.
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "testing/simulation/client_rig.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+using Kind = Fault::Kind;
+
+TEST(Client, WhatOnlyReadsIsRepeated) {
+  for (const bool read_only : {true, false}) {
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    bool broken = false;
+    rig.network->SetScript([&](Operation operation) -> Fault {
+      const bool breaks = operation == Operation::kRead && !broken && rig.log.back() == "1 GET b";
+      broken |= breaks;
+      return breaks ? Fault{Kind::kReset} : Fault{};
+    });
+    EXPECT_EQ(rig.Do({"GET", "b"}, read_only),
+              read_only ? "b of 1" : "unknown: the connection broke");
+    EXPECT_EQ(rig.Count("1 GET b"), read_only ? 2 : 1);
+  }
+}
+
+TEST(Client, AnAnswerThatDoesNotFitBreaksTheConnection) {
+  for (const bool read_only : {true, false}) {
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.fits = false;
+    EXPECT_EQ(rig.Get(read_only), std::string(read_only ? "unavailable" : "unknown") +
+                                      ": an answer that does not fit its command");
+    rig.fits = true;
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.network->connections(), 2u);
+    EXPECT_EQ(rig.Count("1 CLIENT KILL ID 1"), 1);
+    EXPECT_TRUE(rig.Settle(100));
+  }
+}
+
+TEST(Client, AnswersToNothingAreNone) {
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->Say(1, "+OK\r\n");
+  EXPECT_EQ(rig.Get(false), "a of 1");
+  EXPECT_EQ(rig.network->connections(), 2u);
+  EXPECT_EQ(rig.Count("1 GET a"), 2);
+}
+
+// If a function raises an error, it may have written something before.
+TEST(Errors, OfARunningFunctionAreAnswers) {
+  for (const std::string error :
+       {"NOPERM ACL failure in script: User u has no permissions to run the 'xadd' command "
+        "script: ff_claim_execution, on @user_function:212.",
+        "OOM command not allowed when used memory > 'maxmemory'. script: ff_x, on "
+        "@user_function:3.",
+        "READONLY You can't write against a read only replica. script: ff_x, on @user_function:3.",
+        "ERR Function not found script: ff_x, on @user_function:3."}) {
+    ClientRig rig;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "SET") return "-" + error + "\r\n";
+      return std::nullopt;
+    };
+    EXPECT_EQ(rig.Do({"SET", "a", "b"}), "error: " + error);
+    EXPECT_EQ(rig.Count("1 SET"), 1);
+  }
+}
+
+// A failover happens while many calls are under way. Each call is refused by itself, and is then
+// made on another server.
+TEST(Demotion, CostsNoCallItsAnswer) {
+  ClientOptions options = TwoServers();
+  options.max_in_flight = 256;
+  options.request_timeout_ms = 2000;
+  ClientRig rig(options);
+  bool demoted = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (port == 1 && demoted && command[0] == "INFO") return Info("one", "slave");
+    if (port == 1 && demoted && command[0] == "SET") return "-READONLY a replica\r\n";
+    return std::nullopt;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  demoted = true;
+  for (std::uint64_t i = 0; i < 255; ++i) ASSERT_TRUE(rig.Submit(i, {"SET", "a", "b"}));
+  // The replica answers the read among them.
+  ASSERT_TRUE(rig.Submit(255, {"GET", "a"}, true));
+  for (int i = 0; i < 1000 && rig.client.in_flight() > 0; ++i) rig.client.Poll(20);
+  for (std::uint64_t i = 0; i < 255; ++i) EXPECT_EQ(rig.ends[i], "OK") << i;
+  EXPECT_EQ(rig.ends[255], "a of 1");
+  EXPECT_EQ(rig.Count("1 SET"), 255);
+  EXPECT_EQ(rig.Count("2 SET"), 255);
+  EXPECT_EQ(rig.lost->size(), 0u);
+}
+
+// A call that has little time left ends without ending the connection of the other calls.
+TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
+  ClientOptions options = RigOptions();
+  options.request_timeout_ms = 1000;
+  ClientRig rig(options);
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 400} : Fault{};
+  });
+  const CallTarget target = {
+      .self = &rig, .on_reply = &ClientRig::OnReply, .on_failure = &ClientRig::OnFailure, .tag = 1};
+  ASSERT_TRUE(rig.client.Submit(
+      0, false, target,
+      [](RespCommand& command) {
+        command.Begin(3);
+        for (const char* word : {"SET", "a", "b"}) command.Arg(word);
+      },
+      rig.network->NowMs() + 100));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "c"}));
+  const std::int64_t begin = rig.network->NowMs();
+  rig.client.Poll(10'000);
+  EXPECT_EQ(rig.ends[1], "unknown: no reply in time");
+  EXPECT_LE(rig.network->NowMs() - begin, 110);
+  EXPECT_EQ(rig.lost->size(), 1u);
+  // Nothing is sent on a connection whose server is silent and may be dead.
+  ASSERT_TRUE(rig.Submit(3, {"SET", "a", "d"}));
+  rig.client.Poll(10);
+  EXPECT_EQ(rig.Count("1 SET a d"), 0);
+  for (int i = 0; i < 100 && rig.client.in_flight() > 0; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[2], "OK");
+  EXPECT_EQ(rig.ends[3], "OK");
+  EXPECT_EQ(rig.network->connections(), 1u);
+  EXPECT_EQ(rig.lost->size(), 0u) << "its answer came: it is over";
+
+  // If the server is dead, the connection ends when its oldest command has reached its limit.
+  rig.network->SetScript(Always(Operation::kAnswer, Kind::kSilence));
+  ASSERT_TRUE(rig.client.Submit(
+      0, false, {&rig, &ClientRig::OnReply, &ClientRig::OnFailure, 4},
+      [](RespCommand& command) {
+        command.Begin(3);
+        for (const char* word : {"SET", "a", "b"}) command.Arg(word);
+      },
+      rig.network->NowMs() + 100));
+  rig.client.Poll(10'000);
+  EXPECT_EQ(rig.ends[4], "unknown: no reply in time");
+  rig.network->SetScript(nullptr);
+  ASSERT_TRUE(rig.Submit(5, {"SET", "a", "e"}));
+  const std::int64_t later = rig.network->NowMs();
+  for (int i = 0; i < 100 && rig.ends.count(5) == 0; ++i) rig.client.Poll(50);
+  EXPECT_EQ(rig.ends[5], "OK");
+  EXPECT_LE(rig.network->NowMs() - later, 950);
+  EXPECT_EQ(rig.network->connections(), 2u);
+  EXPECT_EQ(rig.Count("1 CLIENT KILL"), 1);
+}
+
+// The client asks for the table on a connection that then falls silent. A call after this question
+// ends before its own answer is overdue. From then on, only the question's limit watches the
+// connection.
+TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
+  const std::string slots = Array({Range(0, 16383, 1)});
+  bool silent = false;
+  bool moving = false;
+  ClientRig rig;
+  rig.play = [&, play = Cluster(slots)](std::uint16_t port,
+                                        const Words& command) -> std::optional<std::string> {
+    silent = moving && command[0] == "CLUSTER";
+    if (command[0] != "GET" || command[1] != "moving") return play(port, command);
+    return moving ? "-CLUSTERDOWN The cluster is down\r\n" : "+here\r\n";
+  };
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    return {operation == Operation::kAnswer && silent ? Kind::kSilence : Kind::kNone};
+  });
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.Pass(1000);
+  moving = true;
+  EXPECT_TRUE(rig.Do({"GET", "moving"}, true).starts_with("unavailable"));
+  moving = silent = false;
+  rig.Pass(1000);
+  EXPECT_EQ(rig.Do({"GET", "moving"}, true), "here");
+  EXPECT_EQ(rig.Get(), "a of 1");
+}
+}  // namespace
+}  // namespace ffgrant::valkey::testing
