@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "testing/naive/pipe.h"
+
 // Whether the system has no descriptors for another pipe.
 static bool g_has_no_pipe = false;
 
@@ -130,13 +132,10 @@ TEST(StopSignals, AHandlerThatWasKeptDoesNothingAfterwards) {
     const StopSignals stop({SIGUSR1});
     ASSERT_EQ(sigaction(SIGUSR1, nullptr, &kept), 0);
   }
-  int ends[2];  // these may get the numbers of the descriptors that were closed
-  ASSERT_EQ(pipe(ends), 0);
+  const testing::Pipe pipe;  // it may get the numbers of the descriptors that were closed
   kept.sa_handler(SIGUSR1);
-  pollfd one = {ends[0], POLLIN, 0};
+  pollfd one = {pipe.descriptor(), POLLIN, 0};
   EXPECT_EQ(poll(&one, 1, 0), 0);
-  close(ends[0]);
-  close(ends[1]);
   const StopSignals next({SIGUSR1});
   EXPECT_FALSE(next.stopped());
 }

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "testing/live/http_server.h"
+#include "testing/naive/pipe.h"
 
 namespace ffgrant::http {
 namespace {
@@ -29,6 +30,7 @@ using testing::AlwaysAnswers;
 using testing::HttpResponse;
 using testing::HttpServer;
 using testing::MsSince;
+using testing::Pipe;
 
 const std::string kGrant =
     R"({"execution_id":"{fp:7}:11111111-1111-4111-8111-111111111111","partition_key":"{fp:7}",)"
@@ -268,17 +270,16 @@ TEST(GrantPipeline, AResponseIsBounded) {
 
 TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
   HttpServer server([](const std::string&) { return std::string(); });
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
+  const Pipe stop;
   IssuerOptions options = To(server);
   options.request_timeout_ms = 60'000;
-  options.stop_descriptor = ends[0];
+  options.stop_descriptor = stop.descriptor();
   GrantPipeline grants(options);
   EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
   EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
   std::thread stopper([&] {
     while (server.requests().size() < 2) std::this_thread::yield();
-    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_TRUE(stop.PutByte());
   });
   const auto all = All(grants);
   stopper.join();
@@ -291,22 +292,19 @@ TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
   EXPECT_EQ(All(grants).at(3).status.error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 2u);
   // A stop request that was taken back ends nothing more; the next one does.
-  char byte;
-  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  ASSERT_TRUE(stop.TakeByte());
   EXPECT_TRUE(grants.Submit("w", Claiming(), 4));
   EXPECT_TRUE(grants.Poll(20).empty());
-  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_TRUE(stop.PutByte());
   EXPECT_EQ(All(grants).at(4).status.error, IssuerError::kStopped);
   // With nothing under way, the next Poll() quiets the descriptor.
-  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  ASSERT_TRUE(stop.TakeByte());
   EXPECT_TRUE(grants.Submit("..", Claiming(), 5));
   EXPECT_EQ(grants.Poll(0).size(), 1u);
-  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_TRUE(stop.PutByte());
   EXPECT_EQ(poll(&one, 1, 0), 1);
   EXPECT_TRUE(grants.Poll(0).empty());
   EXPECT_EQ(poll(&one, 1, 0), 0);
-  close(ends[0]);
-  close(ends[1]);
 }
 
 // One wait may find both an answer and the stop request.
@@ -317,11 +315,10 @@ TEST(GrantPipeline, AnAnswerThatHasArrivedOutlivesAStopRequest) {
     while (!may_answer) std::this_thread::yield();
     return HttpResponse(200, kGrant);
   });
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
+  const Pipe stop;
   IssuerOptions options = To(server);
   options.request_timeout_ms = 60'000;
-  options.stop_descriptor = ends[0];
+  options.stop_descriptor = stop.descriptor();
   GrantPipeline grants(options);
   EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
   EXPECT_TRUE(grants.Submit("silent", Claiming(), 2));
@@ -329,13 +326,11 @@ TEST(GrantPipeline, AnAnswerThatHasArrivedOutlivesAStopRequest) {
   may_answer = true;
   pollfd one = {grants.descriptor(), POLLIN, 0};
   ASSERT_EQ(poll(&one, 1, 30'000), 1) << "the answer has not arrived";
-  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_TRUE(stop.PutByte());
   const auto all = All(grants);
   EXPECT_TRUE(all.at(1).status) << all.at(1).status.message;
   EXPECT_EQ(all.at(1).grant.view().expires_at_ms, 1700000000000u);
   EXPECT_EQ(all.at(2).status.error, IssuerError::kStopped);
-  close(ends[0]);
-  close(ends[1]);
 }
 
 TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {

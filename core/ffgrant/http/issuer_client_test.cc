@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "testing/live/http_server.h"
+#include "testing/naive/pipe.h"
 
 namespace ffgrant::http {
 namespace {
@@ -25,6 +26,7 @@ using testing::AlwaysAnswers;
 using testing::HttpResponse;
 using testing::HttpServer;
 using testing::MsSince;
+using testing::Pipe;
 
 constexpr std::string_view kId = "{fp:7}:11111111-1111-4111-8111-111111111111";
 
@@ -386,43 +388,36 @@ TEST(IssuerClient, AWaitForAConnectionCountsInTheLimit) {
 
 TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   HttpServer server([](const std::string&) { return std::string(); });
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
+  const Pipe stop;
   IssuerOptions options = To(server);
   options.request_timeout_ms = 60'000;
-  options.stop_descriptor = ends[0];
+  options.stop_descriptor = stop.descriptor();
   IssuerClient issuer(options);
   std::thread stopper([&] {
     while (server.requests().empty()) std::this_thread::yield();
-    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    EXPECT_TRUE(stop.PutByte());
   });
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   stopper.join();
   // Every later call also ends with kStopped, and sends nothing.
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 1u);
-  close(ends[0]);
-  close(ends[1]);
 }
 
 // A connection that is kept could take the request at once.
 TEST(IssuerClient, AfterAStopRequestNothingIsSentOnAKeptConnection) {
   HttpServer server(AlwaysAnswers(200, "{}"));
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
+  const Pipe stop;
   IssuerOptions options = To(server);
   options.connections = 1;
-  options.stop_descriptor = ends[0];
+  options.stop_descriptor = stop.descriptor();
   IssuerClient issuer(options);
   EXPECT_TRUE(issuer.Health());
-  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_TRUE(stop.PutByte());
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
-  char byte;
-  ASSERT_EQ(read(ends[0], &byte, 1), 1);
+  ASSERT_TRUE(stop.TakeByte());
   EXPECT_TRUE(issuer.Health());
   EXPECT_EQ(server.requests().size(), 2u) << "the stopped one was sent";
-  close(ends[0]);
-  close(ends[1]);
 }
 
 // Several connections become free at the same moment, and as many calls wait for one.
