@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -197,6 +198,44 @@ TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   (void)keeper_.RunDue();
   EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
   EXPECT_EQ(told_.size(), 1u);
+}
+
+// The round goes on with what has become due meanwhile.
+TEST_F(Keeping, ARenewalThatTakesItsTimeDelaysNoOther) {
+  const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), kTtl, now_);
+  const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_ + 700);
+  now_ += 1000;
+  ledger_.during = [this] { now_ += ledger_.asked.size() == 1 ? 600 : 0; };
+  EXPECT_EQ(keeper_.RunDue(), 100) << "until the second one is due";
+  now_ += 100;
+  EXPECT_EQ(keeper_.RunDue(), 300) << "until the first one is due again";
+  EXPECT_EQ(ledger_.asked.size(), 2u);
+  ledger_.during = [this] { now_ += ledger_.asked.size() == 3 ? 800 : 0; };
+  now_ += 300;
+  (void)keeper_.RunDue();
+  ASSERT_EQ(ledger_.asked.size(), 4u) << "the second one fell due while the first was renewed";
+  EXPECT_EQ(ledger_.asked[3], Id('2').text());
+}
+
+// on_lost may ask the keeper, and may give it another lease.
+TEST_F(Keeping, HoldsNoLockWhileItTells) {
+  std::future<std::size_t> left;
+  KeptLease next;
+  LeaseKeeperOptions options = Options();
+  LeaseKeeper* keeper = nullptr;
+  options.on_lost = [&](const ExecutionIdView&, ClaimError) {
+    left = std::async(std::launch::async, [&] { return keeper->size(); });
+    ASSERT_EQ(left.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    next = keeper->Keep(Id('2'), LeaseOf(), kTtl, now_);
+  };
+  LeaseKeeper own(ledger_, options);
+  keeper = &own;
+  const KeptLease kept = own.Keep(Id('1'), LeaseOf(), kTtl, now_);
+  now_ += kTtl;
+  (void)own.RunDue();
+  EXPECT_EQ(left.get(), 0u);
+  EXPECT_EQ(own.size(), 1u);
+  EXPECT_FALSE(next.lost());
 }
 
 // By then the server may have given the lease to another worker, even if it renewed it in the end.

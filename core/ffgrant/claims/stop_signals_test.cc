@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -66,6 +67,31 @@ TEST(StopSignals, ASignalEndsEveryWait) {
   // A second signal changes nothing.
   ASSERT_EQ(raise(SIGINT), 0);
   EXPECT_TRUE(stop.Wait(1000));
+}
+
+// A signal that is no stop request interrupts the thread that waits.
+TEST(StopSignals, AnotherSignalEndsNoWait) {
+  struct sigaction mine = {};
+  static std::atomic<int> handled{0};
+  mine.sa_handler = [](int) { ++handled; };
+  struct sigaction before = {};
+  ASSERT_EQ(sigaction(SIGUSR1, &mine, &before), 0);
+  StopSignals stop;
+  std::atomic<bool> has_ended{false};
+  std::thread waiting([&] {
+    EXPECT_TRUE(stop.Wait(60'000));
+    has_ended = true;
+  });
+  // The signals come while the thread waits, except perhaps the first ones.
+  for (int i = 1; i <= 20 && !has_ended; ++i) {
+    EXPECT_EQ(pthread_kill(waiting.native_handle(), SIGUSR1), 0);
+    while (handled < i && !has_ended) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(has_ended);
+  stop.Stop();
+  waiting.join();
+  ASSERT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
 }
 
 TEST(StopSignals, ACallStopsToo) {

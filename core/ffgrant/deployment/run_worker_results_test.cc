@@ -110,22 +110,48 @@ TEST_F(Workers, ACompletionWhoseAnswerIsLostCountsOnce) {
   EXPECT_EQ(reports_.size(), 1u);
 }
 
-// The outage is longer than all that CompleteOnce() tries, and shorter than the lease.
+// The outage is longer than all that CompleteOnce() tries, and shorter than the lease. The server
+// is gone, or takes the command and does not answer.
 TEST_F(Workers, AResultSurvivesAnOutage) {
   options_.worker.ledger.client.request_timeout_ms = 100;
-  std::atomic<std::int64_t> until{0};
-  const Steady::time_point begin = Steady::now();
+  Started worker(*this, &Echo);
+  for (const Fate outage : {Fate::kLostBefore, Fate::kSilent}) {
+    std::atomic<std::int64_t> until{0};
+    const Steady::time_point begin = Steady::now();
+    served_.Decide([&](const ServedSimulation::Command& command) {
+      if (Calls(command, "_complete_execution") && until == 0) until = MsSince(begin) + 1000;
+      const bool concerns = outage != Fate::kSilent || Calls(command, "_complete_execution");
+      return concerns && MsSince(begin) < until ? outage : Fate::kServed;
+    });
+    const MintedExecutionId id = Create();
+    EXPECT_TRUE(Eventually([&] { return HasReported("completed " + std::string(id.text())); }));
+    EXPECT_EQ(ResultOf(id), "$3\r\nabc\r\n");
+    served_.Decide(nullptr);
+  }
+  const RunResult& ran = worker.Stop();
+  EXPECT_EQ(ran.completed, 2u);
+  EXPECT_EQ(ran.lost, 0u);
+}
+
+// A failure takes several tries if the server does not answer, and the lease has to last.
+TEST_F(Workers, ALeaseIsRenewedWhileItsFailureIsReported) {
+  options_.worker.worker.lease_ttl_ms = 3000;
+  options_.worker.ledger.client.request_timeout_ms = 1200;
+  bool is_failing = false;
+  bool is_renewed = false;
   served_.Decide([&](const ServedSimulation::Command& command) {
-    if (Calls(command, "_complete_execution") && until == 0) until = MsSince(begin) + 1000;
-    return MsSince(begin) < until ? Fate::kLostBefore : Fate::kServed;
+    is_failing |= Calls(command, "_fail_execution");
+    is_renewed |= is_failing && Calls(command, "_renew_lease");
+    return Calls(command, "_fail_execution") && !is_renewed ? Fate::kSilent : Fate::kServed;
   });
   const MintedExecutionId id = Create();
-  Started worker(*this, &Echo);
-  EXPECT_TRUE(Eventually([&] { return HasReported("completed "); }));
-  const RunResult& ran = worker.Stop();
-  EXPECT_EQ(ran.completed, 1u);
-  EXPECT_EQ(ran.lost, 0u);
-  EXPECT_EQ(ResultOf(id), "$3\r\nabc\r\n");
+  Started worker(*this, [](const Task&) { return Failed("no disk"); });
+  EXPECT_TRUE(Eventually([&] {
+    return HasReported("failed " + std::string(id.text())) ||
+           HasReported("not failed " + std::string(id.text()));
+  }));
+  EXPECT_EQ(worker.Stop().failed, 1u);
+  EXPECT_EQ(State(id), "failed");
 }
 
 // All else gets through, so the lease is renewed, and there would be no end otherwise.

@@ -177,6 +177,15 @@ TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
   EXPECT_FALSE(failed);
   EXPECT_EQ(Alive(), ":0\r\n");
   served_.Decide(nullptr);
+  // The server refuses this command for a while.
+  options_.worker.ledger.client.request_timeout_ms = 200;
+  served_.Answer([](const ServedSimulation::Command& command) -> std::optional<std::string> {
+    if (command[0] != "SADD") return std::nullopt;
+    return "-LOADING Valkey is loading the dataset in memory\r\n";
+  });
+  EXPECT_EQ(RunWorker(options_, stop_, &Echo).error, ClaimError::kUnavailable);
+  EXPECT_EQ(Alive(), ":0\r\n");
+  served_.Answer([](const ServedSimulation::Command&) { return std::nullopt; });
   const RunResult again = RunWorker(options_, stop_, &Echo);
   EXPECT_TRUE(again) << again.message;
 }
@@ -337,6 +346,28 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   EXPECT_TRUE(TakeOver(options_, ids, stop_, handler));
   EXPECT_EQ(issuer_.requests().size(), before);
   EXPECT_EQ(Count(Event::kNotTakenOver), 4) << "what has not begun is left out, and not reported";
+}
+
+TEST_F(Workers, TakeOverReadsInputsUpToTheLimitOfTheOptions) {
+  for (const bool fits : {false, true}) {
+    const MintedExecutionId id = Create(std::string(200, 'p'));
+    const WorkerIdentity dead = {{"x"}, {"x-1"}};
+    ASSERT_TRUE(ledger_.IssueClaimGrant(
+        {.execution_id = id.view(), .worker = dead, .lane = lane_, .grant_ttl_ms = 5000}));
+    ASSERT_TRUE(ledger_.Claim({.execution_id = id.view(),
+                               .worker = dead,
+                               .lane = lane_,
+                               .lease_id = {RandomUuid()},
+                               .lease_ttl_ms = 60'000,
+                               .attempt_id = {RandomUuid()}}));
+    ASSERT_TRUE(ledger_.Revoke({.execution_id = id.view()}));
+    options_.max_input_bytes = fits ? 1000 : 100;
+    const std::string text(id.text());
+    const RunResult ran = TakeOver(options_, {&text, 1}, stop_, &Echo);
+    EXPECT_TRUE(ran) << ran.message;
+    EXPECT_EQ(ran.completed, fits ? 1u : 0u);
+    EXPECT_EQ(ran.failed, fits ? 0u : 1u);
+  }
 }
 
 // What was under way is neither taken over nor reported.

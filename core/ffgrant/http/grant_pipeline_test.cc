@@ -219,6 +219,28 @@ TEST(GrantPipeline, TheLimitCountsFromTheSubmission) {
   EXPECT_LT(MsSince(begin), 4500) << "3 s, and not 3 s after the first Poll()";
 }
 
+// A later request may have taken the place of one that has completed.
+TEST(GrantPipeline, TheFirstLimitIsThatOfTheOldestRequest) {
+  HttpServer server([](const std::string& request) {
+    return request.find("/quick/") != std::string::npos ? HttpResponse(200, kGrant) : std::string();
+  });
+  for (const bool quick_is_first : {true, false}) {
+    IssuerOptions options = To(server, 2);
+    options.request_timeout_ms = 60'000;
+    GrantPipeline grants(options);
+    EXPECT_TRUE(grants.Submit(quick_is_first ? "quick" : "hangs", Claiming(), 1));
+    EXPECT_TRUE(grants.Submit(quick_is_first ? "hangs" : "quick", Claiming(), 2));
+    while (grants.in_flight() == 2) (void)grants.Poll(-1);
+    const std::size_t before = server.requests().size();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    EXPECT_TRUE(grants.Submit("hangs", Claiming(), 3));
+    while (server.requests().size() == before) (void)grants.Poll(1);
+    const int wait = grants.PrepareWait();
+    EXPECT_GE(wait, 0);
+    EXPECT_LE(wait, 60'000 - 200);
+  }
+}
+
 TEST(GrantPipeline, AnAnswerThatHasArrivedIsTakenHoweverLate) {
   HttpServer server([](const std::string&) {
     SleepMs(300);  // until then nobody polls any more
@@ -334,10 +356,13 @@ TEST(GrantPipeline, AnAnswerThatHasArrivedOutlivesAStopRequest) {
 }
 
 TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
-  HttpServer server([](const std::string& request) {
+  // A gateway before the server may refuse the token with 403.
+  std::atomic<int> refusals{0};
+  HttpServer server([&](const std::string& request) {
     return request.find("Authorization: Bearer new\r\n") != std::string::npos
                ? HttpResponse(200, kGrant)
-               : HttpResponse(401, R"({"error":"missing or invalid Authorization header"})");
+               : HttpResponse(++refusals % 2 == 1 ? 401 : 403,
+                              R"({"error":"missing or invalid Authorization header"})");
   });
   IssuerOptions options = To(server);
   options.token_file = ::testing::TempDir() + "ffgrant_grants_" + std::to_string(getpid());

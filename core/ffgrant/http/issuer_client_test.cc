@@ -387,9 +387,12 @@ TEST(IssuerClient, AWaitForAConnectionCountsInTheLimit) {
 }
 
 TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
-  HttpServer server([](const std::string&) { return std::string(); });
+  std::atomic<int> asked{0};
+  HttpServer server(
+      [&](const std::string&) { return ++asked == 1 ? std::string() : HttpResponse(200, "{}"); });
   const Pipe stop;
   IssuerOptions options = To(server);
+  options.connections = 1;
   options.request_timeout_ms = 60'000;
   options.stop_descriptor = stop.descriptor();
   IssuerClient issuer(options);
@@ -402,6 +405,11 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   // Every later call also ends with kStopped, and sends nothing.
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 1u);
+  // Once the request is taken back, calls are as they were. The call that ended is under way no
+  // more.
+  ASSERT_TRUE(stop.TakeByte());
+  EXPECT_TRUE(issuer.Health());
+  EXPECT_EQ(server.requests().size(), 2u);
 }
 
 // A connection that is kept could take the request at once.

@@ -43,6 +43,7 @@ class ServedSimulation {
     kServed,
     kLostBefore,  // the connection ends, and nothing is executed
     kLostAfter,   // the command is executed, and the connection ends without the reply
+    kSilent,      // from here on the connection stays open, and nothing happens any more
   };
 
   ServedSimulation() {
@@ -115,6 +116,7 @@ class ServedSimulation {
   void Serve(int connection, std::int64_t client) {
     std::string in;
     bool is_open = true;
+    bool is_silent = false;
     while (is_open && !ends_) {
       pollfd one = {connection, POLLIN, 0};
       if (poll(&one, 1, 10) <= 0) {
@@ -131,6 +133,8 @@ class ServedSimulation {
       for (const Command& command : TakeCommands(in)) {
         const std::lock_guard lock(mutex_);
         const Fate fate = decide_ ? decide_(command) : Fate::kServed;
+        is_silent |= fate == Fate::kSilent;
+        if (is_silent) continue;
         if (fate != Fate::kLostBefore) {
           std::string reply = server_.Execute(client, command, NowUs());
           if (fate == Fate::kServed) out += reply;

@@ -91,6 +91,9 @@ TEST(Exchange, APathSegmentIsEscaped) {
   path.clear();
   EXPECT_TRUE(AppendSegment("@AZ[`az{/09:;^_,-.}~\x7f", path)) << "the limits of the ranges";
   EXPECT_EQ(path, "%40AZ%5B%60az%7B%2F09:%3B%5E_%2C-.%7D~%7F");
+  path.clear();
+  EXPECT_TRUE(AppendSegment("w%2F1%c3%A9%", path)) << "a name, and not an encoded one";
+  EXPECT_EQ(path, "w%252F1%25c3%25A9%25");
   for (const char* const none : {"", ".", ".."}) EXPECT_FALSE(AppendSegment(none, path)) << none;
   EXPECT_TRUE(ClaimPath("...", path));
   EXPECT_EQ(path, "/v1/workers/.../claim");
