@@ -119,12 +119,6 @@ int StatusReply(lua_State* state) {
   return 1;
 }
 
-// Here every user may run every command.
-int AclCheckCmd(lua_State* state) {
-  lua_pushboolean(state, 1);
-  return 1;
-}
-
 int NoSuchGlobal(lua_State* state) {
   return luaL_error(state, "Script attempted to access nonexistent global variable '%s'",
                     luaL_optstring(state, 2, "?"));
@@ -182,7 +176,7 @@ void LuaApi::Open(LuaEngine& engine, lua_State* state) {
   SetFunction(state, "sha1hex", &Sha1HexOf);
   SetFunction(state, "error_reply", &ErrorReply);
   SetFunction(state, "status_reply", &StatusReply);
-  SetFunction(state, "acl_check_cmd", &AclCheckCmd);
+  SetFunction(state, "acl_check_cmd", &LuaApi::AclCheckCmd);
   lua_pushvalue(state, -1);
   lua_setglobal(state, "redis");
   lua_setglobal(state, "server");
@@ -251,13 +245,27 @@ int LuaApi::Execute(lua_State* state, bool raise) {
   return failed && raise ? lua_error(state) : 1;
 }
 
+int LuaApi::AclCheckCmd(lua_State* state) {
+  LuaEngine& engine = Self(state);
+  if (!TakeWords(engine, state)) return lua_error(state);
+  lua_pushboolean(state, engine.host_.MayRunInScript(engine.words_) ? 1 : 0);
+  return 1;
+}
+
 // Leaves the reply on the stack. Returns true if it is an error.
 bool LuaApi::Run(LuaEngine& engine, lua_State* state) {
+  if (!TakeWords(engine, state)) return true;
+  LuaSink sink(state);
+  engine.host_.ExecuteInScript(engine.words_, sink);
+  return sink.failed();
+}
+
+bool LuaApi::TakeWords(LuaEngine& engine, lua_State* state) {
   const int count = lua_gettop(state);
   luaL_checkstack(state, 16, "no room for a reply");
   if (count == 0) {
     PushScriptError(state, "ERR Please specify at least one argument for this call");
-    return true;
+    return false;
   }
   engine.words_.clear();
   if (engine.numbers_.size() < static_cast<std::size_t>(count)) {
@@ -271,12 +279,10 @@ bool LuaApi::Run(LuaEngine& engine, lua_State* state) {
       engine.words_.push_back(TextAt(state, i));
     } else {
       PushScriptError(state, "ERR Command arguments must be strings or integers");
-      return true;
+      return false;
     }
   }
-  LuaSink sink(state);
-  engine.host_.ExecuteInScript(engine.words_, sink);
-  return sink.failed();
+  return true;
 }
 
 int LuaApi::RegisterFunction(lua_State* state) {

@@ -28,11 +28,15 @@ struct LuaApi {
   static int Call(lua_State* state);
   static int Pcall(lua_State* state);
   static int RegisterFunction(lua_State* state);
+  static int AclCheckCmd(lua_State* state);
 
  private:
   static LuaEngine& Self(lua_State* state);
   static int Execute(lua_State* state, bool raise);
   static bool Run(LuaEngine& engine, lua_State* state);
+  // Takes the words of a command from the stack. Pushes an error and returns false if there are
+  // none, or if one is neither a text nor a number.
+  static bool TakeWords(LuaEngine& engine, lua_State* state);
   static const char* Register(LuaEngine& engine, lua_State* state);
 };
 

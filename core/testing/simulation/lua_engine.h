@@ -36,6 +36,8 @@ class ScriptHost {
   // Executes `words`, which is not empty, and gives exactly one reply. If the reply is an error,
   // redis.call() fails with it.
   virtual void ExecuteInScript(Arguments words, ReplySink& reply) = 0;
+  // Returns whether the script's caller has the right to run `words`, which is not empty.
+  virtual bool MayRunInScript(Arguments words) const = 0;
 };
 
 class LuaHeap;

@@ -280,4 +280,8 @@ void SimulatedServer::ExecuteInScript(Arguments words, ReplySink& reply) {
   RunKeyCommand(*command, words, reply);
 }
 
+bool SimulatedServer::MayRunInScript(Arguments words) const {
+  return Denial(*caller_, words).empty();
+}
+
 }  // namespace ffgrant::valkey::testing

@@ -137,6 +137,7 @@ class SimulatedServer final : public ScriptHost {
   std::string Denial(const Connection& connection, Arguments words) const;  // by the user's rights
   void RunKeyCommand(const KeyCommand& command, Arguments words, ReplySink& reply);
   void ExecuteInScript(Arguments words, ReplySink& reply) override;
+  bool MayRunInScript(Arguments words) const override;
   std::string ScriptRefusal(const KeyCommand& command, Arguments words);
 
   void RunAuth(Connection& connection, Arguments words, ReplySink& reply);

@@ -57,7 +57,7 @@ void RetriesAndReplaysHaveTheirLineage(Run& run) {
                         {{"replay_reason", "again"},
                          {"replay_requested_by", "op"},
                          {"replayed_from_attempt_index", "4"}}}};
-  for (const Row& row : kRows) {
+  const auto claim_one = [&run](const Row& row, bool fused) {
     Execution& e = run.Create();
     const std::string core = e.expected.ExecutionKey("core");
     for (const auto& [name, text] : Fields{{"attempt_state", row.state},
@@ -70,14 +70,17 @@ void RetriesAndReplaysHaveTheirLineage(Run& run) {
                                            {"pending_previous_attempt_index", "4"}}) {
       run.store().SetField(core, name, text);
     }
-    ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
-    const RawCall claim = RawClaim(run, e, {.attempt = 5});
-    const RawStore::Answer answer = run.store().Call("ff_claim_execution", claim.keys, claim.args);
-    run.CheckEqual("answer", "8", std::to_string(answer.texts.size()));
-    if (answer.texts.size() != 8) continue;
+    if (!fused) {
+      ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+    }
+    const RawCall claim = fused ? RawFusedClaim(run, e) : RawClaim(run, e, {.attempt = 5});
+    const RawStore::Answer answer = run.store().Call(
+        fused ? "ff_issue_grant_and_claim" : "ff_claim_execution", claim.keys, claim.args);
+    run.CheckEqual("answer", fused ? "5" : "8", std::to_string(answer.texts.size()));
+    if (answer.texts.size() != (fused ? 5 : 8)) return;
     run.CheckEqual("epoch", "9", answer.texts[3]);
-    run.CheckEqual("attempt index", "5", answer.texts[6]);
-    run.CheckEqual("kind", row.kind, answer.texts[7]);
+    run.CheckEqual("attempt index", "5", answer.texts[fused ? 4 : 6]);
+    if (!fused) run.CheckEqual("kind", row.kind, answer.texts[7]);
     Fields attempt = run.store().Hash(e.expected.AttemptKey(5));
     run.CheckEqual("attempt type", row.kind, attempt["attempt_type"]);
     for (const auto& [name, text] : row.fields) run.CheckEqual(name, text, attempt[name]);
@@ -88,6 +91,9 @@ void RetriesAndReplaysHaveTheirLineage(Run& run) {
     for (const char* const rest : {"", ":usage", ":policy"}) {
       run.store().Delete(e.expected.AttemptKey(5) + rest);
     }
+  };
+  for (const Row& row : kRows) {
+    for (const bool fused : {false, true}) claim_one(row, fused);
   }
 }
 
@@ -250,6 +256,43 @@ void ADeadlineOutlivesARetry(Run& run) {
   ExpectRaw(run, "fail for good", "1 OK terminal_failed", "ff_fail_execution",
             RawFail(run, e, 1, "2", ""));
   run.Check("then it is gone", !deadline());
+}
+
+// It is not told to the scanner of deadlines any more.
+void TooManyReclaimsEndTheDeadlineToo(Run& run) {
+  Execution& e = run.Create();
+  const auto deadline = [&] {
+    return run.store().Score(e.expected.IndexKey("execution_deadline"), e.expected.id);
+  };
+  ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
+  const RawCall claim = RawClaim(run, e, {.deadline = "1999999999999"});
+  run.CheckEqual("claim", "1 OK",
+                 FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
+  const Outcome revoked = run.ledger().Revoke({e.id()});
+  run.CheckEqual("revoke", "ok", revoked ? "ok" : std::string(ErrorName(revoked.error)));
+  run.Check("it has a deadline", deadline() == 1999999999999.0);
+  RawCall reclaim = RawReclaim(run, e);
+  reclaim.args[8] = "0";
+  run.CheckEqual("reclaim", "0 max_retries_exhausted 0",
+                 AnswerTo(run, "ff_reclaim_execution", reclaim));
+  run.Check("then it is gone", !deadline());
+}
+
+// A caller that names no cap gets the function's own.
+void AReclaimWithoutACap(Run& run) {
+  for (const char* const earlier : {"99", "100"}) {
+    Execution& e = run.RevokedOne();
+    run.IssueReclaim(e, {.worker = kWorker1});
+    run.store().SetField(e.expected.ExecutionKey("core"), "lease_reclaim_count", earlier);
+    RawCall reclaim = RawReclaim(run, e);
+    reclaim.args.resize(8);
+    run.CheckEqual(
+        earlier, std::string(earlier) == "99" ? "1 OK" : "0 max_retries_exhausted",
+        FirstTexts(run.store().Call("ff_reclaim_execution", reclaim.keys, reclaim.args)));
+    for (const char* const rest : {"", ":usage"}) {
+      run.store().Delete(e.expected.AttemptKey(1) + rest);
+    }
+  }
 }
 
 // The index may have an execution that is not eligible, and may lack one that will be.
@@ -415,6 +458,8 @@ void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
   };
   add("F2", "issue_with_more_ttls_than_a_library_remembers", MoreTtlsThanALibraryRemembers);
   add("F3", "retries_and_replays_have_their_lineage", RetriesAndReplaysHaveTheirLineage);
+  add("F3", "too_many_reclaims_end_the_deadline_too", TooManyReclaimsEndTheDeadlineToo);
+  add("7.6", "a_reclaim_without_a_cap", AReclaimWithoutACap);
   add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
   add("F3", "the_renewal_deadline_is_the_callers", TheRenewalDeadlineIsTheCallers);
   add("F3", "an_attempt_without_timeout_is_in_no_index", AnAttemptWithoutTimeoutIsInNoIndex);

@@ -113,6 +113,20 @@ inline RawCall RawFail(Run& run, const Execution& e, std::size_t attempt, const 
       {x.id, kRawLease, epoch, kRawAttempt, "no disk", "transient", retry_policy}};
 }
 
+// Reclaims an execution whose first attempt was interrupted.
+inline RawCall RawReclaim(Run& run, const Execution& e) {
+  const Worker worker = run.Named(kWorker1);
+  const Expected& x = e.expected;
+  return {
+      {x.ExecutionKey("core"), x.ExecutionKey("claim_grant"), x.AttemptKey(0),
+       "ff:stream:" + RawTag(e) + ":" + x.id + ":0:meta", x.AttemptKey(1),
+       x.AttemptKey(1) + ":usage", x.ExecutionKey("attempts"), x.ExecutionKey("lease:current"),
+       x.ExecutionKey("lease:history"), x.IndexKey("lease_expiry"),
+       x.WorkerLeasesKey(worker.instance), x.LaneKey("active"), x.IndexKey("attempt_timeout"),
+       x.IndexKey("execution_deadline")},
+      {x.id, worker.id, worker.instance, x.lane, kRawLease, kRawTtl, kRawAttempt, "{}", "1000"}};
+}
+
 inline RawCall RawMarkExpired(const Execution& e) {
   const Expected& x = e.expected;
   return {{x.ExecutionKey("core"), x.ExecutionKey("lease:current"), x.IndexKey("lease_expiry"),

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls the shipped functions as no client does: with too few KEYS or ARGV, and as several users.
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "ffgrant/valkey/function_library.h"
+#include "testing/simulation/server_console.h"
+
+namespace ffgrant::valkey::testing {
+namespace {
+
+class ShippedFunctions : public ::testing::Test {
+ protected:
+  ShippedFunctions() {
+    EXPECT_EQ(console_.Do({"FUNCTION", "LOAD", std::string(FunctionLibrarySource())}), "ffgrant");
+  }
+
+  SimulatedServer server_{{.run_id = "run-1", .address = {"10.0.0.1", 6379}}};
+  ServerConsole console_{server_};
+};
+
+// A call that breaks off between two writes would leave half of its work behind.
+TEST_F(ShippedFunctions, TooFewKeysOrArgumentsChangeNothing) {
+  // The KEYS of each function, and the ARGV that every client sends (valkey-functions.md 2,
+  // functions/README.md).
+  const struct {
+    const char* function;
+    std::size_t keys;
+    std::size_t args;
+  } kFunctions[] = {{"create_execution", 8, 13},         {"issue_claim_grant", 3, 6},
+                    {"claim_execution", 14, 9},          {"claim_resumed_execution", 11, 7},
+                    {"issue_grant_and_claim", 11, 8},    {"complete_execution", 12, 1},
+                    {"fail_execution", 12, 1},           {"renew_lease", 4, 7},
+                    {"mark_lease_expired_if_due", 4, 1}, {"revoke_lease", 5, 1},
+                    {"issue_reclaim_grant", 3, 6},       {"reclaim_execution", 14, 7},
+                    {"suspend_execution", 17, 13},       {"resume_execution", 8, 1},
+                    {"promote_delayed", 3, 2},           {"rotate_waitpoint_hmac_secret", 1, 3}};
+  for (const auto& f : kFunctions) {
+    const std::string name = std::string("ffgrant_") + f.function;
+    const auto call = [&](std::size_t keys, std::size_t args) {
+      std::vector<std::string> words = {"FCALL", name, std::to_string(keys)};
+      for (std::size_t i = 0; i < keys; ++i) words.push_back("{fp:7}:" + name + std::to_string(i));
+      for (std::size_t i = 0; i < args; ++i) words.push_back("1");
+      return console_.Do(words);
+    };
+    const auto before = server_.keys().Dump();
+    const std::string refusal = "-ERR " + name + " takes " + std::to_string(f.keys) + " KEYS";
+    for (const std::size_t args : {std::size_t{0}, f.args - 1, f.args, f.args + 5}) {
+      EXPECT_TRUE(call(f.keys - 1, args).starts_with(refusal)) << name << ", " << args;
+    }
+    for (const std::size_t args : {std::size_t{0}, f.args - 1}) {
+      EXPECT_TRUE(call(f.keys, args).starts_with(refusal)) << name << ", " << args;
+    }
+    EXPECT_EQ(server_.keys().Dump(), before) << name;
+    const std::string enough = call(f.keys, f.args);
+    EXPECT_FALSE(enough.starts_with("-")) << name << ": " << enough;
+  }
+}
+
+// An answer is for the user who asks, and for the rights that this user has now.
+TEST_F(ShippedFunctions, RefusedCommandsAreThoseOfWhoeverAsks) {
+  const std::vector<std::string> ask = {
+      "FCALL", "ffgrant_refused_commands", "1", "{fp:7}:k", "SET", "XADD", "HSET"};
+  EXPECT_EQ(console_.Do(ask), "[]");
+  server_.users["default"] = {};
+  server_.users["ann"].denied = {"xadd"};
+  ServerConsole ann(server_, 2);
+  EXPECT_EQ(ann.Do({"AUTH", "ann", "any"}), "+OK");
+  EXPECT_EQ(ann.Do(ask), "[XADD]");
+  EXPECT_EQ(console_.Do(ask), "[]");
+  server_.users["ann"].denied = {"hset"};
+  EXPECT_EQ(ann.Do(ask), "[HSET]");
+  server_.users["ann"].denied = {};
+  EXPECT_EQ(ann.Do(ask), "[]");
+}
+
+}  // namespace
+}  // namespace ffgrant::valkey::testing
