@@ -226,7 +226,7 @@ TEST(GrantPipeline, TheFirstLimitIsThatOfTheOldestRequest) {
   });
   for (const bool quick_is_first : {true, false}) {
     IssuerOptions options = To(server, 2);
-    options.request_timeout_ms = 60'000;
+    options.request_timeout_ms = 1500;  // libcurl has timers of its own, which are longer
     GrantPipeline grants(options);
     EXPECT_TRUE(grants.Submit(quick_is_first ? "quick" : "hangs", Claiming(), 1));
     EXPECT_TRUE(grants.Submit(quick_is_first ? "hangs" : "quick", Claiming(), 2));
@@ -237,7 +237,7 @@ TEST(GrantPipeline, TheFirstLimitIsThatOfTheOldestRequest) {
     while (server.requests().size() == before) (void)grants.Poll(1);
     const int wait = grants.PrepareWait();
     EXPECT_GE(wait, 0);
-    EXPECT_LE(wait, 60'000 - 200);
+    EXPECT_LE(wait, 1500 - 200);
   }
 }
 
