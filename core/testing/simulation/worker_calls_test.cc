@@ -1253,6 +1253,28 @@ TEST_F(Deployments, TheKeeperIsTheWorkersOwn) {
   EXPECT_EQ(worker.ledger().Inspect(id.view())->public_state, "completed");
 }
 
+// An ending may need several tries, and the lease has to last until it gets through.
+TEST_F(Deployments, ALeaseIsKeptUntilItsEndingHasReturned) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  for (const bool fails : {false, true}) {
+    const MintedExecutionId id = Create();
+    const IssuedGrant grant = Granted(id);
+    Work work = worker.Claim(grant.view(), lane_, &details_);
+    ASSERT_TRUE(work);
+    std::vector<std::size_t> kept;
+    server_.on_function = [&](const std::vector<std::string>& command, const std::string&) {
+      if (command[1].ends_with("_complete_execution") || command[1].ends_with("_fail_execution")) {
+        kept.push_back(worker.keeper().size());
+      }
+    };
+    EXPECT_TRUE(fails ? bool(work.Fail("no disk", "permanent")) : bool(work.Complete("")));
+    server_.on_function = nullptr;
+    EXPECT_EQ(kept, std::vector<std::size_t>{1u}) << fails;
+    EXPECT_EQ(worker.keeper().size(), 0u);
+  }
+}
+
 // The partition counts are the deployment's, and each refusal names what is wrong.
 TEST_F(Deployments, GrantsAreCheckedOnEntry) {
   Do({"HSET", "ff:config:partitions", "num_flow_partitions", "512", "num_budget_partitions", "32",
