@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -647,6 +648,39 @@ TEST(IssuerClient, ANewTokenIsForEveryCallThatWasRefused) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(server.requests().size(), 4u);
+  std::remove(file.c_str());
+}
+
+// ThreadSanitizer sees whether a call copies the token while another one replaces it.
+TEST(IssuerClient, TheTokenMayChangeWhileManyThreadsCall) {
+  const std::string file = ::testing::TempDir() + "ffgrant_many_" + std::to_string(getpid());
+  std::atomic<int> good{0};
+  HttpServer server([&](const std::string& request) {
+    const std::string wanted = "Authorization: Bearer " + std::to_string(good) + "\r\n";
+    return HttpResponse(request.find(wanted) != std::string::npos ? 200 : 401, "{}");
+  });
+  std::ofstream(file) << "0\n";
+  IssuerOptions options = To(server);
+  options.token_file = file;
+  IssuerClient issuer(options);
+  std::atomic<int> taken{0};
+  std::atomic<bool> ends{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      while (!ends) taken += issuer.Health() ? 1 : 0;
+    });
+  }
+  for (int token = 1; token <= 10; ++token) {
+    // A reader of the file sees the old token or the new one.
+    std::ofstream(file + ".new") << token << '\n';
+    ASSERT_EQ(std::rename((file + ".new").c_str(), file.c_str()), 0);
+    good = token;
+    const int before = taken;
+    while (taken < before + 8) std::this_thread::yield();
+  }
+  ends = true;
+  for (std::thread& thread : threads) thread.join();
   std::remove(file.c_str());
 }
 
