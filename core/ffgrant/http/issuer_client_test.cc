@@ -671,7 +671,7 @@ TEST(IssuerClient, TheTokenMayChangeWhileManyThreadsCall) {
       while (!ends) taken += issuer.Health() ? 1 : 0;
     });
   }
-  for (int token = 1; token <= 10; ++token) {
+  for (int token = 1; token <= 30; ++token) {
     // A reader of the file sees the old token or the new one.
     std::ofstream(file + ".new") << token << '\n';
     ASSERT_EQ(std::rename((file + ".new").c_str(), file.c_str()), 0);
