@@ -303,20 +303,9 @@ TEST_F(Workers, AnEndThatCanNotBeReportedIsTheResult) {
 
 TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   ASSERT_EQ(options_.worker.offered.AssignOfferedCsv("gpu,cuda"), CapabilityError::kNone);
-  const MintedExecutionId left = Create("left");
-  const MintedExecutionId held = Create("held");
+  const MintedExecutionId left = CreateForADeadWorker("left");
+  const MintedExecutionId held = CreateForADeadWorker("held");
   const MintedExecutionId absent(7, RandomUuid());
-  for (const MintedExecutionId& id : {left, held}) {
-    const WorkerIdentity dead = {{"x"}, {"x-1"}};
-    ASSERT_TRUE(ledger_.IssueClaimGrant(
-        {.execution_id = id.view(), .worker = dead, .lane = lane_, .grant_ttl_ms = 5000}));
-    ASSERT_TRUE(ledger_.Claim({.execution_id = id.view(),
-                               .worker = dead,
-                               .lane = lane_,
-                               .lease_id = {RandomUuid()},
-                               .lease_ttl_ms = 60'000,
-                               .attempt_id = {RandomUuid()}}));
-  }
   ASSERT_TRUE(ledger_.Revoke({.execution_id = left.view()}));  // an expiry would do as well
   std::vector<std::string> ids;
   for (const MintedExecutionId& id : {held, left, absent}) ids.emplace_back(id.text());
@@ -350,16 +339,7 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
 
 TEST_F(Workers, TakeOverReadsInputsUpToTheLimitOfTheOptions) {
   for (const bool fits : {false, true}) {
-    const MintedExecutionId id = Create(std::string(200, 'p'));
-    const WorkerIdentity dead = {{"x"}, {"x-1"}};
-    ASSERT_TRUE(ledger_.IssueClaimGrant(
-        {.execution_id = id.view(), .worker = dead, .lane = lane_, .grant_ttl_ms = 5000}));
-    ASSERT_TRUE(ledger_.Claim({.execution_id = id.view(),
-                               .worker = dead,
-                               .lane = lane_,
-                               .lease_id = {RandomUuid()},
-                               .lease_ttl_ms = 60'000,
-                               .attempt_id = {RandomUuid()}}));
+    const MintedExecutionId id = CreateForADeadWorker(std::string(200, 'p'));
     ASSERT_TRUE(ledger_.Revoke({.execution_id = id.view()}));
     options_.max_input_bytes = fits ? 1000 : 100;
     const std::string text(id.text());

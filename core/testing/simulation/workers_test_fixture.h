@@ -70,6 +70,20 @@ class Workers : public ::testing::Test {
                                 valkey::ExecutionContent{.payload = payload, .kind = kind}));
     return id;
   }
+  // Creates an execution that another worker has claimed, which is heard of no more.
+  MintedExecutionId CreateForADeadWorker(std::string_view payload) {
+    const MintedExecutionId id = Create(payload);
+    const WorkerIdentity dead = {{"x"}, {"x-1"}};
+    EXPECT_TRUE(ledger_.IssueClaimGrant(
+        {.execution_id = id.view(), .worker = dead, .lane = lane_, .grant_ttl_ms = 5000}));
+    EXPECT_TRUE(ledger_.Claim({.execution_id = id.view(),
+                               .worker = dead,
+                               .lane = lane_,
+                               .lease_id = {RandomUuid()},
+                               .lease_ttl_ms = 60'000,
+                               .attempt_id = {RandomUuid()}}));
+    return id;
+  }
   std::string State(const MintedExecutionId& id) {
     return std::string(ledger_.Inspect(id.view()).value_or(ExecutionState()).public_state);
   }

@@ -226,16 +226,21 @@ void AFusedClaimTakesADelayedResume(Run& run) {
   }
 }
 
-// An execution keeps its deadline through its retries, until it fails for good.
-void ADeadlineOutlivesARetry(Run& run) {
+Execution& ClaimedWithADeadline(Run& run) {
   Execution& e = run.Create();
-  const auto deadline = [&] {
-    return run.store().Score(e.expected.IndexKey("execution_deadline"), e.expected.id);
-  };
   ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
   const RawCall claim = RawClaim(run, e, {.deadline = "1999999999999"});
   run.CheckEqual("claim", "1 OK",
                  FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
+  return e;
+}
+
+// An execution keeps its deadline through its retries, until it fails for good.
+void ADeadlineOutlivesARetry(Run& run) {
+  Execution& e = ClaimedWithADeadline(run);
+  const auto deadline = [&] {
+    return run.store().Score(e.expected.IndexKey("execution_deadline"), e.expected.id);
+  };
   const RawCall fail =
       RawFail(run, e, 0, "1", R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":0}})");
   const RawStore::Answer failed = run.store().Call("ff_fail_execution", fail.keys, fail.args);
@@ -260,14 +265,10 @@ void ADeadlineOutlivesARetry(Run& run) {
 
 // It is not told to the scanner of deadlines any more.
 void TooManyReclaimsEndTheDeadlineToo(Run& run) {
-  Execution& e = run.Create();
+  Execution& e = ClaimedWithADeadline(run);
   const auto deadline = [&] {
     return run.store().Score(e.expected.IndexKey("execution_deadline"), e.expected.id);
   };
-  ExpectRaw(run, "issue", "1 OK " + e.expected.id, "ff_issue_claim_grant", RawIssue(run, e));
-  const RawCall claim = RawClaim(run, e, {.deadline = "1999999999999"});
-  run.CheckEqual("claim", "1 OK",
-                 FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
   const Outcome revoked = run.ledger().Revoke({e.id()});
   run.CheckEqual("revoke", "ok", revoked ? "ok" : std::string(ErrorName(revoked.error)));
   run.Check("it has a deadline", deadline() == 1999999999999.0);
