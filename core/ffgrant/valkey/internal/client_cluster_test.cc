@@ -56,6 +56,31 @@ TEST(Client, FollowsRedirections) {
   }
 }
 
+// The refusal was of another call, which succeeded in the end.
+TEST(Client, AnEarlierRefusalExplainsNoLaterFailure) {
+  for (const char* const refusal : {"TRYAGAIN Multiple keys request during rehashing of slot",
+                                    "MOVED 0 127.0.0.1:1", "ASK 0 127.0.0.1:1"}) {
+    ClientRig rig;
+    rig.server.mode = "cluster";
+    bool has_refused = false;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("run", "master", "cluster");
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
+      if (command[0] == "ASKING") return "+OK\r\n";
+      if (command[0] != "GET" || std::exchange(has_refused, true)) return std::nullopt;
+      return "-" + std::string(refusal) + "\r\n";
+    };
+    EXPECT_EQ(rig.Get(), "a of 1") << refusal;
+    EXPECT_TRUE(has_refused);
+    for (std::size_t i = 1; i <= rig.network->connections(); ++i) {
+      rig.network->HangUp(static_cast<std::int64_t>(i));
+    }
+    rig.network->SetScript(Always(Operation::kOpen, Fault::Kind::kRefused));
+    (void)rig.Settle(10);
+    EXPECT_EQ(rig.Get(), "unavailable: can't connect") << refusal;
+  }
+}
+
 TEST(Client, RedirectionsWithoutEndAreFollowedSlowly) {
   ClientOptions options = RigOptions();
   options.retry = {10, 10};

@@ -260,6 +260,8 @@ TEST(Client, LoadsTheLibraryWhereItMay) {
        "master", true, 0, 0},
       {"ours", Bulk(kFunctionLibraryVersion), kMissing, "standalone", "master", true, 0, 0},
       {"a later one", Bulk("99"), kMissing, "standalone", "master", true, 0, 0},
+      {"a later one of two digits", Bulk("10"), kMissing, "standalone", "master", true, 0, 0},
+      {"a later one of three", Bulk("100"), kMissing, "standalone", "master", true, 0, 0},
       {"old", old, Bulk("34"), "standalone", "master", true, 0, 1},
       {"old, no leave", old, Bulk("34"), "standalone", "master", false, 0, 0},
       {"old, on a replica", old, Bulk("34"), "cluster", "slave", true, 0, 0},
