@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -290,6 +291,22 @@ TEST(ClaimPipelineTest, AWaitIsNotBegunIfACallHasCompleted) {
   EXPECT_EQ(done[0].tag, 1u);
   (void)RunAll(rig);
   EXPECT_EQ(rig.pipeline().PrepareWait(), -1);
+}
+
+// A caller whose every other call is refused still gets the answers to the rest.
+TEST(ClaimPipelineTest, RefusedCallsHoldUpNoOther) {
+  ScriptedRig rig;
+  const Way good(1);
+  const Way bad(2);
+  ASSERT_TRUE(Submit(rig, good, Call::kCreate, 1));
+  std::set<std::uint64_t> ended;
+  for (std::uint64_t tag = 2; tag < 100 && ended.count(1) == 0; ++tag) {
+    ASSERT_TRUE(SubmitRefused(rig, bad, tag));
+    for (const ClaimPipeline::Completion& done : rig.pipeline().Poll(1000)) ended.insert(done.tag);
+    EXPECT_EQ(ended.count(tag), 1u);
+    rig.network->Wait({}, 10);
+  }
+  EXPECT_EQ(ended.count(1), 1u);
 }
 
 TEST(ClaimPipelineTest, CountsWhatItsConnectionsDo) {

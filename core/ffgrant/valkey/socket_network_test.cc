@@ -22,6 +22,7 @@
 #include <cstring>
 #include <filesystem>
 #include <future>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -600,6 +601,11 @@ std::int64_t MsSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
 }
 
+std::size_t OpenDescriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
 class NamesTest : public SocketNetworkTest {
  protected:
   // From now on the name has these addresses.
@@ -713,6 +719,7 @@ TEST_F(NamesTest, OneThatDoesNotAnswerLeavesTimeForTheNext) {
   for (const std::int64_t limit_ms : {400, 2000}) {
     Resolve({"127.0.0.2", "127.0.0.2", "127.0.0.1"});
     stream->SetOpenLimit(limit_ms);
+    const std::size_t descriptors = OpenDescriptors();
     const Clock::time_point begin = Clock::now();
     IoStatus opened = stream->Open(Named());
     while (opened == IoStatus::kWouldBlock && MsSince(begin) < 10'000) {
@@ -722,6 +729,7 @@ TEST_F(NamesTest, OneThatDoesNotAnswerLeavesTimeForTheNext) {
     ASSERT_EQ(opened, IoStatus::kDone) << limit_ms;
     EXPECT_GE(MsSince(begin), limit_ms == 400 ? 150 : 450) << "the first ones had no time";
     EXPECT_LT(MsSince(begin), limit_ms);
+    EXPECT_EQ(OpenDescriptors(), descriptors + 1) << "the other attempts are closed";
     EXPECT_TRUE(IsConnectedToTheListener());
   }
 }

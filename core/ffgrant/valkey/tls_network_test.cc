@@ -128,6 +128,7 @@ class PeerNetwork final : public Network {
   // If set, the peer answers the client's first bytes in this way, and leaves the rest unread.
   std::optional<std::string> bare_answer;
   std::vector<StreamInterest> waited_for;  // what the last Wait() or Arm() was given
+  std::int64_t open_limit_ms = 0;          // what the last SetOpenLimit() was given
   int wakes = 0;
 
  private:
@@ -147,6 +148,9 @@ class PeerNetwork final : public Network {
       return Next(network_.opens);
     }
     IoStatus FinishOpen() noexcept override { return Next(network_.opens); }
+    void SetOpenLimit(std::int64_t limit_ms) noexcept override {
+      network_.open_limit_ms = limit_ms;
+    }
     std::string_view WhyNotOpen() const noexcept override { return "words of the stream below"; }
     IoResult Read(std::span<char> into) noexcept override {
       if (const IoStatus status = Next(network_.reads); status != IoStatus::kDone) {
@@ -653,6 +657,26 @@ TEST(TlsStream, WritesARecordOnceHoweverOftenItHasToTry) {
   EXPECT_EQ(peer.heard, "question");
 }
 
+// What the peer has received counts as written, also if there is no room for the rest: else the
+// client would send commands again that the server has executed.
+TEST(TlsStream, CountsTheRecordsThatHaveGoneOut) {
+  TlsClient client(Trusting());
+  Stream& stream = *client.stream;
+  ASSERT_EQ(client.Open(), IoStatus::kDone);
+  Peer& peer = client.below->last();
+  const std::string text(100'000, 'q');
+  std::size_t written = 0;
+  for (std::size_t room = 1; written < text.size(); ++room) {
+    ASSERT_LT(room, 100u);
+    client.below->writes.assign(room, IoStatus::kDone);
+    client.below->writes.push_back(IoStatus::kWouldBlock);
+    const IoResult result = stream.Write(std::string_view(text).substr(written));
+    written += result.size;
+    EXPECT_EQ(written, peer.heard.size());
+  }
+  EXPECT_EQ(peer.heard, text);
+}
+
 TEST(TlsStream, ReadsAllThatHasComeAsFarAsThereIsRoom) {
   TlsClient client(Trusting());
   Stream& stream = *client.stream;
@@ -688,6 +712,8 @@ TEST(TlsNetwork, LeavesTheRestToTheNetworkBelow) {
   EXPECT_EQ(client.network->NowMs(), client.below->NowMs());
   const std::uint64_t first = client.network->Random();
   EXPECT_EQ(client.below->Random(), first + 1);
+  client.stream->SetOpenLimit(123);
+  EXPECT_EQ(client.below->open_limit_ms, 123) << "several addresses share this time";
 }
 
 // ---- the end of a stream -----------------------------------------------------------

@@ -566,6 +566,29 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
   }
 }
 
+// The partitions that were late are asked again in turn, so a server that is there again is found
+// while another one is still away.
+TEST_F(Shards, OneOfTwoThatWereAwayIsFoundAgain) {
+  for (const bool frozen : {true, false}) {
+    for (const std::uint16_t back : {1, 2, 3}) {
+      const auto away = static_cast<std::uint16_t>(back % 3 + 1);
+      for (const std::uint16_t port : {back, away}) frozen ? Freeze(port) : Kill(port);
+      for (int i = 0; i < 5; ++i) (void)Choose();
+      frozen_.erase(back);
+      dead_.erase(back);
+      network_->Wait({}, 5000);  // by then the server may be connected to again
+      bool is_found = false;
+      for (int i = 0; i < 100 && !is_found; ++i) {
+        is_found = Choose().partitions_seen == kPartitions - PartitionsOf(away);
+      }
+      EXPECT_TRUE(is_found) << back << " is back, " << away << " is away";
+      Recover();
+      network_->Wait({}, 5000);
+      for (int i = 0; i < 200 && !Choose().saw_all(); ++i) continue;
+    }
+  }
+}
+
 TEST_F(Shards, NoneOfThemIsThere) {
   for (const bool frozen : {true, false}) {
     for (std::uint16_t port = 1; port <= 3; ++port) frozen ? Freeze(port) : Kill(port);

@@ -818,6 +818,17 @@ TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
             "made for 256 flow, 32 budget and 32 quota partitions");
   EXPECT_EQ(ledger_->Connect(server).error, ClaimError::kInvalidInput);
 
+  // Each count alone is enough to tell the two apart.
+  for (const char* const other :
+       {"num_flow_partitions", "num_budget_partitions", "num_quota_partitions"}) {
+    Do({"HSET", "ff:config:partitions", "num_flow_partitions", "256", "num_budget_partitions", "32",
+        "num_quota_partitions", "32"});
+    EXPECT_TRUE(ledger_->Connect(server));
+    Do({"HSET", "ff:config:partitions", other, "31"});
+    EXPECT_EQ(ledger_->Connect(server).error, ClaimError::kInvalidInput) << other;
+  }
+  Do({"HSET", "ff:config:partitions", "num_quota_partitions", "16"});
+
   for (const char* wrong : {"0", "", "x", "65536", "-1", "2.5"}) {
     Do({"HSET", "ff:config:partitions", "num_flow_partitions", wrong});
     EXPECT_EQ(ledger_->ReadPartitions(&details_).error, ClaimError::kInvalidInput) << wrong;

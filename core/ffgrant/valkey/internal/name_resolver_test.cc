@@ -143,6 +143,26 @@ TEST_F(NameResolverTest, ForgetsWhatIsOfNoUse) {
   EXPECT_EQ(look_ups("hangs"), 1) << "under way already";
 }
 
+// The look-up fails when whoever asked has given up. The next caller is told why, although this is
+// more than a second later.
+TEST_F(NameResolverTest, AFailureThatNobodyWaitedForIsTold) {
+  std::atomic<int> look_ups = 0;
+  std::promise<void> go_on;
+  NameResolver failing([&look_ups, gone = go_on.get_future().share()](const std::string&) {
+    ++look_ups;
+    gone.wait();
+    return NameAddresses{{}, "no answer"};
+  });
+  EXPECT_FALSE(failing.Find("db.test", wakeup));
+  go_on.set_value();
+  ASSERT_TRUE(IsNotified(*wakeup, 10'000));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  const auto found = failing.Find("db.test", wakeup);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->error, "no answer");
+  EXPECT_EQ(look_ups, 1);
+}
+
 // One client may have found that an earlier answer is of no use while another waits for the next.
 TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
   const auto other = std::make_shared<Wakeup>();
