@@ -2,9 +2,9 @@
 
 #include "ffgrant/json/retry_policy.h"
 
+#include <ctype.h>
 #include <locale.h>
 
-#include <cctype>
 #include <cstddef>
 #include <cstdlib>
 #include <string>
@@ -51,7 +51,7 @@ bool IsLuaNumber(const char* text) {
   char* end = nullptr;
   (void)strtod_l(text, &end, c_locale);
   if (end == text) return false;
-  while (std::isspace(static_cast<unsigned char>(*end)) != 0) ++end;
+  while (isspace_l(static_cast<unsigned char>(*end), c_locale) != 0) ++end;
   return *end == '\0';
 }
 

@@ -65,6 +65,20 @@ def oracles_of(path, includes):
     return found - {own} - _BY_DESIGN.get(own, set())
 
 
+# These functions of the C library read and write texts by the locale of the process, which an
+# embedding program may have changed. Those that end with _l take a locale.
+_BY_LOCALE = re.compile(
+    r"\b(strto(d|f|ld|u?ll?)|sto(d|f|ld|i|u?ll?)|ato(f|i|ll?)|sscanf|v?s?n?printf|setlocale|"
+    r"is(alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit)|"
+    r"to(lower|upper)|strcoll|o?stringstream)\(")
+
+
+def calls_by_locale(text):
+    """The calls in a source that depend on the locale of the process."""
+    code = re.sub(r"//[^\n]*", "", text)
+    return [match[1] for match in _BY_LOCALE.finditer(code)]
+
+
 def floor_of(package):
     return next(number for number, floor in enumerate(_FLOORS) if package in floor)
 
@@ -108,6 +122,13 @@ class CoreTest(unittest.TestCase):
         for path in files:
             relative = path.relative_to(CORE / "ffgrant").as_posix()
             self.assertEqual(wrong_includes(relative, _includes(path)), [], relative)
+
+    def test_the_product_reads_and_writes_by_no_locale(self):
+        for path in _tracked(CORE / "ffgrant", r"(?<!_test)\.(h|cc)$"):
+            self.assertEqual(calls_by_locale(path.read_text(encoding="utf-8")), [], path.name)
+        self.assertEqual(calls_by_locale("x = std::strtod(p, &q); // isspace(c)\nstrtod_l(p, l);"),
+                         ["strtod"])
+        self.assertEqual(calls_by_locale("std::isspace(c) || tolower(c)"), ["isspace", "tolower"])
 
     def test_every_source_stands_in_one_of_the_two_rooms(self):
         rooms = {path.relative_to(CORE).parts[0] for path in _tracked(CORE, r"\.(h|cc|lua|rs)$")}
