@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes the hot calls of the claim path, with many of them under way at once, from one thread. A
-// load generator, or a scheduler that hands out grants in bulk, can be built on it.
+// load generator, or a scheduler that hands out grants in bulk, can be built on this class.
 //
 //   ClaimPipeline pipeline(options);
 //   pipeline.SubmitIssue(args, /*tag=*/7);
@@ -9,11 +9,11 @@
 //     for (const ClaimPipeline::Completion& done : pipeline.Poll(100)) Use(done);
 //   }
 //
-// Every submitted call ends in exactly one completion. Its error is one of
+// Every submitted call ends in exactly one completion. The completion's error is one of
 //   kNone
-//   kInvalidInput     The call was not sent: an argument is out of range. For kCreate also: the id
-//                     belongs to no configured partition; any other call then ends with
-//                     kExecutionNotFound, and was not sent either.
+//   kInvalidInput     The call was not sent, because an argument is out of range or, for kCreate,
+//                     the id belongs to no configured partition. Any other call with such an id
+//                     ends with kExecutionNotFound, and was not sent either.
 //   an error that the function of the call answers:
 //     kCreate         none
 //     kIssue          kExecutionNotFound, kExecutionNotEligible, kGrantAlreadyExists,
@@ -26,11 +26,11 @@
 //     kRenew          kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
 //                     kExecutionNotActive, kLeaseRevoked, kLeaseExpired, kStaleLease
 //     kComplete       the same as kRenew
-//   kUnavailable      The call did not happen: no server could be reached, or it refused to
-//                     serve.
+//   kUnavailable      The call did not happen: no server could be reached, or the server refused
+//                     to serve.
 //   kUnknownOutcome   The call was sent and its answer will never come, or it was a claim that
-//                     the server answered with an error. It may have happened, or not, or may
-//                     still happen. ValkeyLedger's FindClaim() finds out whether a claim has
+//                     the server answered with an error. The call may have happened, or not,
+//                     or may still happen. ValkeyLedger's FindClaim() finds out whether a claim has
 //                     happened. Only for claims that its own ledger made can it also say that
 //                     the claim cannot happen any more.
 //   kUnknownCode      The server answered with a code or a word that the contract does not
@@ -38,12 +38,13 @@
 //                     an error.
 //
 // Threads: only one thread at a time may use a pipeline, except for CancelAll() and counters().
-// Cost: a call is written into a buffer. It allocates nothing once the buffers have grown to the
+// Cost: a call is written into a buffer. Nothing is allocated once the buffers have grown to the
 // largest call. One system call sends many calls, and one system call receives many answers.
 // Blocking: only Poll() waits, for as long as it is told. No call waits longer than
-// options.request_timeout_ms from its submission: it then completes, whatever fails.
-// Ownership: the pipeline keeps no arguments, and a Completion holds no views into it. What
-// valkey_ledger.h says of fork(), the end of the process and signals holds here too. Contract 7.
+// options.request_timeout_ms from its submission: it then completes, whatever fails. Ownership: the
+// pipeline keeps no arguments, and a Completion holds no views into the pipeline. What
+// valkey_ledger.h says of fork(), the end of the process and signals holds here too. The calls are
+// those of contract 7.
 
 #ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
 #define FFGRANT_VALKEY_CLAIM_PIPELINE_H_
@@ -83,8 +84,8 @@ class ClaimPipeline {
     TimestampMs expires_at;  // kRenew
   };
 
-  // What a worker knows of the lease that it completes. The caller passes it in, so that the
-  // pipeline need not read it.
+  // What a worker knows of the lease that it completes. The caller passes these values in, so that
+  // the pipeline need not read them.
   struct Holder {
     AttemptIndex attempt_index;
     LaneIdView lane;  // the lane that the claim was made with
@@ -111,13 +112,13 @@ class ClaimPipeline {
   bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag);
   bool SubmitIssueAndClaim(const ClaimArgs& args, std::uint64_t tag);
   bool SubmitRenew(const RenewArgs& args, std::uint64_t tag);
-  // SubmitComplete: `result` may be any bytes; as in ValkeyLedger::Complete().
+  // SubmitComplete: `result` may be any bytes, as in ValkeyLedger::Complete().
   bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
                       std::string_view result = {});
 
   // Makes progress with all calls, and returns those that have completed. Returns at once if there
-  // are any, otherwise as soon as a call completes, or with none after `timeout_ms`. The
-  // completions are valid until the next call of Poll().
+  // are any. Otherwise waits until a call completes, and returns none if this takes longer than
+  // `timeout_ms`. The completions are valid until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
 
   // These two serve the caller's own event loop (epoll, asio, libuv), in place of a Poll() that
@@ -130,9 +131,10 @@ class ClaimPipeline {
   //     ... submit more ...
   //   }
   //
-  // descriptor() is readable, level-triggered, when Poll(0) has something to do. It stays the same
-  // as long as the pipeline lives. Do not read, write or close it. It is -1 if the system has no
-  // descriptor left (then call Poll(0) now and then), or if the network of the options has none.
+  // descriptor() is readable, level-triggered, when Poll(0) has something to do. The descriptor
+  // stays the same as long as the pipeline lives. Do not read, write or close it. descriptor()
+  // returns -1 if the system has no descriptor left (then call Poll(0) now and then), or if the
+  // network of the options has none.
   //
   // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
   // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call it before each

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a client has done so far, as numbers that only grow. ValkeyLedger::counters() and
+// These counters say what a client has done so far, and only grow. ValkeyLedger::counters() and
 // ClaimPipeline::counters() read them at any moment, from any thread, and hold up no call:
 //
 //   const ClientCounters now = ledger.counters();
@@ -33,13 +33,15 @@ struct ClientCounters {
   std::uint64_t commands_sent = 0;     // commands put on a connection; one may be sent again
   std::uint64_t replies = 0;           // answers to commands
   std::uint64_t redirections = 0;      // MOVED and ASK
-  std::uint64_t retries = 0;           // times a command waited again: refused for now, redirected,
-                                       // or its connection broke before the server can have seen it
+  std::uint64_t retries = 0;           // times a command waited again, because it was refused for
+                                       // now or redirected, or because its connection broke before
+                                       // the server can have seen it
   std::uint64_t unknown_outcomes = 0;  // commands that were sent, and whose answer will never come
   std::uint64_t unavailable = 0;       // commands that ended and did not happen
-  std::uint64_t cancelled = 0;         // cancelled commands; each is in one of the two counts above
+  std::uint64_t cancelled = 0;         // cancelled commands; each is also in one of the two above
   std::uint64_t late_replies = 0;      // answers to commands already reported as ended
-  std::uint64_t fences = 0;            // lost connections that were shut on their server
+  std::uint64_t fences = 0;            // connections that broke and that the client then shut on
+                                       // their server (CLIENT KILL)
   std::uint64_t slot_tables = 0;       // cluster tables that were accepted
   std::uint64_t libraries_loaded = 0;  // FUNCTION LOAD of our library
   std::uint64_t bytes_sent = 0;        // bytes written, before TLS
@@ -49,7 +51,7 @@ struct ClientCounters {
 
   static constexpr std::size_t kCount = 22;
   using Named = std::pair<std::string_view, std::uint64_t>;
-  // All counters with the names above, in this order.
+  // Returns all counters, with the names and in the order above.
   std::array<Named, kCount> All() const noexcept {
     return {{{"connects", connects},
              {"connects_failed", connects_failed},

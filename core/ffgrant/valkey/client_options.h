@@ -28,19 +28,20 @@ enum class LogLevel : std::uint8_t {
 };
 
 // A hook that is told what happens to connections. Each event is one line of text, without a line
-// end: where it happened, what happened, and the server's words. It never holds a password or an
-// argument of a call. A thread calls the hook when its own call has ended, right before that call
-// returns (for a ClaimPipeline: before Poll() returns). The thread holds no lock then, so other
-// calls go on however long the hook takes. Several threads may call it at once. It must not throw.
-// It may use the ledger, but not the ClaimPipeline that called it.
+// end: where it happened, what happened, and the server's words. The text never holds a password or
+// an argument of a call. A thread calls the hook when its own call has ended, right before that
+// call returns (for a ClaimPipeline: before Poll() returns). The thread holds no lock then, so
+// other calls go on however long the hook takes. Several threads may call the hook at once. The
+// hook must not throw. It may use the ledger, but not the ClaimPipeline that called it.
 using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 
-// How to reach a server or a cluster, and how long to wait for it. The client finds out which of
-// the two it is from what the server first answers.
+// How to reach a server or a cluster, and how long to wait for it. The client learns from the
+// server's first answers which of the two it has reached.
 struct ClientOptions {
-  // The client tries these in turn. Any node of a cluster will do: it names the others. Once the
-  // client knows a cluster, it follows these servers to a cluster that has none of the known nodes
-  // only if it could reach none of those nodes during half a minute of use.
+  // The client tries these in turn. Any node of a cluster will do, because it names the others.
+  // Later these servers may belong to a cluster that has none of the nodes that the client knows.
+  // The client follows them there only if it could reach none of the known nodes during half a
+  // minute of use.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
@@ -55,9 +56,9 @@ struct ClientOptions {
   // command is used all the same.
   std::string connection_name = {};
 
-  // How long connecting to one server may take, looking up its name included, and then each answer
-  // to the client's greeting. While the client tries several servers, connecting and greeting
-  // together get no more than a server's share of request_timeout_ms.
+  // How long connecting to one server may take, including the look-up of its name, and how long
+  // each answer to the client's greeting may then take. While the client tries several servers,
+  // connecting and greeting together get no more than a server's share of request_timeout_ms.
   std::int64_t connect_timeout_ms = 2000;
   // How long one call, or one batch, may take with all that it does: redirections, new tries,
   // waiting for a connection.
@@ -114,7 +115,7 @@ struct ClaimDefaults {
   std::string execution_kind = "task";
   std::string creator_identity = "ffgrant";
   std::string revoke_reason = "operator_revoke";
-  // How long a lease hash outlives its lease once it has been renewed. 0..kMaxTtlMs.
+  // How long a lease hash outlives its lease once the lease has been renewed. 0..kMaxTtlMs.
   std::int64_t lease_history_grace_ms = 5000;
 };
 

@@ -107,7 +107,7 @@ class DeploymentWorker::Impl {
     return ledger->UnregisterWorker(registered, details);
   }
 
-  // Returns in how many ms to call it again.
+  // Refreshes the registration if that is due. Returns in how many ms to call RefreshIfDue() again.
   std::int64_t RefreshIfDue() noexcept {
     if (const std::int64_t left = LeftMs(); left > 0) return left;
     Note(ledger->RefreshWorker(registered));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A worker of a FlowFabric deployment, from its start to its end: it learns the deployment's
-// partition counts, registers itself, claims what it is granted, keeps the leases, and returns
-// results or failures.
+// A DeploymentWorker does all that a worker of a FlowFabric deployment does from its start to its
+// end: it learns the deployment's partition counts, registers itself, claims what it is granted,
+// keeps the leases, and returns results or failures.
 //
 //   valkey::DeploymentWorker worker({.ledger = {.client = {.servers = {{"10.0.0.5", 6379}}}},
 //                                    .worker = {.worker_id = "cpp", .worker_instance_id = "cpp-1"},
@@ -18,8 +18,8 @@
 //
 // An execution whose worker died is taken over by Reclaim().
 //
-// Its parts can also be used by themselves: Worker, LeaseKeeper, CompleteOnce(), FailOnce(), and
-// ValkeyLedger's RegisterWorker() and FindClaim().
+// The parts of a DeploymentWorker can also be used by themselves: Worker, LeaseKeeper,
+// CompleteOnce(), FailOnce(), and ValkeyLedger's RegisterWorker() and FindClaim().
 
 #ifndef FFGRANT_VALKEY_DEPLOYMENT_WORKER_H_
 #define FFGRANT_VALKEY_DEPLOYMENT_WORKER_H_
@@ -50,8 +50,8 @@ struct DeploymentWorkerOptions {
   // worker could run (worker_registration.h).
   std::vector<std::string> lanes = {};
   CapabilitySet offered = {};
-  // How long the registration lives on after its last refresh, also if this process has ended. It
-  // is refreshed after each third of this time. 1000..kMaxTtlMs.
+  // How long the registration lives on after its last refresh, also if this process has ended. The
+  // registration is refreshed after each third of this time. 1000..kMaxTtlMs.
   std::int64_t registration_ttl_ms = 60'000;
   // Whether a thread of the worker's own refreshes the registration. If there is no such thread, or
   // the keeper has no threads, the caller calls RunDue().
@@ -77,8 +77,9 @@ class [[nodiscard]] Work : public Outcome {
 
   // Calls ValkeyLedger::ReadInput().
   Outcome ReadInput(ExecutionInput& out, ErrorDetails* details = nullptr) noexcept;
-  // These call CompleteOnce() and FailOnce(), with the same errors and time limits. The lease is
-  // renewed until they return. Then it is no longer kept, and the permit is given back.
+  // Complete() and Fail() call CompleteOnce() and FailOnce(), with the same errors and time limits.
+  // The lease is renewed until they return. Then it is no longer kept, and the permit is given
+  // back.
   Outcome Complete(std::string_view result, ErrorDetails* details = nullptr) noexcept;
   FailOutcome Fail(std::string_view reason, std::string_view category,
                    ErrorDetails* details = nullptr) noexcept;
@@ -101,7 +102,7 @@ class DeploymentWorker {
  public:
   // Throws std::invalid_argument for options out of range. Only Start() connects.
   explicit DeploymentWorker(const DeploymentWorkerOptions& options);
-  // Calls Stop(), unless that was called before.
+  // Calls Stop(), which does nothing if it was called before.
   ~DeploymentWorker();
   DeploymentWorker(const DeploymentWorker&) = delete;
   DeploymentWorker& operator=(const DeploymentWorker&) = delete;
@@ -116,8 +117,8 @@ class DeploymentWorker {
   //   kUnknownCode                    the user may not read the counts, or not register
   Outcome Start(ErrorDetails* details = nullptr);
 
-  // Calls Worker::ClaimFromGrant(), and has its errors. The caller has called Start(). If the
-  // answer to the claim is lost, FindClaim() finds out what became of the claim:
+  // Calls Worker::ClaimFromGrant(), and has its errors. Start() must have been called before. If
+  // the answer to the claim is lost, FindClaim() finds out what became of the claim:
   //   kNone            the claim has happened, and its lease is kept like any other
   //   kStaleLease      the claim has happened, and its lease has ended since
   //   kUnavailable     the claim has not happened and can't happen any more
@@ -125,15 +126,15 @@ class DeploymentWorker {
   // Blocks for at most twice the ledger's request_timeout_ms.
   Work Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details = nullptr);
 
-  // Takes over an execution whose lease has expired or was revoked, as
-  // http::IssuerClient::Reclaim() grants it. FlowFabric's server only marks the lease, and does not
-  // offer the execution to another worker, so somebody must ask for the grant. Calls
+  // Takes over an execution whose lease has expired or was revoked, with a grant from
+  // http::IssuerClient::Reclaim(). FlowFabric's server only marks the lease, and does not offer the
+  // execution to another worker, so somebody must ask for the grant. Calls
   // Worker::ClaimFromReclaimGrant(), and has its errors; all else is as with Claim().
   Work Reclaim(const ReclaimGrantView& grant, ErrorDetails* details = nullptr);
 
   // Ends the registration, so that the deployment need not wait until it runs out. Leases that are
-  // kept stay kept. Also ends what a Start() that failed may have left of a registration. Has the
-  // errors of UnregisterWorker(); returns kNone if nothing is registered.
+  // kept stay kept. If a Start() has failed, also ends what it may have left of a registration. Has
+  // the errors of UnregisterWorker(); returns kNone if nothing is registered.
   Outcome Stop(ErrorDetails* details = nullptr) noexcept;
 
   // How the last try to register or to refresh ended. A worker whose registration another process
@@ -141,16 +142,16 @@ class DeploymentWorker {
   Outcome registration() const noexcept;
 
   // Refreshes the registration and renews leases, if they are due. Returns in how many ms to call
-  // it again, at most 1000. It serves a worker without threads: a task that has a thread of its own
-  // is left to that thread.
+  // RunDue() again, at most 1000. RunDue() serves a worker without threads: a task that has a
+  // thread of its own is left to that thread.
   std::int64_t RunDue();
 
-  // These may be called after Start(). What they return outlives all calls, and Stop() does not
-  // change it.
+  // These may be called after Start(). What they return is valid until the next Start() or the end
+  // of this object; Stop() does not change it.
   ValkeyLedger& ledger() noexcept;
   LeaseKeeper& keeper() noexcept;
   // What the last Start() found out. `refused_calls` names the calls that the user may not make:
-  // Start() itself needs none of those for executions.
+  // Start() itself needs none of the calls about executions.
   const ServerInfo& server() const noexcept;
   WorkerIdentity identity() const noexcept;
 

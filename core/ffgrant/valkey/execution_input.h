@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a claimed execution is about: its payload, kind and tags, and how its attempt came
-// about (core/contract/live-observed.md, 4).
+// An ExecutionInput holds what a claimed execution is about: its payload, kind and tags, and how
+// its attempt came about (core/contract/live-observed.md, 4).
 
 #ifndef FFGRANT_VALKEY_EXECUTION_INPUT_H_
 #define FFGRANT_VALKEY_EXECUTION_INPUT_H_
@@ -48,7 +48,7 @@ class ExecutionInput {
   // Tags are in no particular order.
   std::size_t tag_count() const noexcept { return tags_.size() / 2; }
   Tag tag(std::size_t i) const noexcept { return {View(tags_[2 * i]), View(tags_[2 * i + 1])}; }
-  // The value of the tag `name`; empty if there is none.
+  // Returns the value of the tag `name`, or nothing if there is no such tag.
   std::optional<std::string_view> FindTag(std::string_view name) const noexcept;
 
   // The kind of attempt ("initial", "retry", "reclaim" or "replay"), why it was made, and which

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path as a function library for Valkey >= 7.2 and Redis >= 7.0. Its
-// Lua sources, and the table of its calls, are in functions/ beside this file.
+// The function library serves the claim path on Valkey >= 7.2 and Redis >= 7.0. Its Lua sources,
+// and the table of its calls, are in functions/ beside this file.
 //
-// KEYS, ARGV, replies and stored state of its calls are FlowFabric's; the names are ours: what
+// KEYS, ARGV, replies and stored state of its calls are FlowFabric's. The names are ours: what
 // FlowFabric calls `ff_x` is `ffgrant_x` here. The name of a function is unique on a server,
 // whatever library the function is in. So a library with functions named `ff_x` would keep
 // FlowFabric's own library from being loaded, and a library that answered `ff_version` would make
 // FlowFabric believe that it need not load its own.
 //
-// How a client finds out which functions to call; it asks each primary separately:
+// A client asks each primary separately, and finds out in this way which functions to call:
 //
 //   FCALL ffgrant_version 0   A version below 4 is a library of ours that still has
 //                             FlowFabric's names. FUNCTION LOAD REPLACE puts this library in

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the client needs of the world outside: byte streams, a clock, and random numbers. The client
-// itself makes no system call, so that tests and fuzzers can put every fault and every delay where
-// they want it.
+// A Network gives the client what it needs of the world outside: byte streams, a clock, and random
+// numbers. The client itself makes no system call, so that tests and fuzzers can put every fault
+// and every delay where they want it.
 
 #ifndef FFGRANT_VALKEY_NETWORK_H_
 #define FFGRANT_VALKEY_NETWORK_H_
@@ -57,8 +57,8 @@ class Stream {
   // (then call FinishOpen() until it returns something else), kFailed or kRefused.
   virtual IoStatus Open(const Endpoint& endpoint) noexcept = 0;
   virtual IoStatus FinishOpen() noexcept = 0;
-  // Says for the next Open() how long its caller will wait for it. The addresses of a name are
-  // tried within that time.
+  // Sets how long the caller of the next Open() will wait for the connection. The addresses of a
+  // name are tried within that time.
   virtual void SetOpenLimit(std::int64_t /*limit_ms*/) noexcept {}
   // Why the last Open() failed, or what it is waiting for, or why reading or writing failed. Empty
   // if there is nothing to tell. Valid until the next call.
@@ -85,12 +85,12 @@ class Network {
   // passed, or earlier for no reason.
   virtual void Wait(std::span<const StreamInterest> interests,
                     std::int64_t timeout_ms) noexcept = 0;
-  // Ends the Wait() under way, or else the next one. May be called from any thread. By default it
+  // Ends the Wait() under way, or else the next one. May be called from any thread. The default
   // does nothing, which is right for a network that one thread uses.
   virtual void Wake() noexcept {}
   // A descriptor for an event loop that the caller already has; -1 if this network has none. It is
-  // readable in two cases: whenever a Wait() for the interests that Arm() was last given would
-  // return because of a stream, and after Wake() until the next Wait(). Do not read or close it.
+  // readable whenever one of the streams that Arm() was last given is ready, and after Wake() until
+  // the next Wait(). Do not read or close it.
   virtual int Descriptor() noexcept { return -1; }
   // Returns `timeout_ms`, or less if FinishOpen() has something to do earlier.
   virtual std::int64_t Arm(std::span<const StreamInterest> /*interests*/,
@@ -111,13 +111,13 @@ struct NameAddresses {
   std::string error;
 };
 
-// Looks a name up, and may take as long as it likes. The network calls it from threads of its own,
-// for several names at once. It must not throw.
+// Looks a name up, and may take as long as it likes. The network calls this function from threads
+// of its own, for several names at once. The function must not throw.
 using NameLookup = std::function<NameAddresses(const std::string& name)>;
 
 struct SocketOptions {
-  // After this many seconds of silence TCP asks whether the other end is there; then it asks three
-  // more times, within half of that time. 0: never.
+  // After this many seconds of silence TCP asks whether the other end is there. It asks three times
+  // in all; without an answer the connection fails after half of that time more. 0: never.
   std::int64_t keepalive_s = 60;
 };
 
@@ -127,9 +127,9 @@ struct SocketOptions {
 // Names are looked up by getaddrinfo(), or by `look_up`, in threads that nobody waits for, not even
 // at the end of the process. Several networks share what a look-up found, for a second. Addresses
 // need no look-up. A stream tries the addresses of a name in the order that was found, but no more
-// than 64. It tries the next address at once when one is refused, else after a part of its open
-// limit (250 ms at most), while the earlier ones are still being tried. It takes the first that
-// connects.
+// than 64. If an address is refused, the stream tries the next one at once. Otherwise it tries the
+// next one after a part of its open limit (250 ms at most), and goes on trying the earlier ones.
+// The first address that connects is taken.
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {},
                                            const SocketOptions& options = {});
 

@@ -70,8 +70,8 @@ std::optional<std::string> Decoded(std::string_view text) {
   return decoded;
 }
 
-// Returns the text before the first `end`, and removes it from `text` together with all that
-// follows.
+// Cuts `text` off before the first `end`, and returns what comes after that `end`. If there is no
+// `end`, leaves `text` whole and returns an empty text.
 std::string_view CutAt(std::string_view& text, char end) {
   const std::size_t at = std::min(text.find(end), text.size());
   const std::string_view rest = text.substr(std::min(at + 1, text.size()));

@@ -100,7 +100,7 @@ TEST(SetServers, TakesUrlsOfTls) {
     EXPECT_TRUE(options.tls.verify);
   }
   EXPECT_FALSE(Taken("valkey://db").tls.enabled);
-  // What the caller has asked for is not taken back.
+  // TLS that the caller has enabled stays enabled.
   for (const std::string_view text : {"valkey://db", "db:7", "valkeys://db"}) {
     ClientOptions options;
     options.tls.enabled = true;
@@ -135,7 +135,7 @@ TEST(SetServers, RefusesAPasswordAndNeverShowsIt) {
                             "FFGRANT_PASSWORD, "))
         << problem;
   }
-  // These are refused, whatever else is wrong with them.
+  // These texts are refused too, whichever fault is found first, and no answer repeats the word.
   for (const std::string& text : std::vector<std::string>{
            "u:" + secret + "@db", secret, secret + "://db", "valkey://" + secret + "?" + secret,
            "valkey://db/" + secret, "valkey://u:12," + secret + "@db:1", secret + "@db:6379",

@@ -102,8 +102,8 @@ void SetTcpOptions(int fd, const SocketOptions& options) noexcept {
   set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
 }
 
-// A descriptor to wait for. The system uses the number of a closed descriptor again; a serial is
-// unique.
+// A descriptor to wait for. The system may give the number of a closed descriptor to a new one, but
+// each has a serial of its own.
 struct Watched {
   int fd;
   bool readable;
@@ -185,7 +185,7 @@ class SocketStream final : public Stream {
     std::uint64_t serial;
   };
 
-  // Called once the addresses are known.
+  // Is called once the addresses are known.
   void Prepare() noexcept {
     if (addresses_.size() > kMostAddresses) addresses_.resize(kMostAddresses);
     // The last address gets two steps.
@@ -321,7 +321,7 @@ class SocketNetwork final : public Network {
 
   std::unique_ptr<NameResolver> own_;
   const SocketOptions options_;
-  // Wake() notifies it, and so does a look-up that has an answer.
+  // Wake() and each look-up that has an answer notify this object.
   const std::shared_ptr<Wakeup> wakeup_ = std::make_shared<Wakeup>();
   std::vector<Watched> watched_;
   std::vector<pollfd> polled_;
@@ -330,8 +330,8 @@ class SocketNetwork final : public Network {
   std::uint64_t serial_ = 0;
 };
 
-// Returns false if the look-up failed. If it takes longer, returns true and leaves addresses_
-// empty.
+// Returns false if the look-up failed. If the look-up has not ended yet, returns true and leaves
+// addresses_ empty.
 bool SocketStream::LookUp() noexcept {
   const auto found = network_.resolver().Find(endpoint_.host, network_.wakeup());
   if (!found) {

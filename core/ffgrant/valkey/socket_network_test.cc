@@ -137,7 +137,7 @@ class Descriptor {
   int fd_;
 };
 
-// A listener on the other side: at a port of the system's choice, or at the same port of another
+// A listener on the other side, at a port of the system's choice, or at a given port of another
 // loopback address.
 class Listener {
  public:
@@ -162,7 +162,7 @@ class Listener {
   Endpoint endpoint_;
 };
 
-// A listener on the other side: at a path in a folder of its own.
+// A listener on the other side, at a path in a folder of its own.
 class UnixListener {
  public:
   explicit UnixListener(int backlog = 8) {
@@ -472,7 +472,7 @@ TEST_F(SocketNetworkTest, WhatTheSystemRefusesIsAFailure) {
   faults.recv = {-1, ENOMEM};
   EXPECT_EQ(ReadAll(*stream).second, IoStatus::kFailed);
 
-  // The stream is closed while it connects.
+  // poll() says once that the stream is still connecting, which is no failure.
   faults.poll = {0, 0};
   const IoStatus open = stream->Open(listener.endpoint());
   EXPECT_EQ(open, IoStatus::kWouldBlock);
@@ -571,7 +571,7 @@ TEST_F(DescriptorTest, IsReadableWhenAStreamHasConnected) {
   EXPECT_FALSE(IsReadable());
 }
 
-// A caller that can't be told looks again after a short time.
+// A caller that can't be told when a stream is ready looks again after a short time.
 TEST_F(DescriptorTest, WhoCantBeToldWaitsForAShortTime) {
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
   Descriptor peer = listener.Accept();
@@ -608,7 +608,7 @@ std::size_t OpenDescriptors() {
 
 class NamesTest : public SocketNetworkTest {
  protected:
-  // From now on the name has these addresses.
+  // Gives the name these addresses from now on.
   void Resolve(std::vector<std::string> addresses, std::string error = "") {
     stream.reset();
     network = MakeSocketNetwork([this, addresses, error](const std::string& name) {

@@ -32,7 +32,7 @@ std::string LastError() {
   return reason == nullptr ? "no reason given" : reason;
 }
 
-// Whether a host is an address: a certificate names addresses apart from host names.
+// Whether a host is an address. A certificate names addresses and host names separately.
 bool IsAddress(const std::string& name) noexcept {
   std::array<unsigned char, sizeof(in6_addr)> bytes;
   return inet_pton(AF_INET, name.c_str(), bytes.data()) == 1 ||
@@ -208,8 +208,8 @@ class TlsStream final : public Stream {
     return why_;
   }
 
-  // Reads until `into` is full or nothing more has come. Network::Wait() can't see bytes that
-  // OpenSSL has kept.
+  // Reads until `into` is full or nothing more has come, because Network::Wait() can't see bytes
+  // that OpenSSL has kept.
   IoResult Read(std::span<char> into) noexcept override {
     if (state_ != State::kOpen) return {IoStatus::kFailed, 0};
     std::size_t total = 0;

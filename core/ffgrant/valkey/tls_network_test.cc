@@ -121,7 +121,8 @@ class PeerNetwork final : public Network {
   std::size_t connections() const { return peers_.size(); }
   Peer& last() { return *peers_.back(); }
 
-  // How the next calls of a stream end instead of working; Open() and FinishOpen() are alike.
+  // How the next calls of a stream end instead of working. Open() and FinishOpen() both use
+  // `opens`.
   std::deque<IoStatus> opens;
   std::deque<IoStatus> reads;
   std::deque<IoStatus> writes;
@@ -376,7 +377,7 @@ TEST_F(TlsFiles, AServersCertificateIsForItsNameAndOfAKnownAuthority) {
   }
 }
 
-// A stream ends in a certain way also if the certificate is not looked at.
+// The refusal is reported as one although this client does not look at the server's certificate.
 TEST_F(TlsFiles, AServerThatWantsACertificateSaysSo) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     Owned<SSL_CTX> context = MakeServerContext();
@@ -397,7 +398,8 @@ TEST_F(TlsFiles, AServerThatWantsACertificateSaysSo) {
   }
 }
 
-// The server believes a root alone, so the client has to send what lies between (tls_options.h).
+// The server believes a root alone, so the client has to send the certificates between the root and
+// its own (tls_options.h).
 TEST_F(TlsFiles, AClientsCertificateGoesOutWithItsChain) {
   const Credential root = MakeCredential({.is_authority = true});
   const Credential middle = MakeCredential({.is_authority = true}, &root);
@@ -459,7 +461,7 @@ TEST_F(TlsFiles, ThatAreOfNoUseAreRefused) {
   for (const auto& c : kCases) {
     std::string problem;
     TlsOptions options = c.options;
-    // It takes a while to read the system's authorities.
+    // Reading the system's authorities takes a while, so the refused options name a file.
     if (options.ca_file.empty() && !c.why.empty()) options.ca_file = certificate;
     try {
       (void)MakeTlsNetwork(std::make_unique<PeerNetwork>(), options);
@@ -563,7 +565,7 @@ TEST(TlsStream, AHandshakeEndsWithTheConnection) {
     client.below->writes = c.writes;
     EXPECT_EQ(client.Open(), IoStatus::kFailed);
     EXPECT_EQ(client.stream->WhyNotOpen(), c.why);
-    // Nothing of it is left for the next connection.
+    // Nothing of the failure is left for the next connection.
     client.below->reads.clear();
     client.below->writes.clear();
     EXPECT_EQ(client.Open(), IoStatus::kDone);
@@ -585,7 +587,7 @@ TEST(TlsStream, AConnectionThatFailsIsNoMatterOfTls) {
   }
 }
 
-// A certificate that is checked for no name at all would be anybody's.
+// If no name at all were checked, anybody's certificate would do.
 TEST(TlsStream, WithoutANameToCheckTlsDoesNotBegin) {
   for (const bool verify : {true, false}) {
     TlsOptions options = Trusting();
@@ -769,7 +771,8 @@ TEST(TlsStream, NothingIsWrittenAfterTheEnd) {
   }
 }
 
-// Such a call has not been sent, so it goes out on a new connection, and its outcome is known.
+// A call after the end has not been sent, so it goes out on a new connection, and its outcome is
+// known.
 TEST(TlsStream, ACallAfterTheEndIsMadeOnANewConnection) {
   using Way = ScriptedRig::Way;
   const Way ways[] = {Way(1), Way(2), Way(3), Way(4)};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches: calls that keep many commands under way.
+// Implements the batches, which are calls that keep many commands under way.
 
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -16,8 +16,9 @@ namespace {
 
 // ---- batches -------------------------------------------------------------------
 
-// Sends args[i] for every i, as many at once as the client takes. `Batch` has Check(i), Write(i,
-// command), Read(i, reply) and SetError(i, error).
+// Sends command i of the batch for every i below `size`, as many at once as the client takes.
+// `Batch` has Check(i), SetError(i, error), Slot(i), read_only(i), Key(i), Write(i, command) and
+// Read(i, reply).
 template <class Batch>
 void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   struct Run {

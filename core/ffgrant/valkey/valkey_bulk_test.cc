@@ -30,7 +30,7 @@ class Batches : public ::testing::Test {
       issues_.push_back(rig_.IssueArgs(way));
       claims_.push_back(rig_.ArgsFor(way));
     }
-    // The outcome is as an earlier call has left it.
+    // Each outcome begins as an earlier call may have left it.
     IssueOutcome used;
     used.error = ClaimError::kLedgerFull;
     used.expires_at = {1};
@@ -175,8 +175,8 @@ TEST_F(Batches, ExpiriesAreThoseThatAreStoredOrElseTheServersTimeAndTheTtl) {
   EXPECT_EQ(issued_[30].expires_at, TimestampMs{0});
 }
 
-// The server refuses the grant for now. The read after it is answered meanwhile, with the expiry of
-// a grant that somebody else has just then.
+// The server refuses the grant for now. Meanwhile it answers the read that follows, with the expiry
+// of a grant that somebody else has just then.
 TEST_F(Batches, AGrantThatHadToWaitHasNotTheExpiryOfAnotherGrant) {
   rig_.server.refusals = {"TRYAGAIN Multiple keys request"};
   rig_.Answer("grant_expires_at", Bulk("1800000000000"), 0, 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ClaimForWorker(): chooses an execution, although some of the servers may not answer.
+// Implements ClaimForWorker(), which chooses an execution although some of the servers may not
+// answer.
 
 #include <algorithm>
 #include <array>
@@ -319,7 +320,8 @@ class Search {
   const std::size_t room_;  // half of max_in_flight: the limit for both lists together
   std::size_t at_once_ = kAtFirst;
   std::uint32_t next_ = 0;       // the place in the window that is asked next
-  std::uint32_t looked_at_ = 0;  // the places up to and including the last one looked at
+  std::uint32_t looked_at_ = 0;  // how many places the window has up to the last one that was
+                                 // looked at, this one included
   bool held_ = false;            // a partition after a silent one has answered
   bool done_ = false;
   bool fault_ = false;

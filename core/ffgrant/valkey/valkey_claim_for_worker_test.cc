@@ -67,7 +67,7 @@ class Choices : public ::testing::Test {
     EXPECT_EQ(outcome.partitions_unreachable, unreachable);
     EXPECT_FALSE(outcome.saw_all());
   }
-  // The ranges of partition 7's eligible set that were read, as "0 0 1 32".
+  // Returns the ranges of partition 7's eligible set that were read, as "0 0 1 32".
   std::string Ranges() const {
     std::string ranges;
     for (const Words& command : rig_->commands) {
@@ -143,8 +143,8 @@ TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
   EXPECT_EQ(ChooseId(), IdAt(1));
 }
 
-// The set of partition 7 has the id of an execution in another partition. It is not taken for an
-// execution of partition 7 with the same UUID.
+// The set of partition 7 has the id of an execution in another partition. The search does not take
+// this id for an execution of partition 7 with the same UUID.
 TEST_F(Choices, AnIdOfAnotherPartitionIsPassedOver) {
   Start(2);
   const std::string uuid = NaiveUuidText(ways_[0].execution.view().uuid());
@@ -213,8 +213,8 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   EXPECT_EQ(Choose().error, ClaimError::kUnknownCode);
 }
 
-// The search looks at the executions behind the head in groups. What it has read of one of them
-// says nothing about the one at the same place in the next group.
+// The search looks at the executions behind the head in groups. What it has read of one execution
+// says nothing about the execution at the same place in the next group.
 TEST_F(Choices, WhatIsReadIsThatOfOneExecution) {
   for (const std::size_t place : {1, 5, 32}) {
     for (const std::size_t faulty : {place, place + 32}) {
@@ -313,7 +313,7 @@ TEST_F(Choices, OptionsOutOfRangeAreRefused) {
 
 // ---- windows -------------------------------------------------------------------------
 
-// The partitions whose ranges were read.
+// Returns the partitions whose ranges were read.
 std::vector<int> PartitionsAsked(const std::vector<Words>& commands) {
   std::vector<int> asked;
   for (const Words& command : commands) {
@@ -390,7 +390,7 @@ TEST_F(Choices, APartitionThatWasNotSeenToItsEndIsNotUnreachable) {
 
 // ---- shards --------------------------------------------------------------------------
 
-// A cluster of three, on ports 1 to 3, each with a third of the slots.
+// A cluster of three servers, on ports 1 to 3, each with a third of the slots.
 class Shards : public ::testing::Test {
  protected:
   static constexpr std::uint16_t kPartitions = 48;
@@ -463,7 +463,7 @@ class Shards : public ::testing::Test {
     const MintedExecutionId id(partition, RandomUuid());
     EXPECT_TRUE(ledger_->CreateExecution({.execution_id = id.view(), .lane = lane_}));
   }
-  // The partitions whose eligible sets were read.
+  // Returns the partitions whose eligible sets were read.
   std::set<std::uint16_t> Asked() const {
     std::set<std::uint16_t> asked;
     for (std::uint16_t p = 0; p < kPartitions; ++p) {
@@ -511,9 +511,9 @@ class Shards : public ::testing::Test {
   ScriptedNetwork* network_ = nullptr;
   std::unique_ptr<ValkeyLedger> ledger_;
   std::vector<Words> commands_;
-  std::set<std::uint16_t> frozen_;  // these take everything and answer nothing
-  std::set<std::uint16_t> dead_;    // these refuse connections
-  std::uint16_t slow_ = 0;          // the answers of this one take slow_ms_
+  std::set<std::uint16_t> frozen_;  // ports of servers that take everything and answer nothing
+  std::set<std::uint16_t> dead_;    // ports of servers that refuse connections
+  std::uint16_t slow_ = 0;          // port of the server whose answers take slow_ms_
   std::size_t slow_ms_ = kSlowMs;
   std::int64_t asking_ = 1;
   std::int64_t took_ = 0;
@@ -605,7 +605,8 @@ TEST_F(Shards, NoneOfThemIsThere) {
   }
 }
 
-// Windows also come back to the partitions of a shard that is there again.
+// The windows go through all partitions once, and count those of the shard that is away as
+// unreachable.
 TEST_F(Shards, WindowsPassOverWhatIsAway) {
   Freeze(3);
   std::uint32_t seen = 0;
@@ -621,8 +622,8 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   EXPECT_EQ(unreachable, PartitionsOf(3));
 }
 
-// If all that a call may ask was late, the call asks and waits, whatever other partitions there
-// are.
+// If all partitions of a call's window were late, the call asks them again and waits, whatever
+// other partitions there are.
 TEST_F(Shards, AWindowThatWasAwayAsAWholeIsAskedAgain) {
   int tried = 0;
   for (std::uint16_t size = 1; size <= 4; ++size) {
@@ -697,11 +698,12 @@ TEST_F(Shards, LateAnswersMisleadNobody) {
 }
 
 // A call in one lane leaves a question to the slow server behind. The next call, in another lane,
-// waits for its answer, and then asks anew.
+// waits for the answer to that question, and then asks anew.
 TEST_F(Shards, AQuestionOfAnEarlierCallIsAskedAnew) {
   slow_ = 2;
   slow_ms_ = 20;
-  // The searches of this worker begin at a quick server's partition; the next one is slow.
+  // The searches of this worker begin at a quick server's partition; the next partition is the slow
+  // server's.
   std::string instance;
   std::uint16_t start = 0;
   const auto next = [&start] { return static_cast<std::uint16_t>((start + 1) % kPartitions); };

@@ -22,19 +22,19 @@ using internal::Session;
 
 namespace {
 
-// A primary. Questions to it name one of its partitions.
+// A primary. A question to the primary is about `partition`, one of its partitions.
 struct Primary {
   explicit Primary(std::uint16_t index) : partition{PartitionFamily::kExecution, index} {}
 
   Partition partition;
   bool own_functions = false;
   std::string fault;                 // what the primary said in place of an answer
-  bool rights_known = false;         // whether it said what the user may not run
+  bool rights_known = false;         // whether the primary said what the user may not run
   std::vector<std::string> refused;  // commands that the user may not run
 };
 
 // Asks all of `primaries` at once, or as many as one group holds. `write(primary, command)` writes
-// the question, `read(primary, reply)` reads the answer.
+// the question, and `read(primary, reply)` reads the answer.
 template <class Write, class Read>
 ClaimError AskAll(Session& session, std::span<Primary> primaries, ErrorDetails* details,
                   const Write& write, const Read& read) {
@@ -79,8 +79,8 @@ ClaimError CheckFunctions(Session& session, std::span<Primary> primaries, ErrorD
       });
 }
 
-// Asks what the user may not run. If the user may not ask for this, nothing is known; this is no
-// failure.
+// Asks which commands the user may not run. If the user may not ask for this, the rights stay
+// unknown, which is no failure.
 ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDetails* details) {
   ErrorDetails why;
   const ClaimError failure = AskAll(
@@ -187,8 +187,8 @@ std::string TextOf(const PartitionConfig& partitions) {
          std::to_string(partitions.num_quota_partitions) + " quota partitions";
 }
 
-// Compares our partition counts with the stored ones. If the user may not read these, or none are
-// stored, there is nothing to compare with.
+// Compares our partition counts with the stored ones. If the user may not read the stored counts,
+// or none are stored, there is nothing to compare with.
 ClaimError CheckPartitions(Session& session, const PartitionConfig& ours, ErrorDetails* details) {
   ErrorDetails why;
   const StoredPartitions stored = internal::ReadStoredPartitions(session, &why);

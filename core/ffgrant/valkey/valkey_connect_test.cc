@@ -51,8 +51,8 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Plays a server whose user may not run these commands; a function or a script reports which they
-  // are.
+  // Plays a server whose user may not run these commands. A function or a script of the server
+  // reports them.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =
@@ -156,7 +156,7 @@ TEST_F(ConnectTest, SaysWhyNoCallWillWork) {
   EXPECT_LE(took_ms, 20);
 }
 
-// The client has found the functions, and then one answers what none of them answers.
+// The client has found the functions. Then ff_version answers with something that is no version.
 TEST_F(ConnectTest, AnAnswerThatDoesNotFitIsNoVersion) {
   server.foreign_library = true;
   for (const std::string reply : {":34\r\n", "+34\r\n", "$-1\r\n", "*0\r\n"}) {
@@ -275,7 +275,7 @@ TEST_F(ConnectTest, KeepsOneLimit) {
             "unavailable: no reply in time");
   EXPECT_GE(took_ms, 195);
   EXPECT_LE(took_ms, 205);
-  // The call after it has a time limit of its own.
+  // The call after Connect() has a time limit of its own.
   network->SetScript(nullptr);
   network->Wait({}, 1000);
   const ScriptedRig::Way way(1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls that read what became of a claim: IssueGrantAndClaim(), whose answer leaves out some of the
-// lease, and FindClaim(), for a claim whose answer is lost.
+// Implements the calls that read what became of a claim: IssueGrantAndClaim(), whose answer leaves
+// out some of the lease, and FindClaim(), for a claim whose answer is lost.
 
 #include <array>
 #include <optional>
@@ -149,8 +149,8 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
     return outcome;
   }
   if (!outcome) return outcome;
-  // The claim was refused for now and had to wait, and the core was read meanwhile. So read the
-  // core again.
+  // If the claim was refused for now and had to wait, the core was read before the claim was made.
+  // So read the core again.
   if (early) (void)CallAndWait(lease.session, slot, true, explain, write_core, read_core);
   if (!stored || stored->fence.lease_id != args.lease_id) return WithoutLease(details, why);
   outcome.lease.fence.attempt_id = stored->fence.attempt_id;
@@ -167,13 +167,13 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
 
 namespace {
 
-// The target of a settling. It does not ask how the settling ended.
+// The call target of a settling. It only notes that the settling has ended, not how.
 struct SettlingTarget {
   static bool OnReply(void* self, std::uint64_t, const Reply&) noexcept {
     static_cast<Session*>(self)->Ended();
     return true;
   }
-  // Never reached: only the end of the client does this, and no call is under way then.
+  // Never reached: only the end of the client calls OnFailure(), and no call is under way then.
   static void OnFailure(void* self, std::uint64_t, CallFailure, std::string_view) noexcept {
     static_cast<Session*>(self)->Ended();
   }
@@ -240,13 +240,13 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   if (details != nullptr) details->clear();
   found.error = CheckId(id, impl_->partitions());
   if (!found) return found;
-  // If the connection on which the claim was sent was lost, this was noted, whichever connection it
-  // was.
+  // If the connection on which the claim was sent has been lost, the loss was noted under this key,
+  // whichever connection it was.
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
   Settle(lease.session, claim);
-  // Ask this before the read: a claim on a connection that is shut only later may be executed in
-  // between.
+  // Ask this before the read. Otherwise a claim could be executed after the read, and its
+  // connection could be shut before the question.
   const bool settled = impl_->sessions.lost().IsSettled(claim);
   found = ReadFate(lease.session, id, lease_id, details);
   found.final = settled;

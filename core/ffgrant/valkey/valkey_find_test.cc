@@ -27,7 +27,7 @@ using Way = ScriptedLedger::Way;
 constexpr std::string_view kOther = "99999999-9999-4999-8999-999999999999";
 
 std::string Nils(std::size_t count) { return Array(std::vector<std::string>(count, kNil)); }
-// A core hash in which every field is `element`.
+// Returns a core hash in which every field is `element`.
 std::string CoreOf(const std::string& element) {
   return Array(std::vector<std::string>(26, element));
 }
@@ -37,7 +37,7 @@ struct ReadFault {
   std::function<void(ScriptedLedger&)> arm;
 };
 
-// The replies from which the core's lease can't be read, and what is wrong with each.
+// Returns the replies from which the core's lease can't be read, with what is wrong with each.
 std::vector<ReadFault> UnreadableLeases() {
   std::vector<ReadFault> all;
   const struct {
@@ -59,7 +59,7 @@ std::vector<ReadFault> UnreadableLeases() {
   return all;
 }
 
-// Replies to HMGET of the core that are no core.
+// Returns replies to HMGET of the core that are no core.
 std::vector<std::string> NoCores() {
   return {":1\r\n",         "+OK\r\n",       kNil, Bulk("x"), "*0\r\n", Nils(26), Nils(28),
           CoreOf(":1\r\n"), CoreOf("*0\r\n")};
@@ -314,7 +314,7 @@ TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {
 TEST_F(FindClaimReplies, AnErrorOfTheServerIsNoFate) {
   const struct {
     std::string_view command;
-    bool ended;  // the claim has ended, else it is held; in this state the command is sent
+    bool ended;  // whether the claim has ended or is still held when the command is sent
   } kCases[] = {{"lifecycle_phase", false}, {"attempt_type", false}, {"XREVRANGE", true}};
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {
@@ -393,7 +393,7 @@ TEST_F(FindClaimReplies, AHeldLeaseHasTheKindOfItsAttempt) {
     EXPECT_EQ(Find(&details).error, ClaimError::kUnknownCode);
     EXPECT_EQ(OnlyDetail(details), c.detail);
   }
-  // The hash has no such field.
+  // The hash has no field attempt_type.
   rig_.server.given_fields["attempt_type"] = kNil;
   EXPECT_EQ(Find().error, ClaimError::kUnknownCode);
 }
@@ -444,8 +444,8 @@ TEST_F(FindClaimReplies, OfWhatIsNotThereNothingIsFound) {
   EXPECT_EQ(rig_.Count("XREVRANGE"), 0u);
 }
 
-// A lost claim is remembered under a key that is made of its lease id. Whatever the id, it is a key
-// of this claim, and not of none or of every claim.
+// A lost claim is remembered under a key that is made of its lease id. Whatever the id is, the key
+// stands for this claim, and never for no claim or for every claim.
 TEST(FindClaim, IsNotFinalForTheClaimThatWasLostAndOnlyForThatOne) {
   for (const std::uint8_t first : {std::uint8_t{0x00}, std::uint8_t{0xff}, std::uint8_t{0x5a}}) {
     ScriptedLedger rig;
@@ -471,9 +471,9 @@ TEST(FindClaim, IsNotFinalForTheClaimThatWasLostAndOnlyForThatOne) {
   }
 }
 
-// Two connections of one ledger go to a cluster. The ledger's table is an old one: it doesn't name
-// the node that has the execution by now, although the first connection's claim is on its way to
-// that node.
+// Two connections of one ledger go to a cluster. The ledger's table is old: it doesn't name the
+// node that has the execution by now. A claim that was sent on one of the connections is on its way
+// to that node.
 TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   const Way way(1);
   const std::string moved =
@@ -494,7 +494,7 @@ TEST(FindClaimInACluster, IsNotFinalIfANodeAnswersThatMayStillExecuteTheClaim) {
   ValkeyLedger ledger(options);
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
   const LaneIdView lane = ParseLaneId("main").lane;
-  std::size_t asked = 0;  // the number of the connection that is used
+  std::size_t asked = 0;  // the place in `networks` of the connection that is used
   ClaimError lost = ClaimError::kNone;
   bool is_moved = false;
   server.answer = [&](std::int64_t id, const Words& command) -> std::optional<std::string> {

@@ -41,8 +41,8 @@ constexpr std::array<std::string_view, 2> kAboutFields = {"lane_id", "execution_
 constexpr std::array<std::string_view, 4> kAttemptFields = {
     "attempt_type", "retry_reason", "reclaim_reason", "previous_attempt_index"};
 
-// A reply that is larger than the client takes would end its connection. So one text may take half
-// of this size; the rest of the reply has the other half.
+// A reply of more than `max_reply_bytes` would end its connection. So one text may take half of
+// that size, and the rest of the reply has the other half.
 std::size_t LargestText(std::size_t max_reply_bytes, const ExecutionInput& input) noexcept {
   return std::min(max_reply_bytes / 2, input.max_bytes());
 }
@@ -66,7 +66,8 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   SessionPool::Lease lease = impl_->sessions.Take();
   const std::uint16_t slot = HashSlot(id.partition());
   const std::size_t largest = LargestText(impl_->options.client.max_reply_bytes, out);
-  // Why the read fails. If there are several reasons, the gravest one.
+  // Why the read fails. The first of several reasons is kept, unless a later one is
+  // kExecutionNotFound.
   ClaimError refusal = ClaimError::kNone;
   ErrorDetails why;  // the server's words, if `refusal` is kUnknownCode
   const auto refuse = [&](ClaimError error, const Reply* fault) {

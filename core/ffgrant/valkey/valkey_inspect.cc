@@ -35,8 +35,8 @@ bool ReadSets(Session& session, const ExecutionIdView& id, ExecutionState& state
     LaneIdView lane;
     bool* is_member;
   };
-  // If the last lease has another lane, the execution is in the active or suspended set of that
-  // lane; a terminal execution may be in the set of either lane.
+  // If the last lease has another lane than the execution's own, the execution is in the active or
+  // suspended set of that lane; a terminal execution may be in the set of either lane.
   const std::array<Set, 6> sets = {{{LaneKey::kEligible, own, &state.in_eligible},
                                     {LaneKey::kDelayed, own, &state.in_delayed},
                                     {LaneKey::kActive, current, &state.in_active},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path on a Valkey or Redis server, or on a cluster of them.
+// A ValkeyLedger makes the calls of the claim path on a Valkey or Redis server, or on a cluster of
+// them.
 //
 //   ValkeyLedger ledger({.client = {.servers = {{"127.0.0.1", 6379}}}});
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) ...
@@ -56,14 +57,14 @@ enum class ClaimFate : std::uint8_t {
 // With an error, only the error itself has a meaning.
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
-  Lease lease;  // set with kHeld; kind: the attempt's kind, also if the attempt was resumed
-  // This has a meaning with kNotClaimed, for a claim that this ledger made. It is true if the claim
-  // can't happen any more. It is false if a connection that may still carry the claim could not be
-  // shut on its server; then ask again. The ledger shuts such a connection wherever it finds the
-  // server's process; it knows the process by what INFO says. Once that process has ended, nothing
-  // has to be shut. While the server can't be reached, `final` stays false even if a replica has
-  // been promoted, because the server could be promoted back before the claim arrives. It also
-  // stays false where an ACL forbids INFO, CLIENT ID or CLIENT KILL.
+  Lease lease;  // set with kHeld; its kind is the attempt's kind, also if the attempt was resumed
+  // `final` has a meaning with kNotClaimed, for a claim that this ledger made. It is true if the
+  // claim can't happen any more. It is false if a connection that may still carry the claim could
+  // not be shut on its server; then ask again. The ledger shuts such a connection wherever it finds
+  // the server's process; it knows the process by what INFO says. Once that process has ended,
+  // nothing has to be shut. While the server can't be reached, `final` stays false even if a
+  // replica has been promoted, because the server could be promoted back before the claim arrives.
+  // `final` also stays false where an ACL forbids INFO, CLIENT ID or CLIENT KILL.
   bool final = true;
 };
 
@@ -84,19 +85,19 @@ struct FoundClaim : Outcome {
 // call does; a batch has one limit for the whole. Whatever a batch has not sent by then is
 // kUnavailable.
 //
-// The ledger takes canonical ids of configured partitions only, as MemoryLedger does. A call is one
-// round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail first read the
-// names of their keys, and CreateExecution with a `delay_until` the server's time, which is a
-// second round trip. The first Suspend of a partition may have to install a secret, and is then
-// repeated. The ledger repeats reads, and calls that the server can't have executed, within the
-// time limit. Once buffers have grown, the calls of ClaimLedger allocate nothing, except for
-// InspectNames() and Fail(), and unless a connection fails. The calls that only this class has may
-// allocate.
+// The ledger takes canonical ids of configured partitions only, as MemoryLedger does. As a rule a
+// call is one round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail take
+// one more, because they first read the names of their keys. CreateExecution with a `delay_until`
+// takes one more, because it first reads the server's time. The first Suspend of a partition may
+// have to install a secret, and is then repeated. The ledger repeats reads, and calls that the
+// server can't have executed, within the time limit. Once buffers have grown, the calls of
+// ClaimLedger allocate nothing, except for InspectNames() and Fail(), and unless a connection
+// fails. The calls that only this class has may allocate.
 //
-// The process around it:
-//   fork      A ledger belongs to the process that made it. A child must not call its copy, but
-//             may destroy it, which sends nothing to the server, and may make a ledger of its
-//             own. The ledger's descriptors end with exec (close-on-exec).
+// These rules hold for the process around a ledger:
+//   fork      A ledger belongs to the process that made it. A child must not call its copy. It
+//             may destroy the copy, which sends nothing to the server, and may make a ledger of
+//             its own. The ledger's descriptors end with exec (close-on-exec).
 //   the end   A ledger may be static: its destructor needs nothing that exit() has taken
 //             away, and waits for nobody. No call may be under way then; CancelCalls() ends
 //             the calls of other threads. The library's threads that look names up do not
@@ -134,10 +135,10 @@ class ValkeyLedger final : public ClaimLedger {
   ClientCounters counters() const noexcept;
 
   // Ends all calls that are under way in other threads, and does not wait until they have ended. A
-  // call that has not been sent ends with kUnavailable; one that has been sent and writes ends with
-  // kUnknownOutcome, and FindClaim() then works as ever. Each has the detail "the call was
-  // cancelled". Calls that begin afterwards are not touched. A process that wants to end can use
-  // it. May be called from any thread, but not from a signal handler.
+  // call that has not been sent ends with kUnavailable; a call that has been sent and writes ends
+  // with kUnknownOutcome, and FindClaim() then works as ever. Each has the detail "the call was
+  // cancelled". Calls that begin afterwards are not touched. A process that wants to end can call
+  // CancelCalls() for this. May be called from any thread, but not from a signal handler.
   void CancelCalls() noexcept;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
@@ -180,12 +181,12 @@ class ValkeyLedger final : public ClaimLedger {
   // CompleteOnce() repeats this call after a lost answer.
   Outcome Complete(const CompleteArgs& args, std::string_view result,
                    ErrorDetails* details = nullptr) noexcept;
-  // Also reads the stored retry policy, together with the names of keys. Its errors are the
-  // interface's, and
+  // Also reads the stored retry policy, together with the names of keys. The errors are those of
+  // the interface, and
   //  kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
   //                       and the detail says what is wrong.
-  //  kInvalidInput        Our functions also say so for a delay of the policy that is out of
-  //                       range. Nothing was changed.
+  //  kInvalidInput        Our functions also answer with this error if the policy has a
+  //                       delay that is out of range. Nothing was changed.
   // Allocates if the execution has a policy. A scanner of the deployment makes the retry eligible
   // once its time has come, or PromoteDelayedIfDue() does.
   FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept override;
@@ -199,7 +200,7 @@ class ValkeyLedger final : public ClaimLedger {
                   std::span<ClaimOutcome> outcomes) noexcept override;
 
   // Issues a grant and claims it at once, without asking for capabilities: an operator's call
-  // (contract 7, kind Operator). If the attempt is suspended, this resumes it, and the attempt
+  // (contract 7, kind Operator). If the attempt is suspended, the call resumes it, and the attempt
   // keeps its id. Errors: kInvalidInput, kExecutionNotFound, kExecutionNotEligible, kLeaseConflict,
   // kActiveAttemptExists, kGrantAlreadyExists, kExecutionNotInEligibleSet.
   //
@@ -245,8 +246,8 @@ class ValkeyLedger final : public ClaimLedger {
                            ErrorDetails* details = nullptr) noexcept;
 
   // Finds out, after kUnknownOutcome, what became of the claim (or resumption, or reclaim) that was
-  // to create `lease_id`. It first shuts the lost connections that may still carry the claim, all
-  // at once and for at most half of the time limit; then it reads. Errors: kExecutionNotFound,
+  // to create `lease_id`. The call first shuts the lost connections that may still carry the claim,
+  // all at once and for at most half of the time limit; then it reads. Errors: kExecutionNotFound,
   // kUnavailable, kUnknownCode.
   FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
                        ErrorDetails* details = nullptr) noexcept;

@@ -21,7 +21,7 @@ using Way = ScriptedLedger::Way;
 const std::string kTime = Array({Bulk("1700000000"), Bulk("123999")});
 constexpr std::int64_t kTimeMs = 1'700'000'000'123;
 
-// Answers to TIME that tell no time.
+// Returns answers to TIME that tell no time.
 std::vector<std::string> NoTimes() {
   std::vector<std::string> all = {kFault, ":1\r\n", "*0\r\n", Bulk("1700000000"),
                                   Array({Bulk("1700000000")})};
@@ -255,7 +255,7 @@ TEST(KeyNames, ThatCantBeReadEndTheCallBeforeItIsMade) {
       {[](ScriptedLedger& rig) { rig.server.given_fields["lane_id"] = kNil; },
        ClaimError::kExecutionNotFound, ""},
   };
-  // Key names contain the index: with a wrong index they would be another attempt's.
+  // The names of keys contain the index. With a wrong index they would name another attempt's keys.
   for (const std::string index : {"x", "-1", "1.0", "4294967296"}) {
     cases.push_back({[index](ScriptedLedger& rig) {
                        rig.server.given_fields["current_attempt_index"] = Bulk(index);

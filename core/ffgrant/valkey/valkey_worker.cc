@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a deployment knows of its workers, and what it tells them: registration and partition
-// counts (core/contract/live-observed.md, 5 and 8).
+// Implements the calls that tell a deployment of its workers (the registration), and the call by
+// which a worker learns the deployment's partition counts (core/contract/live-observed.md, 5 and
+// 8).
 
 #include <algorithm>
 #include <array>
@@ -101,8 +102,8 @@ ClaimError ReadOwner(Session& session, const WorkerKeys& keys, ErrorDetails* det
   });
 }
 
-// Writes what a registered worker can do, before the index names the worker: whoever finds the name
-// there finds the rest too.
+// Writes what a registered worker can do, and only then puts the worker's name into the index. So
+// whoever finds the name there finds the rest too.
 ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
                      bool anew, ErrorDetails* details) {
   const std::string ttl = std::to_string(r.ttl_ms);
@@ -203,7 +204,7 @@ Outcome ValkeyLedger::RefreshWorker(const WorkerRegistration& r, ErrorDetails* d
   error = Prolong(session, keys, r, details, gone);
   if (error != ClaimError::kNone) return {error};
   if (gone) return {Register(session, keys, r, details)};
-  // Writes all of it again: an operator may have removed a part.
+  // Writes the whole registration again, because an operator may have removed a part of it.
   return {WriteCaps(session, keys, r, false, details)};
 }
 

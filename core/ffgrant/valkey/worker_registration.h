@@ -27,8 +27,8 @@ struct WorkerRegistration {
   // How long the registration lives without being refreshed; refresh it after a third of this time.
   // 1000..kMaxTtlMs.
   std::int64_t ttl_ms = 60'000;
-  // Tells this process's registration from another process's with the same instance id. Keep it for
-  // refreshing and unregistering.
+  // Tells this process's registration from another process's with the same instance id. Keep the
+  // token for refreshing and unregistering.
   Uuid token = RandomUuid();
 };
 

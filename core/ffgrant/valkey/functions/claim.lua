@@ -18,8 +18,8 @@ local function write_lease(key, args, lease_id, attempt_id, epoch, now, expires_
     'renewal_deadline', deadline)
 end
 
--- Returns a policy as the fields that are stored for it, nil if there is none; nil and the
--- rejection if the text is no JSON.
+-- Returns the fields that are stored for a policy, or nil if there is no policy. Returns nil and
+-- the rejection if the text is no JSON object or array, or can't be stored.
 local function policy_fields(json)
   if not json or json == '' or json == '{}' then return nil end
   local fields = {}
@@ -62,9 +62,9 @@ end
 
 local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attempt = 'replay' }
 
--- Writes attempt `index`, of kind initial, retry or replay, and the core fields that go with it. If
--- no attempt is pending, the lineage is already empty. An execution that may be claimed has no
--- outcome yet. So neither is written again.
+-- Writes attempt `index`, of kind initial, retry or replay, and the core fields that go with it.
+-- For an initial attempt the pending lineage is not written again, because it is already empty. The
+-- outcome is never written again, because an execution that may be claimed has no outcome yet.
 local function write_first_claim(core_key, attempts_key, args, lease_id, attempt_id, epoch, index,
                                  attempt_state, policy, now, expires_at, deadline)
   local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'
@@ -159,8 +159,8 @@ local function index_lease(id, expires_at, lease_expiry, worker_leases, active)
   call('ZADD', active, expires_at, id)
 end
 
--- Returns the rejection if `grant` isn't there for `worker`; the caller checks whether it has
--- expired.
+-- Returns the rejection if `grant` isn't there for `worker`; the caller checks whether the grant
+-- has expired.
 local function check_grant(grant, worker)
   if grant[1] and grant[1] == worker then return nil end
   return { 0, 'invalid_claim_grant' }
@@ -239,8 +239,9 @@ register('ffgrant_claim_execution', 14, 9, function(keys, args)
   return { 1, 'OK', lease_id, epoch, expires_at, attempt_id, index, kind }
 end)
 
--- Goes on with the same attempt under a new lease; the execution has the attempt's index and id.
--- `attempt` is the attempt's key; the two calls give the other keys.
+-- Goes on with the same attempt under a new lease. `index` and `attempt_id` are those that the
+-- execution has. `attempt` is the attempt's key; the two functions that call resume_claim() pass
+-- the other keys.
 local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, ttl, now, now_text,
                             lease_key, eligible, lease_expiry, worker_leases, active, history_key,
                             reason)
@@ -294,7 +295,7 @@ register('ffgrant_claim_resumed_execution', 11, 7, function(keys, args)
   return { 1, 'OK', args[6], epoch, expires_at, attempt_id, index, 'resumed' }
 end)
 
--- One step: it never writes the grant that it would issue and consume.
+-- Issues a grant and claims it in one step, so the grant is never written.
 register('ffgrant_issue_grant_and_claim', 11, 8, function(keys, args)
   local ttl, timeout, deadline, policy, rejection
   ttl, rejection = milliseconds_of(args[7], 'lease_ttl_ms')
@@ -329,7 +330,8 @@ register('ffgrant_issue_grant_and_claim', 11, 8, function(keys, args)
   if core[3] ~= 'eligible_now' and call('ZSCORE', keys[3], id) then
     return { 0, 'execution_not_eligible' }
   end
-  -- For an eligible execution this is the first write; if it removes nothing, nothing was written.
+  -- For an eligible execution ZREM is the first write; if it removes nothing, nothing has been
+  -- written.
   if core[3] ~= 'eligible_now' or call('ZREM', keys[3], id) == 0 then
     return { 0, 'execution_not_in_eligible_set' }
   end

@@ -9,13 +9,13 @@
 -- The parts are joined in the order of parts.txt, so each part sees the locals of the parts before
 -- it.
 --
--- Two rules: every check comes before the first write, and a hash is read with
+-- Two rules hold: every check comes before the first write, and where possible a hash is read with
 -- one HMGET and written with one HSET.
 
--- our own number; function_library.h has it too
+-- our own version number; function_library.h has the same number
 local LIBRARY_VERSION = '5'
 
--- The sum of now and this is still stored with all of its digits (contract 9.5).
+-- The sum of now and MAX_TTL_MS is still stored with all of its digits (contract 9.5).
 local MAX_TTL_MS = 50000000000000
 local HISTORY_LENGTH = '1000'
 
@@ -78,8 +78,9 @@ local function milliseconds_of(text, name)
   return number
 end
 
--- Reads a time that a caller gives: any that fits into 64 bits. Nothing is added to it, and it is
--- stored as the text that came, so it stays exact however far away it is.
+-- Reads a time that a caller gives. Any time that fits into 64 bits is allowed. Nothing is added to
+-- the time, and the text that came is what is stored, so the time stays exact however far away it
+-- is.
 local function time_of(text, name)
   local number, rejection = number_of(text, name)
   if rejection then return nil, rejection end
@@ -89,13 +90,13 @@ local function time_of(text, name)
   return number
 end
 
--- The same as time_of(), but an empty text means none, and so does 0.
+-- Reads a time as time_of() does; an empty text or 0 means that there is no time.
 local function optional_time_of(text, name)
   if not text or text == '' or text == '0' then return nil end
   return time_of(text, name)
 end
 
--- The same as milliseconds_of(), but an empty text means none, and so does 0.
+-- Reads milliseconds as milliseconds_of() does; an empty text or 0 means that there are none.
 local function optional_milliseconds_of(text, name)
   if not text or text == '' or text == '0' then return nil end
   return milliseconds_of(text, name)
@@ -118,8 +119,8 @@ local function next_number(text)
   return found
 end
 
--- The same as digits(), for times. A busy server serves many calls in a millisecond, and they use
--- few different times: now, and now plus each TTL.
+-- Does for a time the same as digits(). A busy server serves many calls in a millisecond, and these
+-- calls use few different times: now, and now plus each TTL.
 local millisecond, texts = nil, {}
 local function time_digits(time)
   local text = texts[time]
@@ -152,8 +153,8 @@ local function eligible_score(priority, created_at)
   return 0 - priority * 1000000000000 + created_at
 end
 
--- Says that this library is there, and which version it is. It also answers on a server that is
--- short of memory.
+-- Says that this library is there, and which version it is. The function also answers on a server
+-- that is short of memory.
 redis.register_function{
   function_name = 'ffgrant_version',
   callback = function() return LIBRARY_VERSION end,

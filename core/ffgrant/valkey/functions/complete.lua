@@ -2,9 +2,10 @@
 
 -- ---- ffgrant_complete_execution -----------------------------------------------------
 
--- Returns what is stored of the lease that a call ends, then nil, its lease id and its epoch. The
--- fence args[2] to args[4] names the lease. An operator may leave out all of the fence; then it is
--- whatever lease there is, if it is alive. Returns nil and the rejection if there is none.
+-- Returns four values for the lease that a call ends: the stored fields, nil, the lease id and the
+-- epoch. The fence args[2] to args[4] names the lease. An operator may leave out the whole fence;
+-- then the call ends the execution's current lease, provided that this lease is alive. Returns nil
+-- and the rejection if there is no lease to end.
 local function lease_to_end(core_key, history_key, args, source, now, now_text)
   local lease_id, epoch, attempt_id = args[2], args[3], args[4]
   local core = read_lease(core_key)
@@ -25,7 +26,7 @@ local function lease_to_end(core_key, history_key, args, source, now, now_text)
   return core, nil, lease_id, epoch
 end
 
--- Another execution may wait for an execution of a flow.
+-- Tells the flow how its execution has ended, because another execution may wait for it.
 local function tell_flow(core, id, outcome)
   if not is_set(core[FLOW]) then return end
   call('PUBLISH', 'ff:dag:completions',

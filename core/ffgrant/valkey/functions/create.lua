@@ -5,8 +5,9 @@
 local MAX_CAPABILITY_BYTES = 4096
 local MAX_CAPABILITY_TOKENS = 256
 
--- Returns the policy's required capabilities as sorted CSV, '' if there are none; or nil and the
--- rejection. "Any worker will do" must be said clearly: no other text counts as that.
+-- Returns the policy's required capabilities as sorted CSV, which is '' if there are none. Returns
+-- nil and the rejection if the requirements are malformed or too large, because such a policy must
+-- not count as one that any worker meets.
 local function required_capabilities(policy_json)
   if not is_set(policy_json) or policy_json == '{}' then return '' end
   local decoded, policy = pcall(cjson.decode, policy_json)
@@ -37,15 +38,16 @@ local function required_capabilities(policy_json)
   return csv
 end
 
--- Returns what is stored for a tag: its text, or the JSON of an array or object. JSON that can't be
--- written again (it holds 1e999) becomes an empty text.
+-- Returns what is stored for a tag: its text, or the JSON of an array or object. A value that can't
+-- be written as JSON again, because it holds a number such as 1e999, becomes an empty text.
 local function text_of_tag(value)
   if type(value) ~= 'table' then return tostring(value) end
   local encoded, json = pcall(cjson.encode, value)
   return encoded and json or ''
 end
 
--- Returns the tags as a list of names and values. A text that is no object holds no tags.
+-- Returns the tags as a list of names and values. A text that is no JSON object or array holds no
+-- tags.
 local function tags_of(tags_json)
   local list = {}
   if not is_set(tags_json) or tags_json == '{}' then return list end

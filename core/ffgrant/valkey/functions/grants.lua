@@ -22,7 +22,7 @@ local function check_capabilities(csv, whose)
   end
 end
 
--- The tokens of `required` that `offered` lacks, sorted, each once.
+-- Returns the tokens of `required` that `offered` lacks, as sorted CSV, each once.
 local function missing_capabilities(required, offered)
   offered = ',' .. offered .. ','
   local missing, seen = {}, {}
@@ -36,8 +36,8 @@ local function missing_capabilities(required, offered)
   return concat(missing, ',')
 end
 
--- Returns the rejection if a worker that offers `offered` must not have the execution. A mismatch
--- stores its time, so that operators find executions that wait for a worker that never comes.
+-- Returns the rejection if a worker that offers `offered` must not have the execution. The time of
+-- a mismatch is stored, so that operators can find executions that wait in vain for a worker.
 local function check_worker(core_key, required, offered, now_text)
   if not required and #offered <= ALWAYS_FEW_ENOUGH then return nil end
   required = required or ''
@@ -85,8 +85,8 @@ register('ffgrant_issue_claim_grant', 3, 6, function(keys, args)
   rejection = check_worker(core_key, core[3], args[9] or '', now_text)
   if rejection then return rejection end
 
-  -- The execution stays in the eligible set until a claim takes it out: if the
-  -- grant expires, the next scheduler finds it there.
+  -- The execution stays in the eligible set until a claim takes it out. So if the grant expires,
+  -- the next scheduler finds the execution there.
   write_grant(keys[2], args, ttl, now, now_text)
   return { 1, 'OK', id }
 end)

@@ -53,7 +53,8 @@ local function mark_expired(core_key, history_key, core, now_text)
   close_stream_of_expired(core_key, core[ATTEMPT_INDEX], now_text)
 end
 
--- Says how much of a fence is present: 'all' or 'none', else nil and the rejection.
+-- Returns 'all' or 'none', depending on how much of a fence is present. Returns nil and the
+-- rejection if only a part of the fence is present.
 local function fence_presence(lease_id, epoch, attempt_id)
   local has_lease, has_epoch, has_attempt = is_set(lease_id), is_set(epoch), is_set(attempt_id)
   if has_lease and has_epoch and has_attempt then return 'all' end
@@ -65,7 +66,8 @@ local function same_fence(core, lease_id, epoch, attempt_id)
   return core[LEASE_ID] == lease_id and core[EPOCH] == epoch and core[ATTEMPT_ID] == attempt_id
 end
 
--- Returns the rejection if the caller doesn't hold a live lease; marks a lease that has run out.
+-- Returns the rejection if the execution has no live lease, whoever holds it. Marks a lease that
+-- has run out.
 local function check_live_lease(core_key, history_key, core, now, now_text)
   if core[PHASE] ~= 'active' then return not_active(core) end
   if core[OWNERSHIP] == 'lease_revoked' then return { 0, 'lease_revoked' } end

@@ -2,7 +2,7 @@
 
 -- ---- ffgrant_reclaim_execution ------------------------------------------------------
 
--- Returns the cap on reclaims: the execution's own policy has it, else the caller.
+-- Returns the cap on reclaims: the one in the execution's own policy, or else the caller's.
 local function reclaim_cap(core_key, default)
   local policy_json = call('GET', (gsub(core_key, ':core$', ':policy')))
   if policy_json then
@@ -16,7 +16,7 @@ local function reclaim_cap(core_key, default)
   return default
 end
 
--- There were too many reclaims: the execution fails for good.
+-- Ends an execution that was reclaimed too often. The execution fails for good.
 local function fail_for_good(keys, id, core, now_text)
   local core_key, instance = keys[1], core[5]
   call('HSET', core_key,

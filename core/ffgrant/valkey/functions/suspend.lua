@@ -3,10 +3,10 @@
 -- ---- ffgrant_suspend_execution, ffgrant_resume_execution, ffgrant_promote_delayed,
 -- ---- ffgrant_rotate_waitpoint_hmac_secret -------------------------------------------
 --
--- Serves what a grant for a resumed execution needs: one new waitpoint, conditions by signal name.
--- Signals themselves are not delivered here.
+-- These functions serve what a grant for a resumed execution needs: one new waitpoint, and
+-- conditions by signal name. They do not deliver signals.
 
--- Returns the bytes of a text of hex digits, nil if it is no such text.
+-- Returns the bytes that `hex` spells in hex digits, or nil if `hex` is no such text.
 local function bytes_of_hex(hex)
   if #hex % 2 ~= 0 or find(hex, '%X') then return nil end
   return (gsub(hex, '..', function(digits) return char(tonumber(digits, 16)) end))
@@ -26,7 +26,8 @@ local function hmac_sha1(key_hex, message)
   return redis.sha1hex(xor_with(key, 0x5c) .. bytes_of_hex(inner))
 end
 
--- Returns `<key id>:<digest>`, which a signal has to bring along; or nil and the rejection.
+-- Returns the token that a signal has to bring along, `<key id>:<digest>`, or nil and the
+-- rejection.
 local function waitpoint_token(secrets_key, waitpoint_id, waitpoint_key, now_text)
   local kid = call('HGET', secrets_key, 'current_kid')
   local secret = kid and call('HGET', secrets_key, 'secret:' .. kid)
@@ -146,7 +147,8 @@ local function write_suspension(keys, args, token, condition, now_text)
     'close_reason', '')
 end
 
--- Refuses what this library doesn't serve of a suspension, before anything is read.
+-- Returns the rejection if a suspension asks for something that this library doesn't serve, or has
+-- a number out of range. Is called before anything is read.
 local function check_suspension(args)
   local _, rejection
   if args[15] == '1' then return invalid('use_pending_waitpoint is not served') end
@@ -295,8 +297,8 @@ register('ffgrant_resume_execution', 8, 1, function(keys, args)
   return { 1, 'OK', state }
 end)
 
--- Makes an execution whose delay is over eligible. Its attempt state stays as it is, because it
--- says which claim comes next.
+-- Makes an execution eligible if its delay is over. The attempt state stays as it is, because that
+-- state says which claim comes next.
 register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   local now, rejection = milliseconds_of(args[2], 'now_ms')
   if rejection then return rejection end
@@ -335,7 +337,7 @@ register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   return { 1, 'OK', 'promoted' }
 end)
 
--- Installs the secret that waitpoint tokens are made with. The secret before it stays valid for
+-- Installs the secret that waitpoint tokens are made with. The previous secret stays valid for
 -- `grace_ms`.
 register('ffgrant_rotate_waitpoint_hmac_secret', 1, 3, function(keys, args)
   local key, kid, secret = keys[1], args[1], args[2]
