@@ -41,10 +41,10 @@
 // Cost: a call is written into a buffer. Nothing is allocated once the buffers have grown to the
 // largest call. One system call sends many calls, and one system call receives many answers.
 // Blocking: only Poll() waits, for as long as it is told. No call waits longer than
-// options.request_timeout_ms from its submission: it then completes, whatever fails. Ownership: the
-// pipeline keeps no arguments, and a Completion holds no views into the pipeline. What
-// valkey_ledger.h says of fork(), the end of the process and signals holds here too. The calls are
-// those of contract 7.
+// options.request_timeout_ms from its submission: it then completes, whatever fails.
+// Ownership: the pipeline keeps no arguments, and a Completion holds no views into the pipeline.
+// What valkey_ledger.h says of fork(), the end of the process and signals holds here too. The calls
+// are those of contract 7.
 
 #ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
 #define FFGRANT_VALKEY_CLAIM_PIPELINE_H_

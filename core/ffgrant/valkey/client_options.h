@@ -67,8 +67,8 @@ struct ClientOptions {
   // Some servers refuse for good: wrong password, no login, protected mode, functions of another
   // contract. The calls that want such a server end at once with its own words, and no connection
   // of the ledger asks it again for this long. 30 s is long enough that a fleet with an old
-  // password neither floods the server's ACL log nor is locked out by it. It is short enough that a
-  // corrected password is noticed without a restart. At least 1.
+  // password neither floods the server's ACL log nor is locked out by it. 30 s is also short enough
+  // that a corrected password is noticed without a restart. At least 1.
   std::int64_t refusal_pause_ms = 30'000;
   // How long to wait between tries of a call that a server refused for now: TRYAGAIN, LOADING,
   // CLUSTERDOWN, BUSY.

@@ -45,9 +45,9 @@ struct DeploymentWorkerOptions {
   // Start() has read.
   WorkerOptions worker = {};
   LeaseKeeperOptions keeper = {};
-  // The lanes and the capabilities that the worker registers; it must ask for grants with the same
-  // ones. Without lanes it registers nothing, and the deployment starves executions that only this
-  // worker could run (worker_registration.h).
+  // The lanes and the capabilities that the worker registers; the worker must ask for grants with
+  // the same lanes and capabilities. Without lanes it registers nothing, and the deployment starves
+  // executions that only this worker could run (worker_registration.h).
   std::vector<std::string> lanes = {};
   CapabilitySet offered = {};
   // How long the registration lives on after its last refresh, also if this process has ended. The
@@ -78,8 +78,8 @@ class [[nodiscard]] Work : public Outcome {
   // Calls ValkeyLedger::ReadInput().
   Outcome ReadInput(ExecutionInput& out, ErrorDetails* details = nullptr) noexcept;
   // Complete() and Fail() call CompleteOnce() and FailOnce(), with the same errors and time limits.
-  // The lease is renewed until they return. Then it is no longer kept, and the permit is given
-  // back.
+  // The lease is renewed until the call returns. Then the lease is no longer kept, and the permit
+  // is given back.
   Outcome Complete(std::string_view result, ErrorDetails* details = nullptr) noexcept;
   FailOutcome Fail(std::string_view reason, std::string_view category,
                    ErrorDetails* details = nullptr) noexcept;

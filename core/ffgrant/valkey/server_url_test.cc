@@ -135,7 +135,7 @@ TEST(SetServers, RefusesAPasswordAndNeverShowsIt) {
                             "FFGRANT_PASSWORD, "))
         << problem;
   }
-  // These texts are refused too, whichever fault is found first, and no answer repeats the word.
+  // These texts are refused too, whichever fault is found first, and no answer repeats the secret.
   for (const std::string& text : std::vector<std::string>{
            "u:" + secret + "@db", secret, secret + "://db", "valkey://" + secret + "?" + secret,
            "valkey://db/" + secret, "valkey://u:12," + secret + "@db:1", secret + "@db:6379",

@@ -377,7 +377,8 @@ TEST_F(TlsFiles, AServersCertificateIsForItsNameAndOfAKnownAuthority) {
   }
 }
 
-// The refusal is reported as one although this client does not look at the server's certificate.
+// The client reports the server's refusal as such, although it does not look at the server's
+// certificate.
 TEST_F(TlsFiles, AServerThatWantsACertificateSaysSo) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     Owned<SSL_CTX> context = MakeServerContext();

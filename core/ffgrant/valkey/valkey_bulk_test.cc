@@ -188,7 +188,7 @@ TEST_F(Batches, AGrantThatHadToWaitHasNotTheExpiryOfAnotherGrant) {
   EXPECT_EQ(issued_[1].expires_at, TimestampMs{9000});
 }
 
-// Each node of a cluster has its own clock, and any of them may not answer.
+// Each node of a cluster has its own clock, and any node may fail to answer.
 TEST(BatchesInACluster, AnExpiryThatCantBeReadIsReckonedByTheClockOfTheGrantsNode) {
   constexpr std::uint16_t kNodes = 3;
   constexpr std::int64_t kSeconds[] = {1'700'000'000, 1'800'000'000, 1'600'000'000};

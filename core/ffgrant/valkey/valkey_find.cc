@@ -240,8 +240,8 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   if (details != nullptr) details->clear();
   found.error = CheckId(id, impl_->partitions());
   if (!found) return found;
-  // If the connection on which the claim was sent has been lost, the loss was noted under this key,
-  // whichever connection it was.
+  // If the connection on which the claim was sent has been lost, the loss was noted under the
+  // claim's key, whichever connection it was.
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
   Settle(lease.session, claim);

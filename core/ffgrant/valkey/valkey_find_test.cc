@@ -314,7 +314,7 @@ TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {
 TEST_F(FindClaimReplies, AnErrorOfTheServerIsNoFate) {
   const struct {
     std::string_view command;
-    bool ended;  // whether the claim has ended or is still held when the command is sent
+    bool ended;  // whether the claim has ended (else it is held) when the command is sent
   } kCases[] = {{"lifecycle_phase", false}, {"attempt_type", false}, {"XREVRANGE", true}};
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {

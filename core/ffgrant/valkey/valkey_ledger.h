@@ -136,9 +136,10 @@ class ValkeyLedger final : public ClaimLedger {
 
   // Ends all calls that are under way in other threads, and does not wait until they have ended. A
   // call that has not been sent ends with kUnavailable; a call that has been sent and writes ends
-  // with kUnknownOutcome, and FindClaim() then works as ever. Each has the detail "the call was
-  // cancelled". Calls that begin afterwards are not touched. A process that wants to end can call
-  // CancelCalls() for this. May be called from any thread, but not from a signal handler.
+  // with kUnknownOutcome, and FindClaim() then works as ever. Each of these calls has the detail
+  // "the call was cancelled". Calls that begin afterwards are not touched. A process that wants to
+  // end can call CancelCalls() for this. May be called from any thread, but not from a signal
+  // handler.
   void CancelCalls() noexcept;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
@@ -159,10 +160,10 @@ class ValkeyLedger final : public ClaimLedger {
   // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
   // anything. So a call that finds nothing sends one range query for each of its partitions. The
   // call takes what the partitions have in the order of the partitions, so that a quick server does
-  // not starve a slower one. It waits only 10 ms for a server that does not answer. If it finds
-  // nothing elsewhere it waits longer, but for no more than request_timeout_ms in all. Later calls
-  // don't wait for that server at all until it answers again. (Calls that are under way at the same
-  // time each find out by themselves that this server does not answer.)
+  // not starve a slower one. The call waits only 10 ms for a server that does not answer. If it
+  // finds nothing elsewhere it waits longer, but for no more than request_timeout_ms in all. Later
+  // calls don't wait for that server at all until it answers again. (Calls that are under way at
+  // the same time each find out by themselves that this server does not answer.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,

@@ -26,7 +26,7 @@ local function lease_to_end(core_key, history_key, args, source, now, now_text)
   return core, nil, lease_id, epoch
 end
 
--- Tells the flow how its execution has ended, because another execution may wait for it.
+-- Tells the flow how its execution has ended, because another execution may wait for this one.
 local function tell_flow(core, id, outcome)
   if not is_set(core[FLOW]) then return end
   call('PUBLISH', 'ff:dag:completions',

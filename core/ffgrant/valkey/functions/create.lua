@@ -7,7 +7,7 @@ local MAX_CAPABILITY_TOKENS = 256
 
 -- Returns the policy's required capabilities as sorted CSV, which is '' if there are none. Returns
 -- nil and the rejection if the requirements are malformed or too large, because such a policy must
--- not count as one that any worker meets.
+-- not count as one that every worker meets.
 local function required_capabilities(policy_json)
   if not is_set(policy_json) or policy_json == '{}' then return '' end
   local decoded, policy = pcall(cjson.decode, policy_json)
