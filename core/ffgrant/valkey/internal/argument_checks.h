@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Refuses, before they are sent, arguments that a server would parse wrongly, apply only in part,
-// or store inexactly (contract 1.8, 9.5, 9.6). Gives the same answers in the same order as the
+// Refuses arguments that a server would parse wrongly, apply only in part, or store inexactly
+// (contract 1.8, 9.5, 9.6), before they are sent. The answers and their order are those of the
 // embedded ledger.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_ARGUMENT_CHECKS_H_
@@ -24,8 +24,8 @@ ClaimError CheckId(const ExecutionIdView& id, const PartitionConfig& partitions)
 ClaimError CheckTtlAndId(std::int64_t ttl_ms, std::string_view detail, const ExecutionIdView& id,
                          const PartitionConfig& partitions, ErrorDetails* details) noexcept;
 
-// Returns kInvalidInput for arguments that are refused. `delay_until` is not checked: nothing is
-// added to it, and a server stores it as the text that it was given.
+// Returns kInvalidInput for arguments that are refused. `delay_until` is not checked, because
+// nothing is added to this time, and a server stores exactly the text that the client sends.
 ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& partitions,
                        ErrorDetails* details) noexcept;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The members of a partition's eligible set that come after its head.
+// Reads the members that come after the head of a partition's eligible set, and their states.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
 #define FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
@@ -26,7 +26,7 @@ struct Candidate {
   std::size_t size = 0;  // 0: the id is not canonical, so nobody may claim it
   bool granted = true;
   bool suits = false;
-  bool fault = false;  // the server answered a question about it with an error
+  bool fault = false;  // the server answered a question about the candidate with an error
 
   ExecutionIdView id() const noexcept {
     return ParseExecutionId({text.data(), size}, ParseMode::kStrict).id;

@@ -169,7 +169,8 @@ void WriteClaim(RespCommand& command, const ClaimArgs& args, std::string_view fu
   keys.Lane(LaneKey::kEligible);
   keys.Index(PartitionIndexKey::kLeaseExpiry);
   keys.WorkerLeases(args.worker.worker_instance_id.text);
-  // Index 0 stands for the next attempt, whichever it is: the function makes the key itself.
+  // Index 0 stands for the next attempt, whatever its index: the function makes that attempt's key
+  // itself.
   keys.Attempt(AttemptKey::kAttempt, 0);
   keys.Attempt(AttemptKey::kUsage, 0);
   keys.Attempt(AttemptKey::kPolicy, 0);

@@ -16,9 +16,9 @@
 
 namespace ffgrant::valkey::internal {
 
-// What some calls need to know of an execution to name their keys; it is read from the core hash
-// beforehand. A value that has changed since then does no harm: the fence, which the function
-// checks, has then changed as well.
+// Some calls need these values of an execution to name their keys. The values are read from the
+// core hash before the call. It does no harm if a value changes between the read and the call: the
+// fence has then changed as well, and the function checks the fence.
 struct CoreHints {
   std::uint32_t attempt_index = 0;
   std::string lane;          // the execution's own lane

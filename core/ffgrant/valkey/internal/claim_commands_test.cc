@@ -102,8 +102,8 @@ TEST(ClaimCommands, Create) {
               "", "1800000000000", "", "{}", "", "7"});
 }
 
-// A count that is given is stored, also if it is the one that a policy has by default: without a
-// policy there would be no cap.
+// A count that the caller gives is stored even if it is the one that a policy has by default,
+// because without a policy there would be no cap.
 TEST(ClaimCommands, ACountOfReclaimsIsStoredWhateverItIs) {
   for (const std::uint32_t count : {0u, 1u, 99u, 100u, 101u, 1000u, 0xFFFFFFFFu}) {
     CreateExecutionArgs args;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares core/contract/defaults-observed.md with what is sent: every argument that no caller
-// gives has a row there, and the client sends what the row says.
+// Compares core/contract/defaults-observed.md with what the client sends. Every argument that no
+// caller gives has a row in that file, and the client sends what the row says.
 
 #include <gtest/gtest.h>
 
@@ -73,8 +73,8 @@ Tables ReadTables() {
   return tables;
 }
 
-// A call whose caller gives only the arguments that it must give. `given` has the numbers of these
-// arguments.
+// A call whose caller gives only the arguments that every caller must give. `given` has the numbers
+// of these arguments.
 struct Call {
   std::function<void(RespCommand&)> write;
   std::set<std::size_t> given;

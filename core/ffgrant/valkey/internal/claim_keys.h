@@ -45,7 +45,8 @@ class ClaimKeys {
       return ffgrant::internal::Concat(out, {family, ":", tag_.view(), ":", rest});
     });
   }
-  // These write ff:exec:T:E:<rest>, where E is the execution id, and ff:wp:T:<waitpoint><rest>.
+  // ExecutionRest() writes ff:exec:T:E:<rest>, where E is the execution id. Waitpoint() writes
+  // ff:wp:T:<waitpoint><rest>.
   void ExecutionRest(std::string_view rest) {
     command_.Key([&](std::span<char> out) {
       return ffgrant::internal::Concat(out, {"ff:exec:", tag_.view(), ":", id_.text(), ":", rest});

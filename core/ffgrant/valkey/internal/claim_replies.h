@@ -6,9 +6,9 @@
 //   [0, "<code>", detail...]
 //   -ERR ...                          a fault of the function itself
 //
-// Every reader returns false, and leaves `out` as it was, if the reply can't be an answer to its
-// command: it has another shape, or other ids than were sent. An unknown code and a fault become
-// kUnknownCode, with their texts as details.
+// Every reader returns false, and leaves `out` as it was, if the reply can't be an answer to the
+// reader's command, because the reply has another shape, or other ids than those that were sent. An
+// unknown code and a fault become kUnknownCode, with their texts as details.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
@@ -39,26 +39,26 @@ std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails*
 
 bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* details,
                 CreateOutcome& out) noexcept;
-// Reads the reply of ff_issue_claim_grant, which has no expiry, or of
-// ff_issue_reclaim_grant, which has one.
+// Reads the reply of ff_issue_claim_grant or ff_issue_reclaim_grant. Only a reply of the latter has
+// an expiry.
 bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDetails* details,
                IssueOutcome& out) noexcept;
 // `attempt_id` is empty if the call keeps the attempt that the execution has.
 bool ReadClaim(const Reply& reply, const LeaseId& lease_id,
                const std::optional<AttemptId>& attempt_id, ErrorDetails* details,
                ClaimOutcome& out) noexcept;
-// Reads an answer that has no expiry, attempt id or kind. `out` gets the attempt id that was sent,
-// which is right only for a new attempt; it gets no expiry, and the kind kInitial.
+// Reads an answer that has no expiry, attempt id or kind. `out` gets no expiry, the kind kInitial,
+// and the attempt id that was sent. This id is right only for a new attempt.
 bool ReadIssueAndClaim(const Reply& reply, const LeaseId& lease_id, const AttemptId& attempt_id,
                        ErrorDetails* details, ClaimOutcome& out) noexcept;
 bool ReadRenew(const Reply& reply, ErrorDetails* details, RenewOutcome& out) noexcept;
 bool ReadMarkExpired(const Reply& reply, MarkExpiredOutcome& out) noexcept;
 bool ReadRevoke(const Reply& reply, ErrorDetails* details, RevokeOutcome& out) noexcept;
 bool ReadResume(const Reply& reply, ErrorDetails* details, ResumeOutcome& out) noexcept;
-// A policy's delay may have a fraction of a millisecond. The time is rounded up, because the
-// execution is eligible only then.
+// A policy's delay may have a fraction of a millisecond. The time at which the delay ends is
+// rounded up, because the execution is not eligible before.
 bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexcept;
-// The word after "OK" must be `word`; if `word` is empty, any will do.
+// The word after "OK" must be `word`; if `word` is empty, any word will do.
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
               Outcome& out) noexcept;
 

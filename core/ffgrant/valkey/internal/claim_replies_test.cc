@@ -33,7 +33,7 @@ Uuid UuidOf(std::string_view text) { return ParseUuid(text, ParseMode::kStrict).
 const LeaseId kLeaseId = {UuidOf(kLease)};
 const AttemptId kAttemptId = {UuidOf(kAttempt)};
 
-// [1, word, fields...]
+// Makes the answer [1, word, fields...].
 std::string Answer(std::string_view word, const Words& fields) {
   std::vector<std::string> all = {":1\r\n", Bulk(word)};
   for (const std::string& field : fields) all.push_back(Bulk(field));
@@ -77,8 +77,8 @@ std::string Shown(const ResumeOutcome& out) {
 
 constexpr std::string_view kRefused = "refused";
 
-// Returns what `read` makes of `bytes`: the outcome as text, or kRefused if `read` returns false,
-// which must leave the outcome alone. A rejection writes only the error.
+// Returns what `read` makes of `bytes`: the outcome as text, or kRefused if `read` returns false.
+// In the second case `read` must leave the outcome alone. A rejection writes only the error.
 template <class Result, class Read>
 std::string Taken(const std::string& bytes, const Read& read) {
   ReplyReader reader;
@@ -183,7 +183,8 @@ TEST(ClaimReplyReaders, WhatNoFunctionAnswersIsRefusedByAll) {
         Array({":1\r\n", "+OK\r\n", Bulk(id)}), Array({":1\r\n", Bulk("OK"), ":1\r\n"}),
         Array({":1\r\n", Bulk("OK"), Bulk(id), "$-1\r\n"}), Array({":0\r\n", ":1\r\n"}),
         Array({":0\r\n", Bulk("stale_lease"), "*0\r\n"}),
-        // Words that no function answers, and words without the fields that must follow.
+        // The word is one that no function answers, or the fields that must follow a word are
+        // missing.
         Answer("ok", {id}), Answer("OK ", {id}), Answer("", {id}), Answer("stale_lease", {}),
         OkReply({}), Duplicate({}), Satisfied({})}) {
     for (const Reader read : kReaders) {
@@ -377,7 +378,8 @@ TEST(ClaimReplyReaders, Hints) {
     for (const std::string& word : words) all.push_back(word == "nil" ? "$-1\r\n" : Bulk(word));
     return Array(all);
   };
-  // lane, attempt index, worker instance, waitpoint, lane of the last lease
+  // The fields are the lane, the attempt index, the worker instance, the waitpoint and the lane of
+  // the last lease.
   const struct {
     std::string bytes;
     std::string expected;
@@ -417,7 +419,7 @@ TEST(ClaimReplyReaders, Hints) {
   }
 }
 
-// The readers, with the texts that an answer leaves in the details.
+// Calls readers, and keeps the texts that an answer leaves in the details.
 class ClaimReplies : public ::testing::Test {
  protected:
   const Reply& Read(std::string_view bytes) {

@@ -76,7 +76,7 @@ Client::~Client() { Close(); }
 
 void Client::Close() noexcept {
   for (const auto& node : nodes_) Down(*node, "the client was closed");
-  for (Request& request : requests_) {  // they include those that Down() puts back to be sent again
+  for (Request& request : requests_) {  // Down() has put some of them back to be sent again
     if (request.state == Request::State::kWaiting) {
       Fail(request, CallFailure::kUnavailable, "the client was closed");
     }
@@ -136,7 +136,7 @@ void Client::MakeRoom() {
 void Client::Enqueue(Request& request) noexcept {
   const std::int64_t now = network_->NowMs();
   request.deadline = std::min(request.deadline, Later(now, options_.request_timeout_ms));
-  // Commands of one caller stay in order: if any wait already, this one waits after them.
+  // Commands of one caller stay in order: if a command waits already, the new one waits behind it.
   if (!waiting_.empty() || request.deadline <= now || !TrySend(request)) Wait(request, now);
 }
 
@@ -229,8 +229,8 @@ bool Client::TrySend(Request& request) noexcept {
   request.state = Request::State::kSent;
   request.node = &node;
   next_deadline_ = std::min(next_deadline_, request.deadline);
-  // If the flush fails, it fails again in Progress(), which reports it; no target is called from
-  // here.
+  // If the flush fails here, it fails again in Progress(), which reports the failure. No target is
+  // called from here.
   if (node.out.size() >= kFlushSize) (void)Flush(node);
   return true;
 }
@@ -287,9 +287,10 @@ void Client::SendWaiting(std::int64_t now) noexcept {
                  waiting_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-// Gives up a connection that has owed an answer for the client's whole limit, and all requests that
-// are under way on it, because the server may be dead. If only the time of a request's own call is
-// up, the request ends alone and leaves the connection to the others.
+// Gives up each connection on which an answer has been missing for the client's whole limit,
+// together with all requests that are under way there, because the server may be dead. If only the
+// time of a request's own call is up, that request ends alone, and the other requests keep the
+// connection.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
   const std::int64_t limit = options_.request_timeout_ms;
@@ -336,8 +337,8 @@ void Client::Abandon(Node& node, Request& request, Expected& expected,
   }
 }
 
-// A command that was sent is left to its connection, as if its time were up. If a command has not
-// gone out yet, its connection is given up, so that the command never goes out.
+// A command that has gone out ends as if its time were up, and its connection stays. If a command
+// has not gone out yet, its connection is given up, so that the command never goes out.
 void Client::CancelIfAsked(std::int64_t now) noexcept {
   const std::uint64_t asked = cancels();
   if (asked == seen_cancels_) return;
@@ -437,7 +438,8 @@ void Client::Progress(Node& node, std::int64_t now) noexcept {
       Connect(node, now);
       return;
     }
-    // This counts as a try to connect: the server would only repeat its refusal.
+    // The refusal that is remembered counts as a failed try to connect: the server would only
+    // repeat it.
     node.wanted = false;
     node.unreachable_at = now;
     ++node.failed_attempts;
@@ -668,8 +670,8 @@ void Client::ReceiveAll() noexcept {
   SendErrands();
 }
 
-// Sends now what a server is to be asked next, because it may take long until anybody calls again,
-// and a server that was not asked would seem to be silent.
+// Sends the errands now, because it may take long until anybody calls the client again, and a
+// server whose errand was not sent would seem to be silent.
 void Client::SendErrands() noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[i];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sends commands to a server or a cluster, many at once; each has exactly one end:
+// Sends commands to a server or a cluster, many at once. Each command has exactly one end:
 //
 //   Submit --> waiting --> sent --> on_reply    the server's answer
 //                ^  |        | `--> on_failure  kUnknownOutcome: it was sent, and
@@ -10,14 +10,14 @@
 //       redirected (MOVED, ASK), refused for now (TRYAGAIN, LOADING, ...), or
 //       the connection broke before all of it was sent
 //
-// The client repeats a command only if the server can't have executed it, or if it only reads. If a
-// connection broke with a command on it, the client fences that connection: when it connects to
-// that server again, it first shuts the broken connection there (CLIENT KILL ID), so that what it
-// reads afterwards is final (lost_connections.h).
+// The client repeats a command only if the server can't have executed the command, or if the
+// command only reads. If a connection broke with a command on it, the client fences that
+// connection: when the client connects to that server again, it first shuts the broken connection
+// there (CLIENT KILL ID). What the client reads afterwards is final (lost_connections.h).
 //
 // In a cluster the client accepts a table of slots from the members of the last good table. If no
 // member can give one, it accepts a table from the servers that it was configured with
-// (client_topology.cc). It forgets servers that the newest table doesn't name.
+// (client_topology.cc). The client forgets servers that the newest table doesn't name.
 //
 // Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), counts() and
 // TellLog(). A client allocates nothing once its buffers and nodes are there.
@@ -57,8 +57,8 @@ inline bool IsMissingFunction(std::string_view error) noexcept {
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
 // Learns how a command ended. A target is called from within Poll(), BeginTurn(), EndTurn(),
-// PrepareWait() and Close(), also in the destructor, but never from within Submit(). It must not
-// call the client.
+// PrepareWait(), Close() and the destructor, but never from within Submit(). A target must not call
+// the client.
 struct CallTarget {
   void* self = nullptr;
   // Returns false, and remembers nothing, if `reply` can't be the answer to this command. The
@@ -76,7 +76,8 @@ std::unique_ptr<Network> MakeNetwork(const ClientOptions& options);
 class Client {
  public:
   static constexpr std::int64_t kNever = INT64_MAX;
-  // The deadline of a command whose call has been cancelled: it ends at the next turn, unsent.
+  // The deadline of a command whose call has been cancelled. Such a command ends at the next turn,
+  // and is not sent.
   static constexpr std::int64_t kCancelledDeadline = -1;
 
   // `deployment` is shared with other clients that speak to the same servers. If it is null, the
@@ -89,8 +90,8 @@ class Client {
 
   // `write(RespCommand&)` writes one command whose keys are all in `slot`. The command ends at
   // `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If the command
-  // writes and its outcome is unknown, SubmitSettling() can ask for it by `key`. Returns false, and
-  // writes nothing, if max_in_flight commands are under way.
+  // writes and its outcome is unknown, `key` names the command to SubmitSettling(). Returns false,
+  // and writes nothing, if max_in_flight commands are under way.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               std::int64_t deadline = kNever, CommandKey key = kNoKey) {
@@ -102,19 +103,19 @@ class Client {
     Enqueue(*request);
     return true;
   }
-  // Does the same for a command that has already been written: swaps `bytes` for a buffer of the
-  // client's.
+  // Does what Submit() does, for a command that has already been written to `bytes`. Swaps `bytes`
+  // for a buffer of the client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                      std::string& bytes, const RespCommand::FunctionArg& function,
                      std::int64_t deadline, CommandKey key);
   // Makes sure that the next Submit() succeeds, however many commands are under way. A target must
-  // not call it.
+  // not call this function.
   void MakeRoom();
 
-  // Tries until `deadline` to shut the connections that may still carry the command `key`. Ends
-  // with on_reply: the integer 1 if no such connection is left and none was given up, else 0. It
-  // ends before the deadline if further tries are of no use for now. Only Close() ends it with
-  // on_failure.
+  // Tries until `deadline` to shut the connections that may still carry the command `key`. This
+  // settling ends with on_reply: the integer 1 if no such connection is left and none was given up,
+  // else 0. The settling ends before the deadline if further tries are of no use for now. Only
+  // Close() ends it with on_failure.
   void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
@@ -122,17 +123,17 @@ class Client {
   // Sends, receives, connects and repeats what is due. Returns once a command has ended, nothing is
   // under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
-  // These do what Poll() does, in three parts around one wait. BeginTurn() does what is due, and
-  // returns the number of milliseconds for which there is nothing more to do; -1 if a command has
-  // ended, or nothing is under way. Then comes the wait itself, which Wake() also ends. Meanwhile
-  // other threads may use CanSend(), MakeRoom(), Submit() and SendNow(), one at a time. EndTurn()
-  // then reads what has come.
+  // BeginTurn(), WaitInTurn() and EndTurn() together do what Poll() does, with one wait.
+  // BeginTurn() does what is due. It returns the number of milliseconds for which there is nothing
+  // more to do, or -1 if a command has ended or nothing is under way. WaitInTurn() then waits for
+  // the network; Wake() ends this wait, too. During the wait other threads may use CanSend(),
+  // MakeRoom(), Submit() and SendNow(), one at a time. EndTurn() then reads what has come.
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
-  // For a caller that has an event loop of its own, in which it waits. Does what is due, and makes
-  // Descriptor() say when there is more to do. Returns the number of milliseconds after which
-  // Poll(0) has to be called even if Descriptor() says nothing; -1: never.
+  // Is for a caller that waits in an event loop of its own. Does what is due, and makes
+  // Descriptor() say when there is more to do. Returns the number of milliseconds after which the
+  // caller has to call Poll(0) even if Descriptor() says nothing, or -1 if that is not needed.
   int PrepareWait() noexcept;
   // Returns -1 if the network has no descriptor.
   int Descriptor() noexcept { return network_->Descriptor(); }
@@ -141,7 +142,8 @@ class Client {
   // Writes what Submit() has put on connections. Returns false if some of it has to be written
   // later.
   bool SendNow() noexcept;
-  // Ends the wait of a turn under way, or else the next one. May be called from any thread.
+  // Ends the wait of a turn that is under way, or else the next wait. May be called from any
+  // thread.
   void Wake() noexcept { network_->Wake(); }
   // The time on the network's clock, which all waits use. May be called from any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
@@ -201,7 +203,7 @@ class Client {
     CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
-    std::uint64_t failed_attempts = 0;  // the first node's failed_attempts when this began
+    std::uint64_t failed_attempts = 0;  // the first node's failed_attempts at that time
     std::uint64_t cancels = 0;          // cancels() when it was submitted
     CallTarget target;
   };
@@ -236,38 +238,40 @@ class Client {
   Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
-  // Whether the connection has been silent for so long that it may be dead. If so, the client has
-  // asked something on it, and sends nothing else there until the answer has come.
+  // Whether the connection has been silent for so long that it may be dead. If so, a question of
+  // the client's own is under way there, and the client sends nothing else on the connection until
+  // the answer has come.
   bool Probes(Node& node, std::int64_t now) noexcept;
   std::string WhyUnsent(const Request& request) const;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
   void Abandon(Node& node, Request& request, Expected& expected, std::string_view why) noexcept;
 
-  // These deal with commands that may still be executed on connections that broke
+  // The next functions deal with commands that may still be executed on connections that broke
   // (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
   // Shuts the next lost connection to `node`'s process. Returns false if there is none.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
-  // Tries to get `target` resolved. Returns whether there is still hope that it will be.
+  // Tries to get the lost connection `target` resolved. Returns whether this may still succeed.
   bool Pursue(const LostConnections::Target& target, const Settling& settling);
   bool IsElsewhere(const LostConnections::Target& target, const Settling& settling);
 
-  // These deal with the state of a node (client.cc) and with what it says (client_replies.cc).
+  // The next functions deal with the state of a node (client.cc) and with what the node says
+  // (client_replies.cc).
   void Connect(Node& node, std::int64_t now) noexcept;
   void Greet(Node& node);
   void AfterLogin(Node& node);
   static bool HasDeadline(const Node& node) noexcept;
   void Progress(Node& node, std::int64_t now) noexcept;
-  // Whether several servers share a call's time, as none is known to be the right one.
+  // Whether several servers share a call's time, because none of them is known to be the right one.
   bool SharesTime() const noexcept;
   // The limit for connecting, and for the whole greeting too while servers share a call's time.
   std::int64_t ConnectLimit() const noexcept;
   // Returns false if the connection broke; the caller then has to deal with it.
   bool Flush(Node& node) noexcept;
-  // Called when the connection broke while it was written to.
+  // Is called when a connection broke while the client wrote to it.
   void FailedToFlush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
   void Down(Node& node, std::string_view reason) noexcept;
@@ -278,7 +282,8 @@ class Client {
   // Does what Down() does, for a server that would give the same refusal to every new connection.
   void Refuse(Node& node, std::string_view text) noexcept;
   // Whether the client must not ask `node` for now. Only a node that is down can be held back; its
-  // down_reason then says why. Goes on to the next configured server that may be asked.
+  // down_reason then says why. Outside a cluster, `node` first goes on to the next configured
+  // server that may be asked, if there is one.
   bool IsHeldBack(Node& node, std::int64_t now) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
@@ -287,7 +292,7 @@ class Client {
   void SendErrands() noexcept;
   std::int64_t NextTimer() const noexcept;
 
-  // These find out which nodes are in the cluster, and decide which servers may say so
+  // The next functions find out which nodes are in the cluster, and decide which servers may say so
   // (client_topology.cc).
   void RefreshSlots(std::int64_t now) noexcept;
   void AskForSlots(Node& node);
@@ -321,7 +326,7 @@ class Client {
   void ContinueGreeting(Node& node) noexcept;
   void AfterLibrary(Node& node) noexcept;
 
-  // These decide whether FlowFabric's functions or ours are called on a server
+  // The next functions decide whether FlowFabric's functions or ours are called on a server
   // (client_functions.cc).
   void CheckFunctions(Node& node) noexcept;
   bool MayLoad(const Node& node) const noexcept;

@@ -182,7 +182,7 @@ TEST_F(ClientAllocation, OfTheLedgersCallsInSteadyStateIsNone) {
   EXPECT_EQ(right, 460);
 }
 
-// This shows that the zeros above mean something.
+// This test shows that the zeros of the tests above mean something.
 TEST_F(ClientAllocation, OfTheFirstCallIsCounted) {
   if (!ffgrant::testing::kCountsMalloc) GTEST_SKIP() << "only operator new is counted here";
   ClaimPipeline pipeline(options_);

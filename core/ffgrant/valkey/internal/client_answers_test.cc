@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what the client makes of answers, and of their absence: what it repeats, which calls end,
-// and which connections.
+// Tests what the client does if answers come and if they do not: which commands it repeats, and
+// which calls and connections it ends.
 
 #include <gtest/gtest.h>
 
@@ -91,7 +91,7 @@ TEST(Demotion, CostsNoCallItsAnswer) {
   ASSERT_EQ(rig.Get(), "a of 1");
   demoted = true;
   for (std::uint64_t i = 0; i < 255; ++i) ASSERT_TRUE(rig.Submit(i, {"SET", "a", "b"}));
-  // The replica answers the read among them.
+  // The last command only reads, and the replica answers it.
   ASSERT_TRUE(rig.Submit(255, {"GET", "a"}, true));
   for (int i = 0; i < 1000 && rig.client.in_flight() > 0; ++i) rig.client.Poll(20);
   for (std::uint64_t i = 0; i < 255; ++i) EXPECT_EQ(rig.ends[i], "OK") << i;

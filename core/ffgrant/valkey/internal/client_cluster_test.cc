@@ -139,7 +139,8 @@ TEST(Client, RedirectionsToNowhereMeanThatItDidNotHappen) {
   }
 }
 
-// A redirection that names no address shows no cluster, so that the server is not asked about one.
+// A redirection that names no address does not show that there is a cluster, so the client does not
+// ask the server about one.
 TEST(Client, ARedirectionToNowhereMakesNoClusterOfAServer) {
   for (const std::string refusal : {"MOVED 0 ?:7", "ASK"}) {
     ClientRig rig;
@@ -191,8 +192,8 @@ TEST(Client, AServerThatSaysNothingOfItselfMayRedirect) {
 // ---- clusters ----------------------------------------------------------------------
 
 TEST(Client, SendsWhereTheSlotIs) {
-  // The table has all slots. Two of its ranges have no host, once as an empty text and once as nil:
-  // this stands for the host of the server that was asked.
+  // The table has all slots. Two of its ranges have no host: one has an empty text there, the other
+  // nil. Both stand for the host of the server that was asked.
   const std::string no_host =
       Array({Integer(8192), Integer(16000), Array({"$-1\r\n", Integer(3), Bulk("id")})});
   const std::string slots =
@@ -210,12 +211,12 @@ TEST(Client, SendsWhereTheSlotIs) {
   EXPECT_EQ(rig.Count("1 CLUSTER SLOTS"), 1);
 }
 
-// Once the table is known, a node has the time that a server has if no other is configured: the
-// servers that are configured beside it can't take its calls.
+// Once the table is known, a node has as much time as a server that is the only one configured,
+// because the other configured servers can't take the node's calls.
 TEST(Client, ANodeHasItsWholeTimeHoweverManyServersAreConfigured) {
   const std::string slots = Array({Range(0, 99, 1), Range(100, 199, 2), Range(200, 16383, 4)});
-  // How long the node takes to be connected to, and to answer the first command with each of these
-  // words.
+  // `connecting` says how long it takes to connect to the node. `answering` says how long the node
+  // takes to answer the first command that begins with each of these words.
   const struct {
     std::size_t connecting;
     std::map<std::string, std::size_t> answering;
@@ -382,7 +383,7 @@ TEST(Client, ATableThatDoesNotComeBreaksTheConnection) {
 }
 
 TEST(Client, RefusalsOfACluster) {
-  // The first refusal, and how often the client asks for the table in all.
+  // Each row has the first refusal, and how often the client asks for the table in all.
   const std::vector<std::pair<std::string, int>> cases = {{"READONLY a replica", 2},
                                                           {"CLUSTERDOWN The cluster is down", 2},
                                                           {"MASTERDOWN Link is down", 2},
@@ -428,7 +429,7 @@ TEST(Client, ALibraryIsLoadedAlsoWhileATableIsAskedFor) {
 }
 
 TEST(Client, KnowsNoMoreThan1024Nodes) {
-  // Each slot has a node of its own; the first node has the rest.
+  // Each of the slots 0 to 1099 has a node of its own. The node on port 1 has all other slots.
   std::vector<std::string> ranges = {Range(1100, 16383, 1)};
   for (std::uint16_t i = 0; i < 1100; ++i) {
     ranges.push_back(Range(i, i, static_cast<std::uint16_t>(10'000 + i)));
@@ -453,7 +454,7 @@ TEST(Client, KnowsNoMoreThan1024Nodes) {
   moves = 1000;
   refusal = "MOVED 2001 :9";
   EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 2001), "unavailable: MOVED 2001 :9");
-  // There is no place for a server on which a lost connection could be shut.
+  // The client has no place left for the server on which the lost connection could be shut.
   (void)rig.lost->Add({.run_id = "gone", .endpoint = At(8)}, 1, 0, ClientRig::kKey, false);
   const std::int64_t begin = rig.network->NowMs();
   EXPECT_FALSE(rig.Settle(300));

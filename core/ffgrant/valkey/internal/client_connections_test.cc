@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the client's connections to one server: how it makes them, what it says if they break, and
-// how it asks whether a silent one still stands.
+// Tests the client's connections to one server: how it makes a connection, what it says if a
+// connection breaks, and how it asks whether a silent connection still stands.
 
 #include <gtest/gtest.h>
 
@@ -48,7 +48,7 @@ TEST(Client, SaysWhyItHasNoConnection) {
   rig.network->SetScript(Always(Operation::kOpen, Kind::kWouldBlock));
   EXPECT_EQ(rig.Get(), "unavailable: no connection in time");
   EXPECT_GE(rig.network->connections(), 2u);
-  // As long as no try to connect has failed, there is no such reason to report.
+  // As long as no try to connect has failed, the client can't say why it has no connection.
   ClientOptions options = RigOptions();
   options.connect_timeout_ms = 1000;
   ClientRig other(options);
@@ -103,8 +103,8 @@ TEST(Client, SaysThatTheServerClosedTheConnection) {
   EXPECT_EQ(rig.client.connects(), 2u);
 }
 
-// If the client's own questions are answered with errors, these are shown in the server's words,
-// and not taken for data.
+// If a server answers the client's own questions with errors, the client shows these errors in the
+// server's words, and does not take them for data.
 TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
   // The second text is a cluster node's.
   const struct {
@@ -167,7 +167,8 @@ TEST(Client, AnErrorThatComesUnaskedSaysWhyItWasSentAway) {
   EXPECT_TRUE(rig.log.empty());
 }
 
-// The server refuses the command for now, and takes no more bytes when it is to be sent again.
+// The server refuses the command for now, and takes no more bytes when the client wants to send the
+// command again.
 TEST(Client, WhatHasNotGoneOutInTimeNeverDoes) {
   ClientRig rig;
   ASSERT_EQ(rig.Get(), "a of 1");
@@ -289,7 +290,7 @@ TEST(Client, AnIdleConnectionThatIsDeadCostsNoOutcome) {
   }
 }
 
-// The bytes are lost, as they are if a NAT has forgotten the connection.
+// The probe's bytes are lost, as happens if a NAT has forgotten the connection.
 TEST(Client, AProbeThatDoesNotArriveEndsWithTheServersWords) {
   ClientRig rig(WithProbes());
   ASSERT_EQ(rig.Get(), "a of 1");
@@ -314,7 +315,7 @@ TEST(Client, AProbeTakesHalfOfACallsTimeAtMost) {
   EXPECT_EQ(rig.network->connections(), 2u);
 }
 
-// A command under way has been silent for long, so another question would tell nothing new: the
+// A command under way has had no answer for long, so another question would tell nothing new: the
 // answer to that command will show whether the connection is alive.
 TEST(Client, ASilentConnectionWithACommandUnderWayIsNotAsked) {
   ClientOptions options = WithProbes();
@@ -337,8 +338,8 @@ TEST(Client, ASilentConnectionWithACommandUnderWayIsNotAsked) {
 }
 
 // The client has asked for the table, and the answer takes its time. A command that comes after a
-// long silence waits for this answer, if the question is alone on the connection. Beside another
-// command it goes out at once.
+// long silence waits for this answer if the question is alone on the connection. If another command
+// is under way there as well, the new command goes out at once.
 TEST(Client, AQuestionOfTheClientsOwnIsAProbeIfItIsAlone) {
   const std::string slots = Array({Range(0, 99, 1)});
   for (const bool alone : {true, false}) {

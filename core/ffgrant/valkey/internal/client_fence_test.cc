@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests broken connections that may still carry a command: when the client shuts them before it
-// asks anything else, and when it need not.
+// Tests broken connections that may still carry a command: when the client has to shut such a
+// connection before it asks anything else, and when it need not.
 
 #include <gtest/gtest.h>
 
@@ -21,8 +21,8 @@ using Kind = Fault::Kind;
 
 // ---- fences ------------------------------------------------------------------------
 
-// Loses a command that is on its way, and may be executed whenever it arrives. After this call
-// nobody listens at port `gone`.
+// Loses a command that is on its way; the server may execute the command whenever it arrives. After
+// this call nobody listens at port `gone`.
 void LoseACommand(ClientRig& rig, std::uint16_t gone = 0) {
   rig.network->SetScript([&rig, gone](Operation operation) -> Fault {
     if (operation == Operation::kArrive) return {Kind::kHold};
@@ -32,7 +32,7 @@ void LoseACommand(ClientRig& rig, std::uint16_t gone = 0) {
   rig.network->SetScript(Unreachable(rig, gone));
 }
 
-// Nodes a, b and c, at ports 1, 2 and 3; b has the first 100 slots.
+// Returns nodes a, b and c, which are at ports 1, 2 and 3; b has the first 100 slots.
 FakeClusters ThreeNodes() {
   FakeClusters clusters;
   clusters.nodes = {{1, {"a", "run-a", "T"}}, {2, {"b", "run-b", "T"}}, {3, {"c", "run-c", "T"}}};
@@ -176,8 +176,8 @@ TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
-// The slot is still being moved: ASK leads the client to a node that does not have the slot in the
-// table.
+// The slot is still being moved: ASK leads the client to a node to which the table does not give
+// the slot.
 TEST(Fence, IsPutUpOnANodeThatWasAsked) {
   FakeClusters clusters = ThreeNodes();
   clusters.tables["T"].ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
@@ -282,7 +282,7 @@ TEST(Fence, IsPutUpOnADemotedServer) {
 
 TEST(Fence, IsPutUpAlsoWhereTheServerHasAnotherName) {
   ClientRig rig(TwoServers());
-  ASSERT_EQ(rig.Get(), "a of 1");  // both are the same process
+  ASSERT_EQ(rig.Get(), "a of 1");  // both servers are the same process
   LoseACommand(rig, 1);
   EXPECT_TRUE(rig.Settle(1000));
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID 1"), 1);
@@ -349,16 +349,16 @@ TEST(Fence, OfAServerThatDoesNotSayWhoItIsStaysOpen) {
 
 // ---- connections of other clients -----------------------------------------------------
 
-// Another client of the deployment has lost connection 99 to the process `run_id`, which it had
-// found at `port`.
+// Notes that another client of the deployment, which had found the process `run_id` at `port`, has
+// lost its connection `client_id` to that process.
 void LoseElsewhere(ClientRig& rig, std::uint16_t port, std::int64_t client_id = 99,
                    std::string_view run_id = "process1") {
   (void)rig.lost->Add({.run_id = run_id, .endpoint = At(port)}, client_id, rig.network->NowMs(),
                       ClientRig::kKey, false);
 }
 
-// The connection is shut on the process that this client is connected to, by whatever name the
-// other client knew it.
+// The connection is shut on the process that this client is connected to, at whatever address the
+// other client had found that process.
 TEST(Fence, OfAnotherClientIsPutUpOnAConnectionThatStands) {
   for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
     ClientRig rig;
@@ -373,8 +373,8 @@ TEST(Fence, OfAnotherClientIsPutUpOnAConnectionThatStands) {
   }
 }
 
-// Nothing can be done on this process, or it is another one. The settling does not wait for its
-// deadline.
+// The id of the lost connection is not known, or the connection led to another process. So this
+// client can't shut the connection, and the settling does not wait for its deadline.
 TEST(Fence, OfAnotherClientThatCantBePutUpIsToldSoAtOnce) {
   for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
     for (const bool other_process : {false, true}) {
@@ -390,8 +390,8 @@ TEST(Fence, OfAnotherClientThatCantBePutUpIsToldSoAtOnce) {
   }
 }
 
-// A question of the client's own is under way on the connection, or a command that was given up, in
-// whose answer the server may be stuck.
+// On the connection there is a question of the client's own under way, or a command that was given
+// up. The server may be stuck while it answers that command.
 TEST(Fence, WaitsForWhatIsUnderWayOnTheConnection) {
   for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
     for (const bool asks : {true, false}) {
@@ -452,8 +452,8 @@ TEST(Fence, IsNotWaitedForIfTheNextTryComesTooLate) {
   EXPECT_EQ(rig.Count("1 CLIENT KILL ID"), 1);
 }
 
-// The members have no ids, and neither has the server that the command was sent to. It is looked
-// for where it was.
+// The members have no ids, and neither has the server that the command was sent to. The client
+// looks for the server at the address where it was.
 TEST(Fence, InAClusterWithoutIdsIsPutUpAtTheOldAddress) {
   ClientRig rig;
   rig.play = [](std::uint16_t port, const Words& command) -> std::optional<std::string> {
@@ -474,8 +474,9 @@ TEST(Fence, InAClusterWithoutIdsIsPutUpAtTheOldAddress) {
   EXPECT_EQ(rig.Count("1 CLIENT KILL"), 0) << "somebody else's connection";
 }
 
-// Another process is found at the address. It may be a server that was running before. The server's
-// uptime tells, but only if it is a number of seconds in which the client's clock was running.
+// Another process is found at the address. It may be a server that was running before. Its uptime
+// tells whether it was, but only if the uptime is a number of seconds for which the client's clock
+// has been running, too.
 TEST(Fence, OfASingleServerGoesOnlyWithAProcessThatIsYounger) {
   const struct {
     std::string uptime;

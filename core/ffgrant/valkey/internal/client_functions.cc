@@ -31,7 +31,7 @@ void Client::CheckFunctions(Node& node) noexcept {
   if (node.replica) {
     // A replica has the functions of its primary, and refuses to run any of them. Once it is
     // promoted, FlowFabric's functions are called there; if one of them is not found, the client
-    // comes here again.
+    // calls CheckFunctions() again.
     node.functions = Functions::kUnchecked;
     AfterLibrary(node);
   } else {
@@ -85,7 +85,7 @@ void Client::OnContract(Node& node, const Reply& reply) noexcept {
   Refuse(node, reason);
 }
 
-// Called if FlowFabric's functions are not there.
+// Is called if FlowFabric's functions are not there.
 void Client::UseOwn(Node& node) noexcept {
   const auto there = ReadInteger(node.own_version);
   const auto ours = ReadInteger(kFunctionLibraryVersion).value_or(0);

@@ -19,8 +19,8 @@ namespace {
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// Which libraries a server has before a call, which function the client calls, and which library
-// the server has afterwards.
+// Each case says which libraries a server has before a call, which function the client calls, and
+// which library the server has afterwards.
 TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
   struct Case {
     std::string what;
@@ -44,7 +44,7 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
       {"both", true, true, kNow, true, "ff_create_execution", 0, 0, ""},
       {"an earlier one of ours", true, false, "4", true, "ffgrant_create_execution", 0, 1, kNow},
       {"an earlier one, no leave", true, false, "4", false, "ffgrant_create_execution", 0, 0, "4"},
-      // An old library of ours has FlowFabric's names; replacing it frees them.
+      // An old library of ours has FlowFabric's names; replacing the library frees these names.
       {"an old one of ours", true, false, "3", true, "ffgrant_create_execution", 0, 1, kNow},
       {"an old one of ours, no leave", true, false, "3", false, "ff_create_execution", 0, 0, "3"},
   };
@@ -67,8 +67,8 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     EXPECT_EQ(all[0].error, c.called.empty() ? ClaimError::kUnavailable : ClaimError::kNone)
         << c.what << ": " << pipeline.last_error();
     for (const std::string name : {"ff_create_execution", "ffgrant_create_execution"}) {
-      // The client still calls a function on a server without any, in case the function has come
-      // meanwhile.
+      // Even on a server without any functions the client calls FlowFabric's function, in case it
+      // has been loaded meanwhile.
       EXPECT_EQ(server.WasCalled(name),
                 name == c.called || (c.called.empty() && name.starts_with("ff_")))
           << c.what << ": " << name;
@@ -119,7 +119,8 @@ TEST(ClientFunctions, EitherLibraryIsFoundAgainWithoutLeaveToLoad) {
   EXPECT_TRUE(rig.Run(way, Call::kClaim));
 }
 
-// The connection stays, however many other servers are configured: looking again has its own time.
+// The connection stays, however many other servers are configured: looking for the functions again
+// has a time limit of its own.
 TEST(ClientFunctions, AreLookedForAgainOnTheSameConnection) {
   using Change = ClientOptions (*)(ClientOptions);
   constexpr Change kAlone = [](ClientOptions options) { return options; };
@@ -187,7 +188,8 @@ TEST(ClientFunctions, AnotherContractIsRefused) {
   EXPECT_EQ(knows.server().contract_version, "12");
 }
 
-// Whoever answers so is no server of FlowFabric's, whatever the text looks like.
+// A server that answers in one of these ways is no server of FlowFabric's, whatever the text looks
+// like.
 TEST(ClientFunctions, AVersionThatIsNoneIsNotBelieved) {
   for (const std::string& reply :
        {Bulk(""), Bulk("x"), Bulk("34x"), std::string(":34\r\n"), std::string("+34\r\n"),

@@ -49,7 +49,7 @@ bool IsOfAFunction(std::string_view error) noexcept {
          error.find("@user_") != std::string_view::npos;
 }
 
-// Whether the command was not executed now, but may be later.
+// Whether the error says that the command was not executed now, but may be executed later.
 bool IsRefusedForNow(std::string_view error) noexcept {
   for (const std::string_view code :
        {"TRYAGAIN ", "LOADING ", "CLUSTERDOWN ", "BUSY ", "MASTERDOWN ", "READONLY "}) {
@@ -58,7 +58,7 @@ bool IsRefusedForNow(std::string_view error) noexcept {
   return false;
 }
 
-// Whether the command was not executed, and would not be if it were sent again.
+// Whether the error says that the command was not executed, and would not be if it were sent again.
 bool IsRefused(std::string_view error) noexcept {
   for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "NOREPLICAS "}) {
     if (error.starts_with(code)) return true;
@@ -74,8 +74,8 @@ bool IsRefusedForGood(std::string_view error) noexcept {
   return false;
 }
 
-// Removes the password from an answer to AUTH. A server that does not know the command repeats its
-// arguments, and may cut them short.
+// Removes the password from an answer to AUTH. A server that does not know the command repeats the
+// command's arguments, and may cut them short.
 std::string WithoutSecrets(std::string_view error, const ClientOptions& options) {
   std::string text(error.substr(0, error.find(", with args beginning with")));
   const std::string& secret = options.password;
@@ -95,7 +95,7 @@ bool IsFull(std::string_view error) noexcept {
 
 bool Client::OnReply(Node& node, const Reply& reply) noexcept {
   if (node.expected.empty() || node.expected.front().end > node.written) {
-    // For example `-ERR max number of clients reached`, which comes unasked.
+    // An error may come unasked, for example `-ERR max number of clients reached`.
     if (!reply.is(Reply::Type::kError)) {
       Down(node, "an answer to nothing that was asked");
     } else if (IsRefusedForGood(reply.text)) {
@@ -119,7 +119,7 @@ bool Client::OnReply(Node& node, const Reply& reply) noexcept {
         deployment_->lost.Resolve(std::exchange(node.lost, 0));
       break;
     case Expected::Kind::kAsking:
-      break;  // the reply to the next command tells whether this worked
+      break;  // the reply to the next command tells whether ASKING worked
     case Expected::Kind::kErrand:
       OnErrandReply(node, reply);
       break;
@@ -193,11 +193,12 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 
 // Handles `MOVED SLOT HOST:PORT`, or ASK. An empty host stands for the node's own host; "?" says
 // that the node doesn't know the host. Wherever a redirection leads, it says that the command was
-// not executed. If the redirection leads nowhere, the same node is asked again, because the node
-// may learn.
+// not executed. If the redirection leads nowhere, the same node is asked again, because that node
+// may learn where the slot is.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
-    // If the client followed, it would next send its password to the server that is named here.
+    // If the client followed the redirection, it would next send its password to the server that is
+    // named here.
     std::string reason(text);
     reason.append(", from a server that calls itself standalone");
     Fail(request, CallFailure::kUnavailable, reason);
@@ -329,7 +330,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       Run(node, Errand::kInfo);
       break;
     case Errand::kPing:
-      break;  // any answer shows that it is alive
+      break;  // any answer shows that the connection is alive
     case Errand::kInfo:
       OnInfoReply(node, reply);
       break;

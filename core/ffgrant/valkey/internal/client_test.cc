@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the client's options and its loop: what it takes, how long it waits, what it writes, and
-// what is left when it is closed.
+// Tests the client's options and its loop: which options the client takes, how long it waits, what
+// it writes, and what is left when it is closed.
 
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ TEST(OutputBuffer, MovesWhatIsPendingOnlyWhenItIsTheSmallerPart) {
   std::string rest;
   for (int i = 0; i < 300'000; ++i) rest += static_cast<char>('a' + i % 23);
   buffer.end() = rest;
-  // How much has been consumed so far, and how much is then stored.
+  // Each step says how much has been consumed so far, and how much is then stored.
   const std::vector<std::pair<std::size_t, std::size_t>> steps = {
       {65'535, 300'000}, {70'000, 300'000}, {149'999, 300'000}, {150'000, 150'000}, {300'000, 0}};
   std::size_t consumed = 0;
@@ -231,8 +231,8 @@ TEST(Client, TakesAsMuchAsItMayHaveUnderWay) {
   EXPECT_EQ(rig.Do({"GET", "c"}), "c of 1");
 }
 
-// The caller waits in an event loop of its own. A command that ends while the wait is prepared has
-// to be told at once, though the others have still to be waited for.
+// The caller waits in an event loop of its own. If a command ends while the wait is prepared, the
+// caller has to learn of it at once, although other commands are still under way.
 TEST(Client, AWaitIsNotBegunIfACommandHasEnded) {
   ClientRig rig;
   EXPECT_EQ(rig.client.PrepareWait(), -1) << "nothing is under way";
@@ -258,7 +258,8 @@ TEST(Client, AWaitIsNotBegunIfACommandHasEnded) {
   EXPECT_EQ(rig.ends[2], "a of 1");
 }
 
-// What the event loop is to wait for is told each time, since connections come and go.
+// The event loop is told each time which connections it has to wait for, because connections come
+// and go.
 TEST(Client, AWaitIsForTheConnectionsThatThereAre) {
   class Armed final : public Network {
    public:

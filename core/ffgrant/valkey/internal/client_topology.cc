@@ -7,30 +7,30 @@
 //   1. from a member of the last good table, if it names more than half of the nodes that the
 //      last good table named, and gives no older configuration epoch to any primary that both
 //      tables name;
-//   2. if every member has failed or been refused since a table was needed: by the same test
-//      from a member of a newer table, if another client of the same ledger has accepted one;
-//      else from one of the configured servers, if it names a member beside itself, or if no
-//      member could be reached for half a minute. The client then knows no more than a client
-//      that has just been started.
-// In both cases the table has to name the node that gave it, by the id that the node had when the
-// client connected to it.
+//   2. once every member has failed or been refused since a table was needed: from a member of a
+//      newer table that another client of the same ledger has accepted, by the same test as in
+//      rule 1. Otherwise it is accepted from one of the configured servers, if the table names a
+//      member other than that server, or if no member could be reached for half a minute. The
+//      client then knows no more than a client that has just been started.
+// Under either rule the table has to name the node that gave the table, by the id that the node had
+// when the client connected to it.
 //
 // A table must name more than half of the nodes because a node that left for another cluster keeps
 // its connections, and after a soft reset also its id and process. Its table then names the new
 // cluster. A cluster whose nodes are replaced one after the other, or whose shards fail over, keeps
 // most of its ids from one table to the next; so a client that is in use follows it for ever. A
 // client that slept while half of the cluster was replaced, or whose cluster was reset, goes on by
-// rule 2. It needs what a fresh client needs: a configured server that is alive. The client waits
-// for half a minute because a configured server, too, may have left for another cluster, and the
-// members may be cut off for a while. Epochs are compared node by node, because the greatest epoch
-// goes away with its node, while a node's own epoch only grows.
+// rule 2. Such a client needs what a fresh client needs: a configured server that is alive. The
+// client waits for half a minute because a configured server, too, may have left for another
+// cluster, and the members may be cut off for a while. Epochs are compared node by node, because
+// the greatest epoch goes away with its node, while a node's own epoch only grows.
 //
 // A server is a stranger if it is found at a member's address under another id, or if a redirection
 // names it and no table does. Before anything is sent to it, its own table has to pass the test of
 // rule 1. Such a table is not accepted as the client's own.
 //
 // Some servers tell no ids (an ACL forbids CLUSTER MYID and CLUSTER NODES, or the table has none).
-// They can't be tested in this way, so they are known by their addresses.
+// Such servers can't be tested in this way, so the client knows them by their addresses.
 
 #include <algorithm>
 #include <unordered_map>
@@ -51,10 +51,10 @@ constexpr std::int64_t kPartAgainMs = 1000;
 constexpr std::int64_t kBeginAnewMs = 30'000;
 // A client that has not looked for a table for longer than this was not in use. Only this much of
 // the time since its last look counts as use, and what the client has noted about nodes that failed
-// is too old.
+// is then too old.
 constexpr std::int64_t kSleptMs = 1000;
-// If the client needs a connection to a member only to ask it for a table, it makes at most this
-// many such connections at once, beside those to members that have failed before.
+// The client makes at most this many connections at once only to ask members for a table.
+// Connections to members that have failed before do not count.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace
@@ -108,8 +108,8 @@ Node* Client::NextToTell(std::int64_t now) noexcept {
   return nullptr;
 }
 
-// Returns whether a member may still tell a table. With `connect`, it also connects to members that
-// are not connected.
+// Returns whether a member may still tell a table. With `connect`, this function also connects to
+// members that are not connected.
 bool Client::AwaitMembers(bool connect) noexcept {
   bool pending = false;
   std::size_t connecting = 0;
@@ -157,7 +157,7 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   refreshed_at_ = now;
   refresh_at_ = now + kRefreshEveryMs;
   (void)AwaitMembers(true);
-  WantConfigured();  // so that they are connected once they may give a table
+  WantConfigured();  // so that these servers are connected once they may give a table
 }
 
 void Client::AskForSlots(Node& node) {

@@ -56,9 +56,10 @@ TEST_F(Topology, ARollingReplacementIsFollowed) {
   }
 }
 
-// The client was given the address of a server that is in no cluster of the client's. Nothing is
-// sent there until the members' table names it. Then it is greeted to the end on the same
-// connection, also if it has just been asked for a table itself.
+// The client was configured with the address of a server that does not belong to the client's
+// cluster. No command is sent to this server until the members' table names it. Then the client
+// greets the server to the end on the same connection, even if it has just asked this server for a
+// table.
 TEST_F(Topology, AConfiguredServerThatJoinsIsGreetedToTheEnd) {
   for (const bool asked : {false, true}) {
     SCOPED_TRACE(asked);
@@ -103,7 +104,7 @@ TEST_F(Topology, AConfiguredServerThatJoinsIsGreetedToTheEnd) {
     away = false;
     poll_until([&] { return rig.ends.count(1) != 0; });
     EXPECT_EQ(rig.ends[1], "a of 4");
-    // No command goes there before the client has looked which functions there are.
+    // No command goes to this server before the client has looked which functions it has.
     const auto place = [&rig](std::string_view begin) {
       return std::find_if(rig.log.begin(), rig.log.end(),
                           [begin](const std::string& line) { return line.starts_with(begin); }) -
@@ -196,8 +197,9 @@ TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
   EXPECT_EQ(rig.client.nodes(), 2u);
 }
 
-// A member is slow to tell its table. Meanwhile another member tells one that does not name it. The
-// answer of the first comes too late to matter, and is no reason to give up its connection.
+// A member is slow to tell its table. Meanwhile another member tells a table that does not name the
+// slow one. The answer of the slow member comes too late to matter, and is no reason to give up the
+// connection to it.
 TEST(TopologyWithoutIds, AMemberThatHasLeftGetsItsLastCommandsAnswered) {
   ClientOptions options = Patient();
   options.servers = {At(3)};
@@ -381,7 +383,8 @@ TEST(TopologyWithoutIds, AMemberIsKnownByItsAddress) {
           if (command[0] != "CLUSTER") return std::nullopt;
           if (command[1] == "MYID" && own_id) return Bulk("id" + std::to_string(port));
           if (command[1] != "SLOTS") return "-NOPERM no\r\n";
-          // No table names the first node any more: one that goes on naming it has more members.
+          // No table names the first node any more. A table that still named it would have more
+          // members.
           if (moved) return Array({range(0, 8191, 2), range(8192, 16383, 3)});
           return Array({range(0, 99, 1), range(100, 199, 2), range(200, 16383, 3)});
         };

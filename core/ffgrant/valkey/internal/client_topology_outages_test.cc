@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the client with a cluster that changes: whom it asks if members can't be reached, and how
-// long it waits for them.
+// Tests the client with a cluster that changes: whom the client asks if members can't be reached,
+// and how long it waits for these members.
 
 #include <gtest/gtest.h>
 
@@ -20,15 +20,15 @@ using Kind = Fault::Kind;
 
 // ---- whom it asks ----------------------------------------------------------------
 
-// A client that slept meanwhile begins anew with the servers that it was given.
+// If no member can be reached any more, the client begins anew with the servers that it was given.
 TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   ClientOptions options = Patient();
   options.servers = {At(1), At(11)};
   ClientRig rig(options);
   Meet(rig);
   LoseMembers(rig);
-  // The client does not begin anew at once, and time in which nobody calls does not count: the
-  // members may be cut off.
+  // The client does not begin anew at once, because the members may only be cut off. Time in which
+  // nobody calls does not count.
   EXPECT_NE(rig.Get(true, 0), "a of 11");
   rig.Pass(60'000);
   ExpectAfterHalfAMinute(rig, "a of 11");
@@ -142,8 +142,8 @@ TEST_F(Topology, NotAllMembersAreAskedAtOnce) {
   EXPECT_EQ(rig.ends[1], "a of 149");
 }
 
-// There are more nodes than the client has places for, and a replica and a configured server have
-// none. The others are asked all the same.
+// There are more nodes than the client has places for: a replica and a configured server have no
+// place. The client asks the other nodes all the same.
 TEST_F(Topology, MembersBeyondTheLastPlaceArePassedOver) {
   A() = {};
   for (std::uint16_t i = 0; i <= 1024; ++i) {

@@ -18,8 +18,8 @@ namespace {
 
 using Kind = Fault::Kind;
 
-// c leaves for cluster B, softly (its id stays) or hard (it gets a new id), while the client's
-// connections stand; then a connection to another node breaks.
+// Node c leaves for cluster B, softly (its id stays) or hard (it gets a new id), while the client's
+// connections stand. Then a connection to another node breaks.
 TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
   for (const bool soft : {true, false}) {
     for (const bool is_configured : {true, false}) {
@@ -55,7 +55,8 @@ TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
   }
 }
 
-// The node answers MOVED to its new cluster before any table says that it has left.
+// A node that has left answers MOVED, which leads to its new cluster, before any table says that
+// the node has left.
 TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -74,8 +75,8 @@ TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
   ExpectNothingBeyond(rig, 3);
 }
 
-// A node that asks for a slot to be asked elsewhere leads to another cluster. The command goes back
-// to where the table has its slot.
+// A node answers ASK, which leads to a node of another cluster. The command goes back to the node
+// that has its slot in the table.
 TEST_F(Topology, ANodeThatIsAskedMayBelongToAnotherCluster) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -104,7 +105,8 @@ TEST_F(Topology, ATableIsNotOursForSharingAFewNodes) {
   ExpectNothingBeyond(rig, 2);
 }
 
-// Half of the nodes that are known are not enough, even if none of the others can be reached.
+// A table that names only half of the known nodes is not accepted, even if none of the other nodes
+// can be reached.
 TEST_F(Topology, ATableIsNotOursForSharingHalfOfTheNodes) {
   ClientRig rig(Patient());
   LeaveTogether(rig, {{"c", 3, 50}, {"c2", 6, 50, "slave"}, {"b2", 5, 50, "slave"}});
@@ -120,8 +122,8 @@ TEST_F(Topology, ATableIsNotOursForSharingHalfOfTheNodes) {
   }
 }
 
-// A node that was cut off while the others went on knows an older configuration, if only by one
-// epoch.
+// A node that was cut off while the others went on knows an older configuration, even if it is
+// older by only one epoch.
 TEST_F(Topology, NoTableGoesBackInTime) {
   const FakeTable first = A();
   for (const int epoch : {2, 7}) {
@@ -158,8 +160,8 @@ TEST_F(Topology, ANodeMayLeaveWhateverItsEpoch) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 2");
 }
 
-// A primary becomes the replica of one with a smaller epoch, which is its own epoch from then on.
-// The server that the client was told of is not there to confirm the new table.
+// A primary becomes the replica of a primary with a smaller epoch, and has that smaller epoch from
+// then on. The configured server is not there to confirm the new table.
 TEST_F(Topology, APrimaryMayBecomeAReplicaOfASmallerEpoch) {
   A().members[1].epoch = 9;
   ClientRig rig(Patient());
@@ -230,8 +232,8 @@ TEST_F(Topology, AClientThatSleptGoesOnFromTheTableOfAnother) {
   EXPECT_EQ(asleep.Get(true, 10'000), "a of 23");
 }
 
-// An ACL forbids INFO and tables to this client, so it knows only what redirections told. When it
-// learns of the members from another client, it still knows this.
+// An ACL forbids INFO and tables to this client, so the client knows only what redirections told
+// it. The client still knows this after it has learnt of the members from another client.
 TEST_F(Topology, WhatARedirectionToldIsNotForgottenForTheMembersOfAnother) {
   const auto deployment = std::make_shared<internal::Deployment>();
   ClientRig other(Patient(), deployment);
@@ -249,8 +251,8 @@ TEST_F(Topology, WhatARedirectionToldIsNotForgottenForTheMembersOfAnother) {
   EXPECT_EQ(rig.Count("2 SET"), 1);
 }
 
-// The connection to a node stands while the node is reset and joins again, under a new id. Its
-// table still names the node that the client knew, which is somewhere else.
+// The connection to a node stands while the node is reset and joins again, under a new id. The
+// node's table also names the old id, but at another address.
 TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {
   ClientOptions options = Patient();
   options.servers = {At(1), At(3)};
@@ -274,7 +276,7 @@ TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {
 
 // The client does not believe a server about a cluster that the server does not belong to.
 TEST_F(Topology, ATableWithoutTheNodeThatGaveItIsNone) {
-  clusters.nodes[4] = {"z", "run-z", "B"};  // no member of the cluster that it names
+  clusters.nodes[4] = {"z", "run-z", "B"};  // no member of the cluster that its table names
   ClientOptions options = Patient();
   options.servers = {At(4), At(1)};
   ClientRig rig(options);

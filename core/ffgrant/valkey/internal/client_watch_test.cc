@@ -266,8 +266,8 @@ TEST(ClientCancel, WhatHasNotGoneOutNeverDoes) {
   EXPECT_EQ(rig.Count("1 SET"), 0);
 }
 
-// What became of a lost command is asked for. This question ends without an answer when it is
-// cancelled, or when the client is closed.
+// A settling of a lost command is under way. It ends with the answer 0 when it is cancelled, and
+// without an answer when the client is closed.
 TEST(ClientCancel, EndsASettlingUnderWay) {
   struct Ends {
     std::map<std::uint64_t, std::string> all;
@@ -284,7 +284,7 @@ TEST(ClientCancel, EndsASettlingUnderWay) {
   } ends;
   ClientRig rig;
   ASSERT_EQ(rig.Get(), "a of 1");
-  // Another client of the deployment has a connection that still stands, so there is hope.
+  // Another client of the deployment has a connection that still stands, so the settling goes on.
   (void)rig.lost->Add({.run_id = "process1"}, 99, rig.network->NowMs(), ClientRig::kKey, true);
   const auto settle = [&](std::uint64_t tag) {
     rig.client.SubmitSettling(ClientRig::kKey, rig.network->NowMs() + 1000,

@@ -93,7 +93,7 @@ TEST_F(ClusterProtocol, EachCommandThatIsAskedElsewhereHasItsOwnAsking) {
     if (port == 1 && command[0] == "GET") return "-ASK 5 127.0.0.1:7\r\n";
     return std::nullopt;
   };
-  ASSERT_EQ(rig_.Get(false, 5), "a of 7");  // now the client is connected to both
+  ASSERT_EQ(rig_.Get(false, 5), "a of 7");  // now the client is connected to both nodes
   (void)Executed();
   for (std::uint64_t tag = 1; tag <= 3; ++tag) {
     ASSERT_TRUE(rig_.Submit(tag, {"GET", "k" + std::to_string(tag)}, false, 5));
@@ -139,7 +139,7 @@ TEST_F(ClusterProtocol, MovedChangesItsSlotAtOnceAndAsksForTheTable) {
   EXPECT_EQ(Executed(), (Lines{"1 GET a", "7 GET a"}));
   EXPECT_EQ(rig_.Get(false, 5), "a of 7");
   EXPECT_EQ(Executed(), (Lines{"7 GET a"})) << "without a detour";
-  // The slots next to it stay where they are.
+  // The slots next to this one stay where they are.
   EXPECT_EQ(rig_.Do({"GET", "b"}, false, 4), "b of 1");
   EXPECT_EQ(rig_.Do({"GET", "b"}, false, 6), "b of 1");
   EXPECT_EQ(rig_.client.redirections(), 1u);
@@ -158,7 +158,7 @@ TEST_F(ClusterProtocol, MovedIsNoReasonForAsking) {
   EXPECT_EQ(Executed(), (Lines{"1 GET a", "7 GET a"}));
 }
 
-// Only the next try goes where ASK says: if that does not help, the owner is asked again.
+// Only the next try goes where ASK says: if that try is refused as well, the owner is asked again.
 TEST_F(ClusterProtocol, AskHoldsForOneTry) {
   int refusals = 2;
   answer_ = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
@@ -280,8 +280,8 @@ TEST(AnswersInOrder, AQueueKeepsItsOrderWhereverItBegins) {
 
 // ---- coming back -------------------------------------------------------------------
 
-// Each try waits twice as long as the one before, up to the longest; an answered call makes the
-// next try come at once again.
+// Each try waits twice as long as the one before, up to the longest wait. After an answered call
+// the next try comes at once again.
 TEST(Reconnecting, CalmsDownAndIsForgivenByAnAnswer) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 100'000;

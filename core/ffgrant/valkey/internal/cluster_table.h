@@ -24,14 +24,14 @@ struct Member {
   std::uint64_t epoch = 0;  // the epoch of a primary's configuration
 };
 
-// The host of a server on the same machine as the server at `endpoint`. For a unix socket it is
-// 127.0.0.1.
+// Returns the host of a server on the same machine as the server at `endpoint`: 127.0.0.1 for a
+// unix socket.
 inline std::string HostBeside(const Endpoint& endpoint) {
   return endpoint.is_unix() ? "127.0.0.1" : endpoint.host;
 }
 
-// HasIds(): whether the members have ids (either all have one, or none has). HasId(): whether a
-// member has `id`.
+// HasIds() says whether the members have ids; either all have one, or none has. HasId() says
+// whether one of the members has `id`.
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counters that one thread at a time writes and any thread reads; and lines for a log, which are
-// kept until a thread that holds no lock can pass them to the hook.
+// Has counters, which one thread at a time writes and any thread reads. Keeps lines for a log until
+// a thread that holds no lock can pass them to the hook.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_COUNTING_H_
 #define FFGRANT_VALKEY_INTERNAL_COUNTING_H_
@@ -64,7 +64,7 @@ struct Counts {
   }
 };
 
-// The name of a server in a line of the log.
+// Returns the name that a server has in a line of the log.
 inline std::string NameOf(const Endpoint& endpoint) {
   return endpoint.is_unix() ? endpoint.host : endpoint.host + ":" + std::to_string(endpoint.port);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the clients of one ledger tell each other about the servers that they use.
+// Keeps what the clients of one ledger tell each other about the servers that they use.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_DEPLOYMENT_H_
 #define FFGRANT_VALKEY_INTERNAL_DEPLOYMENT_H_
@@ -16,11 +16,11 @@
 namespace ffgrant::valkey::internal {
 
 // The members of the newest table that any of the clients has accepted. A client that has no table
-// yet, or whose members have all gone, can begin with these instead of the configured servers.
-// Thread-safe.
+// yet, or whose members have all gone, can begin with these members instead of the configured
+// servers. Thread-safe.
 class KnownMembers {
  public:
-  // Returns the number of this table. Tables count from 1.
+  // Keeps the members of a new table, and returns the table's number. The first table has number 1.
   std::uint64_t Set(const std::vector<Member>& members) {
     const std::scoped_lock lock(mutex_);
     members_ = members;

@@ -7,8 +7,9 @@
 // place of the server: the server may get the slot back before the command arrives.
 //
 // A server is known by what it says of itself: the run id of its process, and in a cluster its node
-// id. It is never known by its address: one server can have several, and an address can be given to
-// another server. If a server does not say who it is, a connection to it stays here for good.
+// id. It is never known by its address: one server can have several addresses, and an address can
+// be given to another server. If a server does not say who it is, a connection to it stays here for
+// good.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
@@ -47,8 +48,8 @@ inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any 
 // Shared by the clients of one ledger. Thread-safe; every call takes a short lock.
 class LostConnections {
  public:
-  // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up its key: what
-  // was given up can't be settled any more.
+  // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up the key that
+  // it is called with. What was given up can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
@@ -75,7 +76,8 @@ class LostConnections {
     std::uint64_t number = 0;
     std::int64_t client_id = 0;
   };
-  // Returns a closed connection to the process `run_id` that can be shut there.
+  // Returns a connection to the process `run_id` that this side has closed, and that can be shut on
+  // that process.
   std::optional<Fence> NextFence(std::string_view run_id) const;
 
   // A lost connection, and where it led to.

@@ -110,7 +110,7 @@ TEST(LostConnections, ThatDifferInAnythingAreSeveral) {
     lost.Resolve(first);
     EXPECT_EQ(lost.IsSettled(8), c.size == 1) << c.what;
   }
-  // What is added later is also not one with a connection that still stands.
+  // A connection that is added later does not share an entry with one that still stands.
   LostConnections lost;
   (void)lost.Add(server, 0, 0, 7, true);
   (void)lost.Add(server, 0, 0, 8, false);
@@ -191,7 +191,7 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
   EXPECT_TRUE(lost.IsSettled(6));
   lost.AddKey(first, 6);
   EXPECT_FALSE(lost.IsSettled(6));
-  // A command without a key is nobody's, and takes no other command's mark.
+  // Nobody asks for a command without a key, so it must not mark another command's key as given up.
   lost.AddKey(first, kNoKey);
   EXPECT_TRUE(lost.IsSettled(1 << 16));
 

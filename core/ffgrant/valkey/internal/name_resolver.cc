@@ -89,7 +89,7 @@ struct NameResolver::State {
     entry.waiting.clear();
   }
 
-  // Returns false if the system has no thread left; in this case std::thread could only throw.
+  // Returns false if the system has no thread left. std::thread could only throw in this case.
   static bool StartThread(const std::shared_ptr<State>& state) {
     const ffgrant::internal::BlockedSignals blocked;
     auto shared = std::make_unique<std::shared_ptr<State>>(state);

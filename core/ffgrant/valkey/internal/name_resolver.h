@@ -38,7 +38,7 @@ class Wakeup {
 // addresses change when a server is replaced. (An answer that no caller has got yet is kept for
 // kKeepUnusedMs, because a look-up may take longer than any call.) At most kMostThreads names are
 // looked up at once; up to kMostNames further names wait. So a DNS server that is silent for one
-// zone does not hold up the others.
+// zone does not hold up names of other zones.
 //
 // If a look-up hangs, neither the destructor nor the end of the process waits for it. Thread-safe;
 // allocates.
@@ -55,7 +55,7 @@ class NameResolver {
   NameResolver& operator=(const NameResolver&) = delete;
 
   // Returns the answer if there is one. Otherwise returns nothing, and notifies `wakeup` once there
-  // is an answer; then ask again. Never blocks.
+  // is an answer; the caller then has to ask again. Never blocks.
   std::optional<NameAddresses> Find(const std::string& name, const std::weak_ptr<Wakeup>& wakeup);
 
   // Forgets what was found for `name`, because none of its addresses can be connected to.
@@ -69,7 +69,8 @@ class NameResolver {
   std::shared_ptr<State> state_;
 };
 
-// Looks up by getaddrinfo(): TCP, both families, in the order that the system prefers.
+// Looks `name` up by getaddrinfo(), for TCP and in both families. The addresses are in the order
+// that the system prefers.
 NameAddresses LookUpWithSystem(const std::string& name);
 
 }  // namespace ffgrant::valkey::internal

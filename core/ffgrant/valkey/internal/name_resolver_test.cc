@@ -188,7 +188,7 @@ TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
 TEST_F(NameResolverTest, EverybodyWhoWaitsForANameIsTold) {
   const std::vector<std::shared_ptr<Wakeup>> all = {wakeup, std::make_shared<Wakeup>(),
                                                     std::make_shared<Wakeup>()};
-  // They ask in each order, and all of them twice.
+  // The three ask in each order, and twice in each.
   std::vector<std::size_t> order = {0, 1, 2};
   do {
     std::string name = "hangs";
@@ -288,7 +288,7 @@ TEST(LookUpWithSystem, FindsAddressesOrSaysWhyNot) {
 }
 
 // ThreadSanitizer judges this test, in a process of its own. The flag makes the second thread come
-// later, but it orders nothing else: only the pointer to the resolver does.
+// later, but it orders no other memory: only the pointer to the resolver does this.
 TEST(NameResolverOfProcess, IsWholeInAThreadThatHasNotMadeIt) {
   std::atomic<bool> made = false;
   NameResolver* first_seen = nullptr;

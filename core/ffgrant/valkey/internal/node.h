@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One server as the client sees it: its connection, what was sent on it, and
-// what is still to be answered.
+// Describes one server as the client sees it: the connection to the server, what was sent on this
+// connection, and what is still to be answered.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_NODE_H_
 #define FFGRANT_VALKEY_INTERNAL_NODE_H_
@@ -21,8 +21,8 @@
 
 namespace ffgrant::valkey::internal {
 
-// What the client asks a server on its own behalf. On a new connection it asks kAuth to kSlots in
-// this order, each only if there is a reason; then the connection is ready.
+// What the client asks a server on its own behalf. On a new connection the client runs the errands
+// kAuth to kSlots in this order, each only if there is a reason. Then the connection is ready.
 enum class Errand : std::uint8_t {
   kNone,
   kAuth,        // AUTH [user] password; if either is given
@@ -58,12 +58,12 @@ struct Expected {
   };
   Kind kind = Kind::kRequest;
   std::uint32_t request = 0;
-  std::uint64_t end = 0;  // where its bytes end, counted from the first byte written on this
-                          // connection
+  std::uint64_t end = 0;  // where the command's bytes end, counted from the first byte written on
+                          // this connection
   std::int64_t sent_at = 0;
 };
 
-// A queue in a ring. The ring grows to the power of two that it needs, and no more.
+// A queue in a ring. The ring's size is a power of two, and doubles when the ring is full.
 class ExpectedQueue {
  public:
   bool empty() const noexcept { return size_ == 0; }
@@ -104,7 +104,7 @@ class ExpectedQueue {
 // again even if the buffer never becomes empty.
 class OutputBuffer {
  public:
-  // The caller may only append to it.
+  // The caller may only append to this text.
   std::string& end() noexcept { return bytes_; }
   std::string_view pending() const noexcept { return std::string_view(bytes_).substr(begin_); }
   bool empty() const noexcept { return begin_ == bytes_.size(); }
@@ -153,7 +153,7 @@ struct Node {
   Errand errand = Errand::kNone;  // the errand that is under way
 
   bool wanted = false;                // the client wants a connection to this node
-  bool refused = false;               // it is down, and the client must not ask it for now
+  bool refused = false;               // the node is down, and the client must not ask it for now
   std::uint32_t failures = 0;         // failures in a row since the last answer to a call
   std::uint64_t failed_attempts = 0;  // failed tries to connect or greet, in all
   std::int64_t retry_at = 0;
@@ -164,7 +164,8 @@ struct Node {
   std::string node_id;
   std::string run_id;
   bool cluster = false;
-  bool standalone = false;         // the server says so; without INFO both stay false
+  bool standalone =
+      false;  // the server says that it is; `cluster` and this stay false without INFO
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;
@@ -178,15 +179,15 @@ struct Node {
 
   // The node's place in the cluster.
   std::string announced_id;  // the node at this address in the last good table; may be empty
-  // The server here is not known to belong to the cluster, so nothing is sent there yet. Once it is
-  // known to, the client still has to look for the functions.
+  // The server here is not known to belong to the cluster, so nothing is sent there yet. Once the
+  // server is known to belong there, the client still has to look for the functions.
   bool stranger = false;
   // The table has no use for this node: the node is forgotten as soon as nothing is under way.
   bool leaving = false;
   bool pursued = false;              // a lost connection is to be shut there
   std::int64_t unreachable_at = -1;  // when connecting or greeting failed last
   std::int64_t refused_at = -1;      // when it last gave a table that was not accepted
-  // The table that is being read: what CLUSTER NODES said.
+  // What CLUSTER NODES said of the table that is being read.
   std::vector<Member> told;
   std::string told_own_id;
 

@@ -21,15 +21,16 @@ class Session;
 // What one session has asked the partitions, and what they have said. A call need not wait for the
 // answers to all of its questions. Questions that are still open when the call returns stay here,
 // and their answers are thrown away. So a server that does not answer does not hold up a call that
-// finds something elsewhere; of the other calls, it holds up only the first.
+// finds something elsewhere. Of the calls that find nothing elsewhere, the server holds up only the
+// first.
 //
 // A partition that did not answer in time is late, and later calls pass it over. Each of these
 // calls asks one late partition again, without waiting for it. Once a late partition answers, no
 // partition is late any more: either the trouble has ended, or it shows again.
 //
 // A scan is a part of its session. One thread at a time uses it, and the thread that leads at the
-// client stores the answers here. The mutex protects these two threads from each other. It is never
-// held while the session is called.
+// client stores the answers here. The mutex protects these two threads from each other. No thread
+// holds the mutex while it calls the session.
 class PartitionScan {
  public:
   struct Head {
@@ -61,9 +62,9 @@ class PartitionScan {
   explicit PartitionScan(Session& session) : session_(session) {}
   PartitionScan(const PartitionScan&) = delete;
 
-  // Begin() starts a new call; `partitions` is always the same number. Answers to earlier calls'
-  // questions are ignored from now on. `offered` must live until End(); after that the answers to
-  // this call's questions are ignored too.
+  // Begin() starts a new call; `partitions` is the same number in every call. From then on, answers
+  // to earlier calls' questions are ignored. `offered` must live until End(). After End() the
+  // answers to this call's questions are ignored, too.
   void Begin(std::uint16_t partitions, std::string_view offered);
   void End() noexcept;
 
@@ -77,7 +78,7 @@ class PartitionScan {
     const Lock lock(mutex_);
     return places_[partition].open != 0;
   }
-  // What the partition has said to this call. Use it once no question is open.
+  // Returns what the partition has said to this call. Use it only once no question is open.
   Head head(std::uint16_t partition) const noexcept {
     const Lock lock(mutex_);
     return places_[partition].head;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lets a benchmark, which measures limits, call other functions in place of a call's own.
+// Lets a benchmark that measures limits call other functions in place of a call's own.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_PIPELINE_FUNCTIONS_H_
@@ -16,7 +16,7 @@ namespace ffgrant::valkey::internal {
 struct PipelineFunctions {
   // From now on `call` calls `function` with the same KEYS and ARGV, and the function's answer must
   // look the same. If `function` is empty, `call` calls its own function again. Only kIssue,
-  // kClaim, kIssueAndClaim and kComplete can be changed. The text is not copied.
+  // kClaim, kIssueAndClaim and kComplete can be changed. The text of `function` is not copied.
   static void Use(ClaimPipeline& pipeline, ClaimPipeline::Call call,
                   std::string_view function) noexcept;
 };

@@ -130,7 +130,7 @@ class ReplyReader::Builder {
 
   // Returns the place for this value: in its parent's elements, or a place of its own.
   static Reply* Place(const redisReadTask* task, Reply::Type type) noexcept {
-    // RESP 2's types are the first ones.
+    // The types of RESP 2 have the lowest numbers.
     // Never true: hiredis 0.14 knows no other; later ones have those of RESP 3.
     if (task->type > REDIS_REPLY_ERROR) return nullptr;
     Reply* reply = nullptr;

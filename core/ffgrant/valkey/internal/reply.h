@@ -27,7 +27,7 @@ class Reply {
   std::string_view text;     // kStatus, kError, kString
 
   bool is(Type t) const noexcept { return type == t; }
-  // The text of element `i`; nothing if there is none.
+  // Returns the text of element `i`, or nothing if there is no such element or it is no kString.
   std::optional<std::string_view> TextAt(std::size_t i) const noexcept {
     if (i >= elements().size() || elements()[i].type != Type::kString) return std::nullopt;
     return elements()[i].text;
@@ -47,7 +47,7 @@ class Reply {
   std::size_t element_count_ = 0;
 };
 
-// The limits of one reply. If a reply is larger, reading fails before the memory is asked for.
+// The limits of one reply. If a reply is larger, reading fails before it asks for the memory.
 struct ReplyLimits {
   // If the input does not end in a whole reply, the reader keeps at most `max_bytes` of it, however
   // many bytes are fed at once. One whole reply may take at most as much memory: 48 bytes for each
@@ -83,7 +83,7 @@ class ReplyArena {
   std::size_t gaps_ = 0;                            // bytes of the gaps between taken areas, in all
 };
 
-// Bytes in, replies out. Not thread-safe.
+// Takes bytes, and makes replies of them. Not thread-safe.
 //
 //   reader.Feed(bytes);
 //   while (reader.Next() == ReplyReader::Status::kReply) Use(reader.reply());

@@ -144,7 +144,7 @@ TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
 }
 
 TEST(ReplyReader, RefusesByWhatAReplyIsMadeOf) {
-  // What each reply takes: 48 bytes for a value, and its text.
+  // Each reply takes 48 bytes for each of its values, and the size of its texts.
   const struct {
     std::size_t max_bytes;
     std::string bytes;

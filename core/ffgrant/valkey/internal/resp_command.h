@@ -98,14 +98,14 @@ class RespCommand {
 
   std::string& out_;
   FunctionArg function_;
-  std::size_t arguments_ = 0;  // keys among them
+  std::size_t arguments_ = 0;  // how many so far, keys among them
   std::size_t keys_ = 0;
   std::size_t call_begin_ = 0;  // where in the output the call begins
   std::size_t keys_begin_ = 0;  // where in the output its number of keys begins
 };
 
 // Appends `command` to `out`: as it is, or, if `own` is set, as a call of our library. `function`
-// says where the function is named. Our functions are called like FlowFabric's except for the
+// says where the function is named. Our functions have the names of FlowFabric's except for the
 // prefix: "ff_x" is "ffgrant_x".
 void AppendCommand(std::string& out, std::string_view command,
                    const RespCommand::FunctionArg& function, bool own);

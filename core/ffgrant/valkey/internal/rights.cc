@@ -10,7 +10,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// scripts/jobs/server/rights_test.py compares this with the texts of the functions.
+// scripts/jobs/server/rights_test.py compares this table with the texts of the functions.
 constexpr NeededRights kAll[] = {
     {"CreateExecution", "ff_create_execution", "TIME", "EXISTS GET HSET SADD SET TIME ZADD",
      "EXISTS GET HSET SADD SET TIME ZADD"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rights that an ACL user needs for each call of the ledger. A function runs its commands in
+// Says which rights an ACL user needs for each call of the ledger. A function runs its commands in
 // its caller's name. If the user may not run one of them, the function ends in the middle, and what
 // it has written by then stays.
 
@@ -36,10 +36,10 @@ std::span<const NeededRights> AllNeededRights() noexcept;
 std::vector<std::string_view> AllNeededCommands(bool own_functions);
 
 // Asks which of AllNeededCommands() the user may not run on keys of `partition`. A function of ours
-// answers if our functions are used, else a script.
+// answers this if our functions are used; otherwise a script does.
 void WriteAskForRights(RespCommand& command, const Partition& partition, bool own_functions);
 
-// The calls that a user can't make if the user may not run `refused`.
+// Returns the calls that a user who may not run `refused` can't make.
 std::vector<RefusedCall> RefusedCalls(const std::vector<std::string>& refused, bool own_functions);
 
 }  // namespace ffgrant::valkey::internal

@@ -128,7 +128,7 @@ void Session::HandIn() noexcept {
   written_size_ = 0;
 }
 
-// The leading thread calls this while it holds the lock.
+// The leading thread calls OnEnd() while it holds the lock.
 void Session::OnEnd(std::size_t open) noexcept {
   open_ -= open;
   ++ends_;

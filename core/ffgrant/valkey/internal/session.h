@@ -40,7 +40,7 @@ class SharedClient {
   ~SharedClient();
   SharedClient(const SharedClient&) = delete;
 
-  // How many calls use it: a hint for choosing among several clients.
+  // Returns how many calls use this client, as a hint for choosing among several clients.
   std::size_t users() const noexcept { return users_.load(std::memory_order_relaxed); }
 
  private:
@@ -68,9 +68,9 @@ class Session {
   explicit Session(SharedClient& shared) : scan(*this), shared_(shared) {}
   Session(const Session&) = delete;
 
-  // Begin() starts a call; from now on it has the client's request_timeout_ms for all that it does.
-  // End() ends the call; then nothing is under way but commands that were submitted to be left
-  // behind.
+  // Begin() starts a call; from then on the call has the client's request_timeout_ms for all that
+  // it does. End() ends the call; then nothing is under way but commands that were submitted to be
+  // left behind.
   void Begin() noexcept;
   void End() noexcept;
 
@@ -83,9 +83,9 @@ class Session {
     WaitFor(shared_.window_, kNoEnd);
     Send(slot, read_only, target, write, 1, key);
   }
-  // Does the same for a command that the call may leave behind: only WaitForEnd() waits for its
-  // end. The target calls LeftEnded() in place of Ended(), has to live as long as the session, and
-  // may be called by any thread at any time.
+  // Does what Submit() does, for a command that the call may leave behind: only WaitForEnd() waits
+  // for its end. The target calls LeftEnded() in place of Ended(), has to live as long as the
+  // session, and may be called by any thread at any time.
   template <class Write>
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
@@ -175,8 +175,9 @@ class Session {
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
   std::uint64_t cancels_ = 0;  // the client's cancels() when the call began
-  bool leads_ = false;         // its thread leads; others set it only while that thread waits
-  bool unsent_ = false;        // a command that may be left behind may not have been sent
+  bool leads_ =
+      false;  // the session's thread leads; other threads set this only while that thread waits
+  bool unsent_ = false;  // a command that may be left behind may not have been sent
   // The client's mutex protects these.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
   std::uint64_t ends_ = 0;        // ends of all commands
@@ -189,7 +190,8 @@ class Session {
 };
 
 // Sends several commands together. A reader of an answer is `bool(const Reply&)`; it returns false
-// if the reply can't be an answer. Another thread may call it while the thread that added it waits.
+// if the reply can't be an answer. Another thread may call a reader while the thread that added the
+// reader waits.
 class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;

@@ -21,8 +21,8 @@ using testing::Operation;
 using testing::ScriptedNetwork;
 using testing::ScriptedServer;
 
-// A session with at most one command under way at a time, so that the ends that are counted are the
-// ends of that command.
+// A session has at most one command under way at a time. So each end that is counted is the end of
+// that command.
 class SessionTest : public ::testing::Test {
  protected:
   static ClientOptions Options(ClientOptions options) {
@@ -68,7 +68,8 @@ TEST_F(SessionTest, AGroupLargerThanTheClientTakesWaitsForRoom) {
   EXPECT_EQ(details.size(), 0u);
 }
 
-// How a call ends: with its answer, with this refusal, or without an answer.
+// Says how a command ends: with its answer, with the refusal `text`, with a reply that does not
+// fit, or without a reply.
 struct End {
   enum class Kind : std::uint8_t { kAnswer, kRefusal, kMisfit, kSilence } kind;
   std::string_view text = {};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes calls from many threads through few connections, to servers on this machine. Some of the
-// servers answer, some are frozen. On a scripted network, a thread that leads is held while another
-// hands its commands in.
+// servers answer, some are frozen. Other tests run on a scripted network: they hold the thread that
+// leads while another thread hands in its commands.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -263,8 +263,8 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
-// The search does not wait for its questions to the frozen shard: they are left to whichever thread
-// leads.
+// The search does not wait for answers from the frozen shard: its questions there are left to
+// whichever thread leads.
 TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   FormCluster();
   Start();
@@ -363,8 +363,8 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   EXPECT_EQ(frozen.error, ClaimError::kUnavailable);
   EXPECT_FALSE(frozen.final);
   one_.Freeze(false);
-  // Lost connections come back one after the other, on a busy machine late; until then an answer
-  // may not be final.
+  // Lost connections come back one after the other; on a busy machine they come late. Until then an
+  // answer may not be final.
   std::atomic<int> final = 0;
   all([&](std::size_t i) {
     for (const auto start = Clock::now(); MsSince(start) < 30'000;) {
@@ -436,8 +436,8 @@ class HeldNetwork final : public Network {
 };
 
 // One thread leads and is in the network's wait, since there is no connection yet. The call of
-// another thread then writes two commands for it: one that reads or writes, and one that settles a
-// command which may still be executed.
+// another thread then writes two commands for the leader: one that reads or writes, and one that
+// settles a command which may still be executed.
 class HandedIn : public ::testing::Test {
  protected:
   static constexpr std::int64_t kLimitMs = 200;
@@ -493,7 +493,8 @@ class HandedIn : public ::testing::Test {
     });
     session().SubmitSettling(kKey, session().deadline(), target(kSettling));
   }
-  // Waits in a thread of its own for the ends, and returns once the leading thread was told.
+  // Starts a thread that waits for the ends of the commands. Returns once that thread has told the
+  // leading thread of the commands.
   void HandIn() {
     second_ = std::thread([this] { session().Wait(); });
     held_->AwaitWake();
@@ -571,8 +572,8 @@ TEST_P(HandedInLate, CommandsHaveWhatIsLeftOfTheirCall) {
 INSTANTIATE_TEST_SUITE_P(AllWays, HandedInLate,
                          ::testing::Combine(::testing::Bool(), ::testing::Bool()));
 
-// The commands are cancelled before the leading thread takes them: while it is held, after it was
-// told of them, or even before.
+// The commands are cancelled while the leading thread is held, so that it has not taken them yet.
+// They are cancelled after that thread was told of them, or even before.
 class HandedInAndCancelled : public HandedIn,
                              public ::testing::WithParamInterface<std::tuple<bool, bool>> {};
 TEST_P(HandedInAndCancelled, CommandsNeverGoOut) {
@@ -683,8 +684,8 @@ TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
   EXPECT_EQ(left_.answers, 1);
 }
 
-// The call began before the leader's call, so that its time is up before the leader would look
-// again.
+// The call began before the leader's call. So the time of this earlier call is up before the leader
+// would look again.
 TEST_F(BesideALeader, WhatEndsBeforeTheLeaderLooksAgainIsItsMatter) {
   const std::int64_t limit = options_.request_timeout_ms;
   scripted_->Wait({}, limit / 2);

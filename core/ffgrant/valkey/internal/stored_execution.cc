@@ -7,7 +7,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// The words of the state's fields. Views of these outlive the reply.
+// The words of the state's fields. Views of these words outlive the reply.
 constexpr std::string_view kWords[] = {"submitted",
                                        "runnable",
                                        "active",

@@ -129,13 +129,14 @@ void FillCore(const Reply& reply, ExecutionState& out) noexcept;
 // Fills in what the grant says; `reply` has its fields.
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept;
 
-// Returns the lease that the core names, without its kind; nothing unless all of it can be read.
+// Returns the lease that the core names, without its kind. Returns nothing unless the whole lease
+// can be read.
 std::optional<Lease> LeaseOf(const Reply& core) noexcept;
 
 // Writes HGET of the grant's expiry.
 void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
-// Returns false if `reply` is no answer to this command. If the grant isn't there, or the reply is
-// an error, `expires_at` stays as it was.
+// Returns false if `reply` is no answer to the command of WriteReadGrantExpiry(). If the grant
+// isn't there, or the reply is an error, `expires_at` stays as it was.
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
 // Returns kUnknownCode: the server answered a reading command with a text that has no meaning here.

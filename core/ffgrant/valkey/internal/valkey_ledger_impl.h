@@ -56,7 +56,7 @@ class ValkeyLedger::Impl {
     if (failure != ClaimError::kNone) outcome.error = failure;
   }
 
-  // Does the same, but first reads the names in the core hash into session.hints.
+  // Does what Call() does, but first reads the names in the core hash into session.hints.
   template <class Result, class Write, class Read>
   Result CallWithHints(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
                        const Write& write, const Read& read,
@@ -73,7 +73,7 @@ class ValkeyLedger::Impl {
   static ClaimError ReadHintsOf(internal::Session& session, const ExecutionIdView& id,
                                 ErrorDetails* details) noexcept;
 
-  // Issues a grant and, right after it, reads its expiry.
+  // Issues a grant and, right afterwards, reads the grant's expiry.
   void Issue(internal::Session& session, const IssueGrantArgs& args, ErrorDetails* details,
              IssueOutcome& outcome) noexcept;
   // Reads the server's time on the node that has `id`.
