@@ -484,8 +484,8 @@ void Client::DownUnconnected(Node& node, std::string_view what) noexcept {
   Down(node, reason);
 }
 
-// A server that sends a client away says why, and closes the connection at once. So its reason may
-// be there to be read although nothing can be written any more.
+// A server that sends a client away says why, and closes the connection at once. So the server's
+// reason may be there to be read although nothing can be written any more.
 void Client::FailedToFlush(Node& node) noexcept {
   Receive(node);
   Down(node, "the connection broke");

@@ -16,7 +16,7 @@
 // there (CLIENT KILL ID). What the client reads afterwards is final (lost_connections.h).
 //
 // In a cluster the client accepts a table of slots from the members of the last good table. If no
-// member can give one, it accepts a table from the servers that it was configured with
+// member can give a table, the client accepts one from the servers that it was configured with
 // (client_topology.cc). The client forgets servers that the newest table doesn't name.
 //
 // Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), counts() and
@@ -49,7 +49,7 @@ inline bool IsForbidden(std::string_view error) noexcept {
   return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
 }
 
-// Whether a server's error says that it has no such function.
+// Whether a server's error says that the server has no such function.
 inline bool IsMissingFunction(std::string_view error) noexcept {
   return error.starts_with("ERR Function not found");
 }
@@ -104,7 +104,7 @@ class Client {
     return true;
   }
   // Does what Submit() does, for a command that has already been written to `bytes`. Swaps `bytes`
-  // for a buffer of the client's.
+  // with a buffer of the client's.
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                      std::string& bytes, const RespCommand::FunctionArg& function,
                      std::int64_t deadline, CommandKey key);
@@ -203,7 +203,7 @@ class Client {
     CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
-    std::uint64_t failed_attempts = 0;  // the first node's failed_attempts at that time
+    std::uint64_t failed_attempts = 0;  // the first node's failed_attempts when the settling began
     std::uint64_t cancels = 0;          // cancels() when it was submitted
     CallTarget target;
   };

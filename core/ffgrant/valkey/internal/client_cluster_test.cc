@@ -262,8 +262,8 @@ TEST(Client, ANodeHasItsWholeTimeHoweverManyServersAreConfigured) {
   }
 }
 
-// A node of a cluster that refuses the client is left alone for a while. Its slots are nobody
-// else's, whatever other servers are configured; the calls for other slots go on.
+// A node of a cluster that refuses the client is left alone for a while. No other server has the
+// node's slots, whatever other servers are configured. The calls for other slots go on.
 TEST(Client, ANodeThatRefusesHasNoSubstitute) {
   ClientOptions options = RigOptions();
   options.servers = {At(1), At(3)};

@@ -474,9 +474,9 @@ TEST(Fence, InAClusterWithoutIdsIsPutUpAtTheOldAddress) {
   EXPECT_EQ(rig.Count("1 CLIENT KILL"), 0) << "somebody else's connection";
 }
 
-// Another process is found at the address. It may be a server that was running before. Its uptime
-// tells whether it was, but only if the uptime is a number of seconds for which the client's clock
-// has been running, too.
+// Another process is found at the address. That process may have been running before the command
+// was lost. Its uptime tells whether it was, but only if the uptime is a number of seconds for
+// which the client's clock has been running, too.
 TEST(Fence, OfASingleServerGoesOnlyWithAProcessThatIsYounger) {
   const struct {
     std::string uptime;

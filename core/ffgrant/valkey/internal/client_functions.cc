@@ -29,8 +29,8 @@ void Client::CheckFunctions(Node& node) noexcept {
   node.own_version.clear();
   node.library_refusal.clear();
   if (node.replica) {
-    // A replica has the functions of its primary, and refuses to run any of them. Once it is
-    // promoted, FlowFabric's functions are called there; if one of them is not found, the client
+    // A replica has the functions of its primary, and refuses to run any of them. Once the replica
+    // is promoted, FlowFabric's functions are called there; if one of them is not found, the client
     // calls CheckFunctions() again.
     node.functions = Functions::kUnchecked;
     AfterLibrary(node);
@@ -47,7 +47,8 @@ void Client::OnOwnVersion(Node& node, const Reply& reply) noexcept {
   const bool there = reply.is(Reply::Type::kString);
   node.own_version.assign(there ? reply.text : std::string_view());
   const auto version = ReadInteger(node.own_version);
-  // This old library has the names that belong to FlowFabric's functions.
+  // A library from before kFirstVersionWithOwnNames has the names that belong to FlowFabric's
+  // functions.
   if (version && *version < kFirstVersionWithOwnNames && MayLoad(node)) {
     Run(node, Errand::kReplace);
   } else {

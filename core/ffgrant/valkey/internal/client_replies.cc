@@ -194,7 +194,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 // Handles `MOVED SLOT HOST:PORT`, or ASK. An empty host stands for the node's own host; "?" says
 // that the node doesn't know the host. Wherever a redirection leads, it says that the command was
 // not executed. If the redirection leads nowhere, the same node is asked again, because that node
-// may learn where the slot is.
+// may know the host by then.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
     // If the client followed the redirection, it would next send its password to the server that is

@@ -18,12 +18,12 @@
 // A table must name more than half of the nodes because a node that left for another cluster keeps
 // its connections, and after a soft reset also its id and process. Its table then names the new
 // cluster. A cluster whose nodes are replaced one after the other, or whose shards fail over, keeps
-// most of its ids from one table to the next; so a client that is in use follows it for ever. A
-// client that slept while half of the cluster was replaced, or whose cluster was reset, goes on by
-// rule 2. Such a client needs what a fresh client needs: a configured server that is alive. The
-// client waits for half a minute because a configured server, too, may have left for another
-// cluster, and the members may be cut off for a while. Epochs are compared node by node, because
-// the greatest epoch goes away with its node, while a node's own epoch only grows.
+// most of its ids from one table to the next, so a client that is in use follows the cluster for
+// ever. A client that slept while half of the cluster was replaced, or whose cluster was reset,
+// goes on by rule 2. Such a client needs what a fresh client needs: a configured server that is
+// alive. The client waits for half a minute because a configured server, too, may have left for
+// another cluster, and the members may be cut off for a while. Epochs are compared node by node,
+// because the greatest epoch goes away with its node, while a node's own epoch only grows.
 //
 // A server is a stranger if it is found at a member's address under another id, or if a redirection
 // names it and no table does. Before anything is sent to it, its own table has to pass the test of
@@ -227,8 +227,8 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
 }
 
-// Ends the connection to a server that has turned out to be a stranger, and sends nothing to it,
-// whoever named it.
+// Ends the connection to a server that has turned out to be a stranger. Nothing is sent to that
+// server, whoever named it.
 void Client::Disown(Node& node, std::string_view reason) noexcept {
   Down(node, reason);
   std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
@@ -289,9 +289,9 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   teller.stranger = IsStranger(teller);
 }
 
-// Forgets nodes that the newest table does not need, once nothing is under way on them. They are
-// kept while the client looks for a table, or for a server on which to shut a connection, because
-// they may be of use then.
+// Forgets nodes that the newest table does not need, once nothing is under way on them. Such nodes
+// are kept while the client looks for a table, or for a server on which to shut a connection,
+// because they may be of use then.
 void Client::ForgetIdle() noexcept {
   if (!has_leaving_ || needed_since_ != kNever) return;
   has_leaving_ = false;

@@ -36,7 +36,7 @@ TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   EXPECT_EQ(rig.client.nodes(), 2u);
 }
 
-// A member that is found again ends the outage, however many outages there were.
+// An outage ends when a member is found again, and the time of earlier outages does not count.
 TEST_F(Topology, SeveralShortOutagesAreNoLongOne) {
   ClientOptions options = Patient();
   options.servers = {At(1), At(11)};

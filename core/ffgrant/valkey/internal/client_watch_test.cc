@@ -185,7 +185,8 @@ TEST(ClientLog, KeepsSoManyLinesAndCountsTheRest) {
   EXPECT_EQ(logged.lines[0].second, "no connection: 127.0.0.1:1: can't connect");
 }
 
-// A server that does not know AUTH repeats the command in its answer, and cuts its arguments short.
+// A server that does not know AUTH repeats the command in its answer, and cuts the command's
+// arguments short.
 TEST(ClientLog, HasNoPasswordWhateverTheServerSays) {
   const std::string unknown = "ERR unknown command 'AUTH', with args beginning with: ";
   const std::string told = "ERR unknown command 'AUTH'";

@@ -2,14 +2,15 @@
 //
 // Keeps connections that ended, or may end, with a command on them whose fate nobody knows: the
 // command may still reach its server, however late. What is read about the command is final only
-// once each such connection has been shut on its server, or its server's process has ended. It is
-// not enough that another node has the command's slot now, or that a replica has been promoted in
-// place of the server: the server may get the slot back before the command arrives.
+// once, for each such connection, the connection has been shut on its server or the server's
+// process has ended. It is not enough that another node has the command's slot now, or that a
+// replica has been promoted in place of the server: the server may get the slot back before the
+// command arrives.
 //
 // A server is known by what it says of itself: the run id of its process, and in a cluster its node
-// id. It is never known by its address: one server can have several addresses, and an address can
-// be given to another server. If a server does not say who it is, a connection to it stays here for
-// good.
+// id. A server is never known by its address: one server can have several addresses, and an address
+// can be given to another server. If a server does not say who it is, a connection to it stays here
+// for good.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
@@ -65,7 +66,8 @@ class LostConnections {
   void Close(std::uint64_t number);
   // Notes that no command on the connection `number` can be executed any more.
   void Resolve(std::uint64_t number);
-  // Notes that the connection `number` can't be shut by its id, because the server forbids it.
+  // Notes that the connection `number` can't be shut by its id, because the server forbids CLIENT
+  // KILL.
   void SetUnfenceable(std::uint64_t number);
 
   // Notes that `server` has been reached: forgets the connections that ended together with an

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Looks up names of hosts without making the caller wait. A look-up may take as long as the system
-// lets it (20 s if a DNS server is silent), so it runs in a thread of its own.
+// lets it (20 s if a DNS server is silent), so look-ups run in threads of their own.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_
 #define FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_

@@ -164,8 +164,8 @@ struct Node {
   std::string node_id;
   std::string run_id;
   bool cluster = false;
-  bool standalone =
-      false;  // the server says that it is; `cluster` and this stay false without INFO
+  // The server says that it stands alone. Without INFO this and `cluster` stay false.
+  bool standalone = false;
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
   bool replica = false;

@@ -28,9 +28,9 @@ class Session;
 // calls asks one late partition again, without waiting for it. Once a late partition answers, no
 // partition is late any more: either the trouble has ended, or it shows again.
 //
-// A scan is a part of its session. One thread at a time uses it, and the thread that leads at the
-// client stores the answers here. The mutex protects these two threads from each other. No thread
-// holds the mutex while it calls the session.
+// A scan is a part of its session. One thread at a time uses the scan, and the thread that leads at
+// the client stores the answers here. The mutex protects these two threads from each other. No
+// thread holds the mutex while it calls the session.
 class PartitionScan {
  public:
   struct Head {
@@ -54,8 +54,8 @@ class PartitionScan {
     std::uint32_t offset;
     Step step;
   };
-  // The lists of the current call. They are members of the scan so that each call uses their memory
-  // again.
+  // The lists of the current call. The lists are members of the scan so that each call uses their
+  // memory again.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
 
@@ -110,7 +110,7 @@ class PartitionScan {
   struct Place {
     Head head;
     std::uint32_t call = 0;        // the call that asked
-    std::uint32_t late_since = 0;  // the epoch in which it became late
+    std::uint32_t late_since = 0;  // the epoch in which the partition became late
     std::uint8_t open = 0;
   };
   using Lock = std::lock_guard<std::mutex>;

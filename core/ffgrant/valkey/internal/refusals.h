@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Servers may refuse a client for good: a wrong password, functions of another contract. Asking
-// again changes nothing; it costs the server a line in its ACL log and the caller time. So the
-// server is not asked again for a while.
+// again changes nothing: it only costs the server a line in its ACL log, and the caller time. So
+// the server is not asked again for a while.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
 #define FFGRANT_VALKEY_INTERNAL_REFUSALS_H_

@@ -142,7 +142,7 @@ TEST(Client, AServerThatRefusesIsPassedOverForTheNextOne) {
   EXPECT_EQ(rig.Count("1 AUTH") + rig.Count("2 AUTH"), 2) << "their refusals still hold";
 }
 
-// A server that is passed over has had its turn. The one after it is not asked twice in a row.
+// A server that is passed over has had its turn. The server after it is not asked twice in a row.
 TEST(Client, ServersGoOnInTurnBehindTheOneThatRefuses) {
   ClientOptions options = RigOptions();
   options.servers = {At(1), At(2), At(3)};

@@ -48,9 +48,9 @@ class RespCommand {
   void Arg(std::uint64_t number);
   void Arg(const Uuid& uuid);
 
-  // Writes the name of one of FlowFabric's functions, such as "ff_renew_lease"; it must begin with
-  // "ff_". On a server where the client uses our library, the client calls "ffgrant_renew_lease"
-  // instead: see AppendCommand(). There may be one such name in a command.
+  // Writes the name of one of FlowFabric's functions, such as "ff_renew_lease"; the name must begin
+  // with "ff_". On a server where the client uses our library, the client calls
+  // "ffgrant_renew_lease" instead: see AppendCommand(). There may be one such name in a command.
   void Function(std::string_view name) {
     function_.begin = out_.size();
     Arg(name);
@@ -98,7 +98,7 @@ class RespCommand {
 
   std::string& out_;
   FunctionArg function_;
-  std::size_t arguments_ = 0;  // how many so far, keys among them
+  std::size_t arguments_ = 0;  // how many arguments so far, keys among them
   std::size_t keys_ = 0;
   std::size_t call_begin_ = 0;  // where in the output the call begins
   std::size_t keys_begin_ = 0;  // where in the output its number of keys begins

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Says which rights an ACL user needs for each call of the ledger. A function runs its commands in
-// its caller's name. If the user may not run one of them, the function ends in the middle, and what
-// it has written by then stays.
+// its caller's name. If the user may not run one of these commands, the function ends in the
+// middle, and what it has written by then stays.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_RIGHTS_H_
 #define FFGRANT_VALKEY_INTERNAL_RIGHTS_H_

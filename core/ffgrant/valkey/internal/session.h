@@ -5,10 +5,10 @@
 // connections. So no call waits for a connection, and a server that does not answer holds up only
 // the calls that ask it.
 //
-// One of the threads leads: it waits for the network on behalf of all, and tells each thread when
-// its answers are there. When the leader's own call has ended, the thread that has waited longest
-// leads. If a connection is in use already, the other threads send on it by themselves; they leave
-// the rest to the leader. A thread that is alone always leads.
+// One of the threads leads: it waits for the network on behalf of all, and tells every other thread
+// when that thread's answers are there. When the leader's own call has ended, the thread that has
+// waited longest leads. If a connection is in use already, the other threads send on it by
+// themselves; they leave the rest to the leader. A thread that is alone always leads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
@@ -108,7 +108,7 @@ class Session {
   std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
   ServerInfo server() const;
-  // Use it only within a target.
+  // Use this function only within a target.
   const Client& client() const noexcept { return shared_.client_; }
 
   std::string scratch;
@@ -175,8 +175,8 @@ class Session {
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
   std::uint64_t cancels_ = 0;  // the client's cancels() when the call began
-  bool leads_ =
-      false;  // the session's thread leads; other threads set this only while that thread waits
+  // The session's thread leads. Other threads set this only while that thread waits.
+  bool leads_ = false;
   bool unsent_ = false;  // a command that may be left behind may not have been sent
   // The client's mutex protects these.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
@@ -215,8 +215,8 @@ class Group {
     session_.Submit(slot, read_only, target, write, key);
   }
 
-  // Waits until each command has ended. Returns kNone if each has its answer, kUnknownOutcome if a
-  // command failed in this way, and otherwise kUnavailable.
+  // Waits until each command has ended. Returns kNone if each has its answer, kUnknownOutcome if
+  // the outcome of a command is unknown, and otherwise kUnavailable.
   ClaimError Wait() noexcept {
     session_.Wait();
     return failure_;

@@ -191,7 +191,8 @@ TEST_F(ManyThreads, EachCallHasItsOwnAnswer) {
       for (int i = 0; i < 200; ++i) {
         const MintedExecutionId id(7, RandomUuid());
         const CreateExecutionArgs args = {.execution_id = id.view(), .lane = lane_};
-        // The first answer says that the execution waits, the second that it was there already.
+        // The first answer says that the execution waits, the second that the execution was there
+        // already.
         const CreateOutcome first = ledger.CreateExecution(args);
         const CreateOutcome second = ledger.CreateExecution(args);
         right += first && first.status == CreateOutcome::Status::kWaiting && second &&
@@ -573,7 +574,7 @@ INSTANTIATE_TEST_SUITE_P(AllWays, HandedInLate,
                          ::testing::Combine(::testing::Bool(), ::testing::Bool()));
 
 // The commands are cancelled while the leading thread is held, so that it has not taken them yet.
-// They are cancelled after that thread was told of them, or even before.
+// They are cancelled after that thread was told of the commands, or even before.
 class HandedInAndCancelled : public HandedIn,
                              public ::testing::WithParamInterface<std::tuple<bool, bool>> {};
 TEST_P(HandedInAndCancelled, CommandsNeverGoOut) {

@@ -140,7 +140,7 @@ void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
 // Returns kUnknownCode: the server answered a reading command with a text that has no meaning here.
-// This text becomes the only detail.
+// The text becomes the only detail.
 ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal
