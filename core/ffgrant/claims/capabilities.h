@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Capability tokens: what an execution requires and a worker offers
-// (contract 6 "Capability tokens", 7.1).
+// Capability tokens say what an execution requires and what a worker offers (contract 6 "Capability
+// tokens", 7.1).
 
 #ifndef FFGRANT_CLAIMS_CAPABILITIES_H_
 #define FFGRANT_CLAIMS_CAPABILITIES_H_
@@ -29,15 +29,17 @@ enum class CapabilityError : std::uint8_t {
   kTooManyBytes,         // > 4096, comma-joined
 };
 
-// The reference's detail text: "required:comma_in_token", "worker:too_many_bytes".
+// These return the reference's detail text, for example "required:comma_in_token" or
+// "worker:too_many_bytes".
 std::string_view RequiredDetail(CapabilityError error) noexcept;
 std::string_view WorkerDetail(CapabilityError error) noexcept;
 
-// A set of tokens: sorted by bytes, without repeats, comma-joined. Held by
-// value in fixed memory, built once, compared without allocation.
+// A set of tokens. The tokens are sorted by bytes, without repeats, and joined by commas. The set
+// is held by value in memory of a fixed size, and is built once and compared without allocation.
 class CapabilitySet {
  public:
-  // Not defaulted, so that the bytes beyond size_ stay unset, in a const set too.
+  // This constructor is not defaulted, so that the bytes beyond size_ stay unset, also in a const
+  // set.
   CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
   // Assigns the tokens that a worker offers. This is as lenient as the ledger

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The errors of the claim path (contract 8).
+// Lists the errors of the claim path (contract 8).
 
 #ifndef FFGRANT_CLAIMS_CLAIM_ERROR_H_
 #define FFGRANT_CLAIMS_CLAIM_ERROR_H_
@@ -18,7 +18,7 @@ namespace ffgrant {
 
 enum class ClaimError : std::uint8_t {
   kNone,
-  // The store's own codes; ErrorName() is the code on the wire.
+  // These are the store's own codes. ErrorName() returns the code on the wire.
   kExecutionNotFound,
   kExecutionNotEligible,
   kExecutionNotInEligibleSet,
@@ -47,7 +47,7 @@ enum class ClaimError : std::uint8_t {
   kPartialFenceTriple,
   kAttemptNotInCreatedState,
   // The library's own codes, which a store never sends.
-  kNothingInWindow,      // nothing in the partitions that were looked at; not all were
+  kNothingInWindow,      // nothing in the partitions looked at; others were left out
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched
   kInvalidPartitionKey,  // the worker's early check of the grant failed

@@ -19,8 +19,8 @@ IssuedGrant::IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noex
       index_(id.partition().index),
       uuid_(id.uuid()),
       expires_at_ms_(expires_at.value < 0 ? 0 : static_cast<std::uint64_t>(expires_at.value)) {
-  // A canonical id begins with its own tag. The pieces are copied in fixed
-  // sizes, each over the unused end of the piece before.
+  // A canonical id begins with its own tag. The pieces are copied in fixed sizes, and each piece
+  // overwrites the unused end of the piece before.
   char* to = grant_key_.data();
   std::memcpy(to, kKeyBegin.data(), kKeyBegin.size());
   to += kKeyBegin.size();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path (contract 7) as one interface, whatever keeps the state: the
-// embedded ledger (memory_ledger.h) or a Valkey server.
+// ClaimLedger is the claim path (contract 7) as one interface. The state is kept by the embedded
+// ledger (memory_ledger.h) or by a Valkey server.
 //
 //   create --> eligible --issue--> granted --claim--> leased --complete--> end
 //               ^    ^                                |  |  |
@@ -82,24 +82,22 @@ struct IssueGrantArgs {
   ExecutionIdView execution_id;
   WorkerIdentity worker;
   LaneIdView lane;
-  std::int64_t grant_ttl_ms = 0;  // <= 0: OK is reported and no grant remains
+  std::int64_t grant_ttl_ms = 0;  // <= 0: the call succeeds, and no grant remains
   const CapabilitySet* offered = nullptr;
   std::string_view capability_hash = {};      // these three are kept with the
   std::string_view route_snapshot_json = {};  // grant and never looked at
   std::string_view admission_summary = {};
 };
 
-// How many partitions ClaimForWorker() looks at in one call, at most. The
-// default is all of them: then one call finds whatever there is, and if it
-// finds nothing, there was nothing. A smaller window does not make the search
-// cheaper: how soon a lone execution is found depends on how many partitions
-// are looked at in a second, and 8 calls with 32 partitions each cost more than
-// 1 call with 256 (idle, on one Valkey: 0.28 ms and 1.1 ms a call). A smaller
-// window does put a bound on each call. It suits many workers that poll on a
-// clock and would rather find a lone execution a few ticks later than have all
-// partitions searched at each tick: FlowFabric looks at 32 of its 256
-// partitions in a call. The embedded ledger knows which partitions are empty
-// without looking at them.
+// ClaimForWorkerArgs::max_partitions is how many partitions one call of ClaimForWorker() looks at,
+// at most. The default is all of them. Then one call finds whatever there is: if the call finds
+// nothing, there was nothing. A smaller window does not make the search cheaper. How soon a lone
+// execution is found depends on how many partitions are looked at in a second, and 8 calls with 32
+// partitions each cost more than 1 call with 256 (idle, on one Valkey: 0.28 ms a call with 32, 1.1
+// ms a call with 256). A smaller window does put a bound on each call. It suits many workers that
+// poll on a clock and would rather find a lone execution a few ticks later than have all partitions
+// searched at each tick: FlowFabric looks at 32 of its 256 partitions in a call. The embedded
+// ledger knows which partitions are empty without looking at them.
 inline constexpr std::uint16_t kAllPartitions = 0;
 
 struct ClaimForWorkerArgs {
@@ -128,14 +126,15 @@ struct ClaimResumedArgs {
   std::int64_t lease_ttl_ms = 0;
 };
 
-// Parts of a fence can be absent on the wire; the call that gets such a fence says so.
+// A fence of which parts can be absent, as on the wire. A call that gets such a fence says by its
+// error, kFenceRequired or kPartialFenceTriple, that parts are absent.
 struct OptionalFence {
   std::optional<LeaseId> lease_id;
   std::optional<LeaseEpoch> lease_epoch;
   std::optional<AttemptId> attempt_id;
 
   OptionalFence() = default;
-  OptionalFence(const LeaseFence& f)  // NOLINT: a fence is one
+  OptionalFence(const LeaseFence& f)  // NOLINT: a whole fence is an OptionalFence
       : lease_id(f.lease_id), lease_epoch(f.lease_epoch), attempt_id(f.attempt_id) {}
 };
 
@@ -229,8 +228,8 @@ struct ClaimForWorkerOutcome : Outcome {
 
   // How much the call has seen; 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
-  // The number of partitions in which the call knows that there was nothing for this worker. The
-  // partition of the grant itself is included.
+  // The number of partitions in which the call knows that there was nothing for this worker. If
+  // there is a grant, the partition of the grant counts too.
   std::uint32_t partitions_seen = 0;
   // The number of partitions whose server could not be reached. A call passes these over.
   std::uint32_t partitions_unreachable = 0;
@@ -288,15 +287,15 @@ struct ResumeOutcome : Outcome {
 
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
-  // If the execution is retried: the time from which the retry is eligible, by the store's clock. 0
-  // if this time is no longer known, because the first answer to this failure was lost.
+  // The time from which the retry is eligible, by the store's clock, if the execution is retried.
+  // The time is 0 if it is no longer known, because the first answer to this failure was lost.
   TimestampMs delay_until;
 };
 
 // ---- state -----------------------------------------------------------------
 
-// What is stored of an execution, in the field's words (contract 7). Every
-// text is a literal or held by value.
+// What is stored of an execution, in the words of contract 7. Every text is a literal or held by
+// value.
 struct ExecutionState {
   std::string_view lifecycle_phase;
   std::string_view ownership_state;
@@ -400,25 +399,24 @@ class ClaimLedger {
   // 1024 places; a worker whose place another worker has taken begins at an
   // arbitrary partition.)
   //
-  // The grant is issued atomically. The partitions are looked at one after the
-  // other: each partition that counts as seen had, at some moment of the call,
-  // nothing for this worker.
+  // The grant is issued atomically. The partitions are looked at one after the other. So each
+  // partition that counts as seen, except the partition of the grant, had nothing for this worker
+  // at some moment of the call.
   //
-  // Errors: kNoEligibleExecution: no partition has anything that this worker
-  // can take. kNothingInWindow: the partitions that were seen have nothing, but
-  // not all were seen: the window is smaller, a partition could not be reached,
-  // or a partition has more executions than the ledger looks at. kInvalidInput.
-  // Over HTTP the first two are both 204; call again.
+  // Errors: kInvalidInput. kNoEligibleExecution if no partition has anything that this worker can
+  // take. kNothingInWindow if the partitions that were seen have nothing, but not all were seen:
+  // the window is smaller, a partition could not be reached, or a partition has more executions
+  // than the ledger looks at. Over HTTP kNoEligibleExecution and kNothingInWindow are both 204;
+  // call again.
   //
-  // FlowFabric's scheduler (contract 7.1) differs in two ways. It looks only at
-  // the head of a partition, so that a grant that nobody claims holds up all
-  // executions behind it until the grant ends; here these executions are handed
-  // out meanwhile, each once. And it moves an execution whose requirements a
-  // worker does not meet out of the eligible set until somebody moves it back;
-  // here the execution stays in the set, and is passed over. Both ledgers look
-  // ahead up to their option `max_candidates`: the embedded ledger counts
-  // executions with a grant, the ledger on a server also counts executions
-  // whose requirements the worker does not meet.
+  // FlowFabric's scheduler (contract 7.1) differs in two ways. First, it looks only at the head of
+  // a partition. So a grant that nobody claims holds up all executions behind it until the grant
+  // ends. Here these executions are handed out meanwhile, each once. Second, if a worker does not
+  // meet an execution's requirements, FlowFabric's scheduler moves the execution out of the
+  // eligible set until somebody moves it back. Here the execution stays in the set, and is passed
+  // over. Both ledgers look ahead up to their option `max_candidates`: the embedded ledger counts
+  // executions with a grant, the ledger on a server also counts executions whose requirements the
+  // worker does not meet.
   virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
 
   // Consumes the grant and creates the lease (contract 7.2). Errors:
@@ -457,11 +455,10 @@ class ClaimLedger {
   virtual ClaimOutcome Reclaim(const ReclaimArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // These calls suspend and resume an execution, as far as a ResumeGrant needs
-  // that. Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple,
-  // kFenceRequired, kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call
-  // marks the lease), kStaleLease. Errors of Resume(): kExecutionNotFound,
-  // kExecutionNotSuspended, kInvalidInput.
+  // These calls suspend and resume an execution. They do only as much as a ResumeGrant needs.
+  // Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
+  // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease), kStaleLease.
+  // Errors of Resume(): kExecutionNotFound, kExecutionNotSuspended, kInvalidInput.
   virtual Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
   virtual ResumeOutcome Resume(const ResumeArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;

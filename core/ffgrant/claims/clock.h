@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store's clock, by which every decision of the claim path is taken
-// (contract 7). It is injected: tests move theirs by hand.
+// Every decision of the claim path is taken by the store's clock (contract 7). The clock is
+// injected, so that tests can move their clock by hand.
 
 #ifndef FFGRANT_CLAIMS_CLOCK_H_
 #define FFGRANT_CLAIMS_CLOCK_H_
@@ -24,29 +24,28 @@ class Clock {
   virtual TimestampMs Now() const noexcept = 0;
 };
 
-// CLOCK_REALTIME: exact to the millisecond, about 30 ns a reading.
+// Returns a clock that reads CLOCK_REALTIME. It is exact to the millisecond, and takes about 30 ns
+// a reading.
 const Clock& SystemClock() noexcept;
 
-// CLOCK_REALTIME by way of the processor's own counter. It is exact to the
-// millisecond, except that it takes up to a millisecond to notice that real
-// time was set. A reading takes a third of the time of SystemClock(), and has
-// no fence that keeps the processor from working on meanwhile. The clock asks
-// the system once in a millisecond.
+// Returns a clock that gives CLOCK_REALTIME by way of the processor's own counter. It is exact to
+// the millisecond, except that it takes up to a millisecond to notice that real time was set. A
+// reading takes a third of the time that one of SystemClock() takes, and does not keep the
+// processor from working on meanwhile. The clock asks the system once in a millisecond.
 //
 // If somebody sets real time back or forward, this clock follows, and a ledger's grants and leases
-// live longer or shorter by that step. On a server the same happens, because its TIME follows too
-// (contract 7).
+// live longer or shorter by that step. The same happens on a server, because the server's TIME
+// follows too (contract 7).
 //
-// It is SystemClock() itself where the counter can't be trusted: where the
-// processor does not call it invariant, where the process must not read it
-// (prctl), where Linux keeps its own time by another counter (the clock reads
-// this from a file in /sys, once, at the first call), and on anything but
-// x86-64. If a counter's rate changes nevertheless, the clock gives it up for
-// CLOCK_REALTIME.
+// CounterClock() returns SystemClock() where the counter can't be trusted: where the processor does
+// not call it invariant, where the process must not read it (prctl), where Linux keeps its own time
+// by another counter, and on anything but x86-64. The first call finds out once which counter Linux
+// uses, from a file in /sys. If a counter's rate changes nevertheless, the clock gives the counter
+// up for CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;
 
-// CLOCK_REALTIME_COARSE: steps of one kernel tick (1 to 10 ms), about 6 ns a
-// reading. Leases and grants may live up to one tick longer.
+// Returns a clock that reads CLOCK_REALTIME_COARSE. It goes in steps of one kernel tick (1 to 10
+// ms), and takes about 6 ns a reading. Leases and grants may live up to one tick longer.
 const Clock& CoarseClock() noexcept;
 
 // A clock that stands still until it is told to move.

@@ -37,8 +37,8 @@ std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError erro
   if (details[2] == "terminal" && details[0] == "failed" && IsOfAttempt(fence, details)) {
     return outcome;
   }
-  // A retry that waits has no attempt; an execution that was suspended and resumed still has its
-  // own.
+  // A retry that waits has no attempt. An execution that was suspended and resumed still has its
+  // attempt.
   if (details[2] == "runnable" && details[3].empty()) {
     outcome.retried = true;
     return outcome;

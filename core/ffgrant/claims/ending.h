@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a worker ends an execution that it has claimed: the execution completes, or it fails and a
-// retry policy says what comes next (core/contract/live-observed.md, 1 to 3).
+// A worker ends an execution that it has claimed in one of two ways: the execution completes, or it
+// fails and a retry policy says what comes next (core/contract/live-observed.md, 1 to 3).
 //
 //   const Outcome ended = CompleteOnce(ledger, {.execution_id = id, .fence = lease.fence}, bytes);
 //
@@ -34,10 +34,10 @@ std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError erro
 inline constexpr int kEndingTries = 3;
 
 // Calls Complete() with a result. Repeats the call after kUnknownOutcome or kUnavailable, up to
-// kEndingTries calls in all, and returns success if an earlier call has happened, as FlowFabric's
-// SDK does. Takes up to kEndingTries times the ledger's own time limit. Returns
-// the errors that Complete() returns. Keep renewing the lease meanwhile. The ledger must take a
-// result, as valkey::ValkeyLedger does. Thread-safe if the ledger is.
+// kEndingTries calls in all, and returns success if an earlier call with the same fence has
+// happened, as FlowFabric's SDK does. Takes up to kEndingTries times the ledger's own time limit.
+// Returns the errors that Complete() returns. Keep renewing the lease meanwhile. The ledger must
+// take a result, as valkey::ValkeyLedger does. Thread-safe if the ledger is.
 template <class Ledger>
 Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view result,
                      ErrorDetails* details = nullptr) noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The opaque bytes of a claim's handle (contract 9.1):
+// A claim's handle consists of these opaque bytes (contract 9.1):
 //
 //   0x02 | 0x01 | backend | fields        backend: 1 Valkey, 2 PostgreSQL,
 //                                                  3 SQLite
@@ -64,10 +64,10 @@ struct [[nodiscard]] LeaseHandleResult {
 // Decodes either form. The input may be any bytes. Does not allocate.
 LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
 
-// Writes the newer form. Its size is 3 + 40 + the five texts; attempt and lease
-// id are 36 bytes each. The error is kInvalidUtf8 if lane or instance id is not
-// UTF-8, because no decoder would take them. The handle must hold an execution
-// id, and each of its texts must have less than 4 GiB.
+// Writes the newer form. Its size is 3 + 40 bytes and the sizes of its five texts, of which attempt
+// id and lease id have 36 bytes each. The error is kInvalidUtf8 if lane or instance id is not
+// UTF-8, because no decoder would take them. The handle must hold an execution id, and each of its
+// texts must have less than 4 GiB.
 WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
 
 }  // namespace ffgrant

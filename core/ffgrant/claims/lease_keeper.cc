@@ -50,7 +50,7 @@ std::int64_t BootTimeMs() noexcept {
   return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 }
 
-// In [0, 1).
+// Returns a random number in [0, 1).
 double RandomPart() noexcept {
   std::uint32_t bits;
   std::memcpy(&bits, RandomUuid().bytes.data(), sizeof bits);

@@ -80,9 +80,9 @@ class KeptLease {
 };
 
 struct LeaseKeeperOptions {
-  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does. Up to the share
-  // `jitter` of that time is taken off at random, so that leases that began at the same moment are
-  // not renewed at the same moment.
+  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does. A random share of that
+  // time, at most `jitter`, is taken off, so that leases that began at the same moment are not
+  // renewed at the same moment.
   double renew_after = 1.0 / 3;  // 0.05..0.9
   double jitter = 0.1;           // 0..0.5
   // How long before its end a lease counts as lost. At least 0.
@@ -94,8 +94,8 @@ struct LeaseKeeperOptions {
   bool has_threads = true;
   // How many renewals are under way at once, 1..64. A renewal on a server that does not answer
   // takes the ledger's whole time limit. When all renewers wait for such a server, leases on
-  // healthy servers wait, too: (leases on the dead server / renewers) * limit should stay below 2/3
-  // of the ttl.
+  // healthy servers wait, too. So (leases on the dead server / renewers) * (the time limit) should
+  // stay below 2/3 of the ttl.
   std::size_t renewers = 4;
   // The keeper calls this once for each lease that is lost, on a thread of its own or in RunDue(),
   // and holds no lock meanwhile. The function may call lost(), and must not release leases or end

@@ -325,8 +325,8 @@ IssueOutcome MemoryLedger::IssueClaimGrant(const IssueGrantArgs& args,
   if (error == ClaimError::kLedgerFull) [[unlikely]] {
     error = m.IssueWithRoom(args, hash, expires_at, details);
   }
-  // The outcome is put together last, in registers: a byte that was stored in
-  // it early would be loaded here as part of a word, with a stall.
+  // The outcome is put together last, in registers. If a byte of it were stored early, that byte
+  // would be loaded here as part of a word, and the load would stall.
   IssueOutcome outcome;
   outcome.error = error;
   outcome.expires_at = expires_at;

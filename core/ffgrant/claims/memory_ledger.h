@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger: the claim path on one machine with nothing installed.
+// The embedded ledger is the claim path on one machine with nothing installed.
 
 #ifndef FFGRANT_CLAIMS_MEMORY_LEDGER_H_
 #define FFGRANT_CLAIMS_MEMORY_LEDGER_H_
@@ -53,10 +53,10 @@ struct MemoryLedgerOptions {
   std::optional<std::uint64_t> hash_seed = {};
 };
 
-// Takes canonical execution ids only: it identifies an execution by partition
-// and uuid, so that two spellings of one id can't be granted twice (contract
-// 1.8). CreateExecution refuses other ids with kInvalidInput; for the other
-// calls such ids are executions that do not exist.
+// The embedded ledger takes canonical execution ids only. It identifies an execution by partition
+// and uuid, so that two spellings of one id can't be granted twice (contract 1.8). CreateExecution
+// refuses ids that are not canonical with kInvalidInput; for the other calls no execution has such
+// an id.
 //
 //   MemoryLedger ledger({.max_executions = 1000});
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) return;
@@ -80,19 +80,20 @@ struct MemoryLedgerOptions {
 // delay, Resume() and Forget() also change a queue; its cost is logarithmic in the number of
 // executions that wait in the partition.
 //
-// Blocking: no call waits for another call to be answered, only for the locks of the places that
-// both look at. A large ledger has 256 locks of executions and 256 of partitions. A thread that
-// finds a lock taken spins for about a microsecond and then sleeps in the kernel until it is free.
-// A lock is held for some tens of nanoseconds, but longer by two kinds of calls: ClaimForWorker()
-// keeps its partition's lock while it looks at one execution for each set of requirements and
-// passes over up to max_candidates executions with a grant; calls that find no room look at 64
-// places under one lock.
+// Blocking: no call waits for another call to be answered. It waits only for the locks of the
+// places that both calls look at. A large ledger has 256 locks of executions and 256 of partitions.
+// A thread that finds a lock taken spins for about a microsecond and then sleeps in the kernel
+// until it is free. A lock is held for some tens of nanoseconds, but longer by two kinds of calls.
+// ClaimForWorker() keeps its partition's lock while it looks at one execution for each set of
+// requirements and passes over up to max_candidates executions with a grant. Calls that find no
+// room look at 64 places under one lock.
 //
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
-// until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. Such a
-// call visits each place once, 64 under one lock; after a search that has found nothing, the ledger
-// does not search for the same kind of room again for 100 ms, unless some of it was freed.
+// until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. A call
+// that finds no room visits each place once, 64 under one lock. After a search that has found
+// nothing, the ledger does not search for the same kind of room again for 100 ms, unless some room
+// of this kind was freed.
 //
 // The errors of each call; no call has any others:
 //

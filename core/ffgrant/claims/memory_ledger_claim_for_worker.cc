@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger as a scheduler.
+// This is the embedded ledger as a scheduler.
 
 #include <algorithm>
 #include <mutex>
@@ -97,7 +97,7 @@ ClaimError MemoryLedger::Impl::Schedule(std::uint16_t lane, const internal::Scan
                                         Missing& missing) noexcept {
   const std::uint32_t end = window.first + window.size;
   std::uint32_t cut_short = 0;
-  // The two parts of the window: up to the last partition, and from partition 0 on.
+  // The window has two parts: one up to the last partition, and one from partition 0 on.
   const std::pair<std::uint32_t, std::uint32_t> parts[] = {
       {window.first, std::min(end, window.count)}, {0, end - std::min(end, window.count)}};
   for (const auto& [first, part_end] : parts) {
@@ -129,10 +129,10 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
   }
   outcome.partitions = m.partition_count;
   const std::string_view text = args.lane.text();
-  // To hold a lane is to change a counter that all threads share. So the lane's number is guessed,
-  // and each partition's queue tells whether the guess is right. Only if nothing is found is the
-  // lane held, because its number may have changed: once the last execution of a lane is forgotten,
-  // the number may become another lane's.
+  // A hold on a lane changes a counter that all threads share. So the lane's number is guessed, and
+  // each partition's queue tells whether the guess is right. The lane is held only if nothing is
+  // found, because then the guess may be wrong: once the last execution of a lane is forgotten, the
+  // lane's number may become another lane's.
   internal::NameId lane = m.lanes.Guess(text);
   internal::NameId held = 0;
   if (lane == 0) lane = held = m.lanes.HoldIfThere(text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The calls of the embedded ledger from the claim on (contract 7.2 to 7.6).
+// These are the calls of the embedded ledger from the claim on (contract 7.2 to 7.6).
 
 #include <array>
 #include <mutex>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger's room for names and texts.
+// Manages the embedded ledger's room for names and texts.
 
 #include <algorithm>
 #include <mutex>

@@ -72,7 +72,8 @@ StopSignals::StopSignals(std::initializer_list<int> signals) {
 }
 
 StopSignals::~StopSignals() {
-  // The last one is restored first: a signal may have been named twice.
+  // The handler that was replaced last is restored first, because a signal may have been named
+  // twice.
   for (auto handled = handled_.rbegin(); handled != handled_.rend(); ++handled)
     (void)sigaction(handled->signal, &handled->before, nullptr);
   g_write_end = -1;

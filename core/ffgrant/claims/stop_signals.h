@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stop request, by SIGTERM, Ctrl-C or a call, for which all parts of a program can wait.
+// All parts of a program can wait for a stop request, which comes by SIGTERM, Ctrl-C or a call.
 //
 //   StopSignals stop;
 //   while (!stop.stopped()) {

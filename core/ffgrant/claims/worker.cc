@@ -30,9 +30,9 @@ WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
   return claim;
 }
 
-// Makes those checks of CheckIngress() that work for ids and keys in any spelling: it compares the
-// partitions that they name. The grant key is not checked, because it can't be compared with an id
-// of another spelling.
+// Makes those checks of CheckIngress() that work for ids and keys in any spelling: compares the
+// partitions that the id and the key name. The grant key is not checked, because it can't be
+// compared with an id of another spelling.
 IngressError CheckNamed(const ClaimGrantView& grant, const PartitionConfig& config) noexcept {
   const PartitionKeyResult key = grant.partition();
   if (!key) return IngressError::kInvalidPartitionKey;
@@ -56,7 +56,7 @@ WorkerPermit& WorkerPermit::operator=(WorkerPermit&& other) noexcept {
 
 void WorkerPermit::Release() noexcept {
   if (Worker* worker = std::exchange(worker_, nullptr)) {
-    // Release: what the holder did happens before the next holder starts.
+    // The order is release, so that what the holder did happens before the next holder starts.
     worker->in_use_.fetch_sub(1, std::memory_order_release);
   }
 }

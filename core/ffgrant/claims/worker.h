@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The consumer of grants: what a worker process does with a grant (contract
+// A Worker is the consumer of grants. It does what a worker process does with a grant (contract
 // 7.2, worker side; 7.6 for the checks before a reclaim).
 
 #ifndef FFGRANT_CLAIMS_WORKER_H_
@@ -56,8 +56,8 @@ struct WorkerOptions {
   std::string worker_instance_id;
   std::uint32_t permits = 1;  // the number of executions at once
   std::int64_t lease_ttl_ms = 30'000;
-  // If these are the deployment's counts, each grant is checked on entry, as CheckIngress() does
-  // (ingress.h), before the ledger is asked. If this is empty, only the partition key is parsed.
+  // The deployment's counts. With them each grant is checked on entry, as CheckIngress() does
+  // (ingress.h), before the ledger is asked. Without them only the partition key is parsed.
   std::optional<PartitionConfig> partitions = {};
   // With kLenient, ids and keys also pass in spellings that the reference accepts and strict mode
   // refuses (contract 1.8). What these ids and keys name is still checked.

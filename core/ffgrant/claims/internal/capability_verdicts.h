@@ -34,7 +34,8 @@ class CapabilityVerdicts {
     Offer(const Offer&) = delete;
     Offer& operator=(const Offer&) = delete;
 
-    // True if the offer suffices. The caller holds the name `required`, which is not the empty one.
+    // Returns whether the offer suffices. The caller holds the name `required`, which is not the
+    // empty name.
     bool Satisfies(NameId required) noexcept {
       Verdict& verdict = verdicts_[required];
       if (verdict == Verdict::kUnknown) [[unlikely]]
@@ -71,8 +72,8 @@ class CapabilityVerdicts {
 
   const NamePool& required_;
   std::unique_ptr<Stripe[]> stripes_;
-  // For each offer that a stripe can keep: its text, and one verdict for each name of the pool. The
-  // stripe's lock guards them.
+  // These hold, for each offer that a stripe can keep, its text and one verdict for each name of
+  // the pool. The stripe's lock guards both.
   std::unique_ptr<char[]> texts_;
   std::unique_ptr<Verdict[]> verdicts_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CounterClock() as a template over the counter, so that tests can choose what counter and time do.
+// CounterClock() is written as a template over the counter, so that tests can choose what the
+// counter and the time do.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_COUNTER_CLOCK_H_
 #define FFGRANT_CLAIMS_INTERNAL_COUNTER_CLOCK_H_
@@ -30,11 +31,10 @@ namespace ffgrant::internal {
 // reasons: the counters of two processors differ, a processor reorders and reads its counter ahead
 // of time, and the measured rate has an error.
 //
-// If real time is set, in either direction, this clock follows within a
-// millisecond, as a server's TIME does. A counter that jumps by more than a
-// millisecond is noticed at once, since an answer from memory is good for one
-// millisecond only. A counter whose rate has changed (kMostDrift) is calibrated
-// again; after kMostFaults times the clock gives it up and always asks the
+// If real time is set, in either direction, this clock follows within a millisecond, as a server's
+// TIME does. A counter that jumps by more than a millisecond is noticed at once, since an answer
+// from memory is good for one millisecond only. A counter whose rate has changed (kMostDrift) is
+// calibrated again; after kMostFaults times the clock gives the counter up and always asks the
 // system.
 template <class Source>
 class CounterClock final : public Clock {
@@ -75,9 +75,8 @@ class CounterClock final : public Clock {
     if (given_up() || asking_.exchange(true, std::memory_order_acquire)) {
       return {MsOf(source_.RealNs())};
     }
-    // The counter is read first: by the time that the real time is read, it can
-    // only be further on. So the answer may cease to be used too early, but
-    // never too late.
+    // The counter is read first. When the real time is read, the counter can only be further on. So
+    // the answer may cease to be used too early, but never too late.
     const std::int64_t steady = source_.SteadyNs();
     const std::uint64_t ticks = source_.Ticks();
     const std::int64_t real = source_.RealNs();

@@ -15,7 +15,7 @@ struct StateWords {
   std::string_view public_state;
 };
 
-// In the order of State.
+// The rows are in the order of State.
 constexpr StateWords kWords[] = {
     {"runnable", "unowned", "eligible_now", "waiting_for_worker", "none", "pending_first_attempt",
      "waiting"},
@@ -50,8 +50,8 @@ void DescribeLease(const ExecutionRecord& r, ExecutionState& out) noexcept {
     out.lease_acquired_at = TimestampMs{r.lease_acquired_at};
   }
   if (IsActive(s)) out.current_lease_id = r.lease_id;
-  // A revoked lease's hash is deleted; failing at the reclaim cap keeps the
-  // times, while suspending, completing and failing blank them.
+  // The hash of a revoked lease is deleted. An execution that fails at the reclaim cap keeps the
+  // lease's times. Suspending, completing and any other failure blank the times.
   out.lease_current = s == State::kLeased || s == State::kLeaseExpired;
   if (IsActive(s) || s == State::kReclaimedTooOften) {
     out.lease_expires_at = TimestampMs{r.lease_expires_at};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the embedded ledger stores of an execution.
+// The embedded ledger stores an execution as an ExecutionRecord and an ExecutionExtra.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_EXECUTION_RECORD_H_
 #define FFGRANT_CLAIMS_INTERNAL_EXECUTION_RECORD_H_
@@ -17,8 +17,8 @@
 
 namespace ffgrant::internal {
 
-// One word for the seven state fields of contract 7, so that combinations that
-// the contract rules out can't be stored.
+// Each state stands for one combination of the seven state fields of contract 7. So combinations
+// that the contract rules out can't be stored.
 enum class State : std::uint8_t {
   kEligible,
   kRetryEligible,    // pending_retry_attempt: the next claim is of kind retry
@@ -71,8 +71,8 @@ static_assert(State::kEligible < State::kRetryEligible &&
 
 inline constexpr std::int64_t kNever = INT64_MIN;
 
-// A time of the store's clock, or kNever, in six bytes: such times are within
-// +-kMaxTtlMs.
+// A time of the store's clock, or kNever, in six bytes. Six bytes suffice, because such times are
+// within +-kMaxTtlMs.
 class PackedTime {
  public:
   void Set(std::int64_t ms) noexcept {
@@ -95,9 +95,9 @@ class PackedTime {
   std::array<std::uint16_t, 3> parts_ = {};
 };
 
-// Two cache lines. Issuing a grant touches the first one only. The attempt index
-// of the last lease is total_attempt_count - 1 in every state, and its renewal
-// deadline is two thirds of the way from last_renewed_at to expires_at.
+// A record has two cache lines. Issuing a grant touches the first one only. Two members of the last
+// lease need no room: its attempt index is total_attempt_count - 1 in every state, and its renewal
+// deadline is two thirds of the way from lease_last_renewed_at to lease_expires_at.
 struct alignas(128) ExecutionRecord {
   // Line 1: identity, state, grant.
   Uuid uuid;
@@ -147,7 +147,7 @@ struct ExecutionExtra {
 };
 static_assert(sizeof(ExecutionExtra) == 16);
 
-// The record as an ExecutionState, which has the words of the field.
+// Returns the record as an ExecutionState, in the words of contract 7.
 ExecutionState Describe(const ExecutionRecord& record, const ExecutionExtra& extra,
                         std::int64_t now) noexcept;
 

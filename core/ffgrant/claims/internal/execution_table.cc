@@ -53,9 +53,8 @@ ExecutionTable::ExecutionTable(std::size_t max_executions, std::uint64_t seed)
       tags_(new std::atomic<std::uint64_t>[region_count_ * region_words_]()),
       passed_(new std::uint8_t[region_count_ * region_words_]()),
       extras_(new ExecutionExtra[region_count_ * region_slots_]) {
-  // The memory comes straight from the system: it is zeroed when it is touched,
-  // and it has large pages where the system gives them, since the accesses go
-  // all over it.
+  // The memory comes straight from the system, which zeroes it when it is touched. The memory has
+  // large pages where the system gives them, since the accesses go all over the memory.
   constexpr std::size_t kLargePage = kScheduled ? alignof(ExecutionRecord) : std::size_t{2} << 20;
   const std::size_t bytes = slot_count() * sizeof(ExecutionRecord) + kLargePage;
   void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

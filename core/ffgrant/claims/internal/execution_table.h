@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All records of a ledger, found by partition and uuid.
+// An ExecutionTable has all records of a ledger, and finds them by partition and uuid.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
 #define FFGRANT_CLAIMS_INTERNAL_EXECUTION_TABLE_H_
@@ -25,8 +25,8 @@ namespace ffgrant::internal {
 using Slot = std::uint32_t;
 inline constexpr Slot kNoSlot = 0xFFFFFFFF;
 
-// Tags of slots, a byte each, eight in a word. The tag of a taken slot has the
-// top bit set, the tag of a free slot is 0.
+// Each slot has a tag of one byte, and eight tags make a word. The tag of a taken slot has the top
+// bit set, and the tag of a free slot is 0.
 inline constexpr std::size_t kSlotsPerWord = 8;
 
 inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
@@ -36,9 +36,8 @@ inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
 inline constexpr std::uint64_t kByteOnes = 0x0101010101010101u;
 inline constexpr std::uint64_t kByteTops = 0x8080808080808080u;
 
-// Returns the top bits of the bytes of `word` that equal `tag`. A byte above
-// such a byte may have its bit set by mistake: the bits are hints that are
-// checked against the record.
+// Returns the top bits of the bytes of `word` that equal `tag`. A byte above such a byte may have
+// its top bit set by mistake. So the bits are hints, which are checked against the record.
 inline std::uint64_t MatchTag(std::uint64_t word, std::uint8_t tag) noexcept {
   const std::uint64_t x = word ^ kByteOnes * tag;
   return (x - kByteOnes) & ~x & kByteTops;
@@ -88,10 +87,10 @@ class ExecutionTable {
   };
   struct alignas(64) Region {
     SpinLock lock{LockKind::kRegion};
-    // The region's lock guards these: the names of the workers that were used last here, or 0. The
-    // worker of the next call is mostly among them, and a thread that holds the lock has this cache
-    // line already. So threads share no counter of names, whether they work for one worker or for a
-    // few.
+    // The names of the workers that were used last in this region, or 0. The region's lock guards
+    // them. The worker of the next call is mostly among these workers, and a thread that holds the
+    // lock has this cache line already. So threads share no counter of names, whether they work for
+    // one worker or for a few.
     std::array<RecentName, 4> recent = {};
     std::uint8_t next_recent = 0;  // the place in `recent` that the next new name takes
   };
@@ -196,8 +195,8 @@ class ExecutionTable {
   // The tags are atomic because PrefetchRecord() reads them without the lock. All other uses hold
   // the lock.
   std::unique_ptr<std::atomic<std::uint64_t>[]> tags_;
-  // For each word, how many records went past it. A count of kManyPassed no
-  // longer changes, since the true number isn't known then.
+  // For each word, how many records went past it. A count that has reached kManyPassed no longer
+  // changes, since the true number isn't known from then on.
   std::unique_ptr<std::uint8_t[]> passed_;
   static constexpr std::uint8_t kManyPassed = 255;
   std::unique_ptr<void, Unmap> memory_;

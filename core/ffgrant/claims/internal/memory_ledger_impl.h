@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger's parts, for its sources: memory_ledger.cc (create, issue,
-// maintain), memory_ledger_claim_for_worker.cc (schedule), memory_ledger_leases.cc
-// (claim to complete) and memory_ledger_names.cc (room for names and texts).
+// Four sources share these parts of the embedded ledger: memory_ledger.cc (create, issue,
+// maintain), memory_ledger_claim_for_worker.cc (schedule), memory_ledger_leases.cc (claim to
+// complete) and memory_ledger_names.cc (room for names and texts).
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
@@ -30,11 +30,10 @@
 
 namespace ffgrant {
 
-// Locks, in the order in which they are taken: a partition's queue lock, a
-// region's lock, a stripe of verdicts or a pool's lock. No thread holds two
-// locks of one kind, except those of a pool of names and of its pool of long
-// texts. A call reads the clock under the region's lock, so that the times of
-// the calls of one execution are in the order of the calls.
+// A thread takes locks in this order: a partition's queue lock, a region's lock, the lock of a
+// stripe of verdicts, the lock of a pool of names, the lock of a pool of texts. No thread holds two
+// locks of one of these kinds (LockKind). A call reads the clock under the region's lock, so that
+// the times of the calls of one execution are in the order of the calls.
 class MemoryLedger::Impl {
  public:
   explicit Impl(const MemoryLedgerOptions& options);
@@ -71,8 +70,8 @@ class MemoryLedger::Impl {
   // `hash` must be the hash of `id`.
   Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
     if (!id.is_canonical()) return {};
-    // The record is fetched while the lock is being taken. Taking the lock
-    // waits for all earlier writes of this thread.
+    // The record is fetched while the lock is being taken, because taking the lock waits for all
+    // earlier writes of this thread.
     table.PrefetchRecord(hash);
     Region& region = table.RegionOf(hash);
     region.lock.lock();
@@ -143,7 +142,7 @@ class MemoryLedger::Impl {
     kCutShort,  // max_candidates executions with grants were passed over: others may be behind them
     kSettled,   // a grant, or an error that ends the call
   };
-  // A lane and the partition of it that a call looks at. The call holds the lock of this queue.
+  // The lane and the partition that a call looks at. The call holds the partition's queue lock.
   struct Candidates {
     std::uint16_t lane;
     std::uint16_t partition;
@@ -164,11 +163,10 @@ class MemoryLedger::Impl {
                       const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
                       std::uint32_t& looked_at, Missing& missing) noexcept;
 
-  // Starts a lease for an execution whose live grant belongs to this worker:
-  // consumes the grant and raises the epoch. Returns false, and changes
-  // nothing, if there is no room. The arguments come by reference: by value,
-  // two words that were just stored would be loaded as one, and the load would
-  // stall.
+  // Starts a lease for an execution whose live grant belongs to this worker: consumes the grant and
+  // raises the epoch. Returns false, and changes nothing, if there is no room. The arguments come
+  // by reference. If they came by value, two words that were just stored would be loaded as one,
+  // and the load would stall.
   inline bool StartLease(Record& record, Region& region, const WorkerIdentity& worker,
                          const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
                          std::int64_t now, Missing& missing) noexcept;
@@ -204,7 +202,8 @@ class MemoryLedger::Impl {
   }
   internal::NameId HoldOtherWorker(Region& region, std::string_view id,
                                    std::string_view instance) noexcept;
-  // Takes one hold off the region's count of a recent name; false if `name` is not recent.
+  // If `name` is one of the region's recent names, takes one off its count of holds and returns
+  // true; otherwise returns false.
   static bool ReleaseRecent(Region& region, internal::NameId name) noexcept {
     for (internal::ExecutionTable::RecentName& recent : region.recent) {
       if (recent.name != name) continue;
@@ -217,13 +216,14 @@ class MemoryLedger::Impl {
     if (!ReleaseRecent(region, name)) [[unlikely]]
       workers.Release(name);
   }
-  // Does the same for a name that was held but then not needed.
+  // Releases a worker's name that was held but then not needed.
   void UndoWorker(Region& region, internal::NameId name) noexcept {
     if (!ReleaseRecent(region, name)) workers.Undo(name);
   }
-  // Ends the region's own hold on a recent name; its records still hold the name.
+  // Ends the region's own hold on a recent name. The records of the region still hold the name.
   void ForgetRecent(internal::ExecutionTable::RecentName& recent) noexcept;
-  // These drop a record's grant or lease, and its holds on names and texts.
+  // These drop a record's grant or lease, together with the name and the texts of the grant or
+  // lease.
   void DropGrant(Record& record, Region& region) noexcept;
   void DropLease(Record& record, Region& region) noexcept {
     ReleaseWorker(region, record.lease_worker);
@@ -253,9 +253,9 @@ class MemoryLedger::Impl {
     return missing == Missing::kText ? texts.freed() : workers.freed();
   }
 
-  // Runs `call(missing)`, which sets `missing` to what it found no room for. Runs the call again as
-  // long as a search may find room, that is until each slot was visited. The number of tries has a
-  // bound of its own, because other threads may take the room first.
+  // Runs `call(missing)`, which sets `missing` to what it found no room for. Runs the call again
+  // until nothing is missing, or until the searches have visited every slot. The number of tries
+  // has a bound of its own, because other threads may take the room first.
   template <class Call>
   void WhileFull(Call call) noexcept {
     std::size_t visited = 0;
@@ -288,7 +288,7 @@ class MemoryLedger::Impl {
   internal::ExecutionTable table;
   internal::TextPool long_names;
   internal::NamePool workers;  // held by grants, leases and regions
-  // held by executions; a lane's number is the number of its queue plus 1
+  // Held by executions. A lane's number is the number of its queue plus 1.
   internal::NamePool lanes;
   // Held by executions: the required capabilities, comma-joined, and the bytes of the RetryPolicy
   // if there is one.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names that records refer to by number.
+// A NamePool stores names, to which records refer by number.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_NAME_POOL_H_
 #define FFGRANT_CLAIMS_INTERNAL_NAME_POOL_H_
@@ -34,10 +34,9 @@ using NameId = std::uint32_t;
 // Hold(), Add() and Release() may come from any thread. Only a caller that
 // holds a name may read its texts.
 //
-// Hold() finds a name without a lock: it raises the count if that is not 0, and
-// compares the text afterwards, when nobody can change the text any more. A
-// search that runs beside a change may miss a name; Make() searches again under
-// the lock.
+// Hold() finds a name without a lock. It raises the name's count of holds if the count is not 0.
+// Afterwards it compares the text, which nobody can change any more. A search that runs beside a
+// change may miss a name; Make() searches again under the lock.
 class NamePool {
  public:
   static constexpr NameId kFull = 0xFFFFFFFF;
@@ -62,7 +61,7 @@ class NamePool {
   // Holds the name once more and returns its number; 0 if there is no such name.
   NameId HoldIfThere(std::string_view first) noexcept;
   // Returns the number that the name probably has, without a hold on it; 0 if none is found. The
-  // number is found by the hash alone: it may belong to another name, now or soon.
+  // number is found by the hash alone, so it may belong to another name, now or soon.
   NameId Guess(std::string_view first) const noexcept;
 
   // Adds `count` to the holds that the caller has on a name; if no hold is left, the name is freed.

@@ -149,7 +149,7 @@ ReadyQueues::Node ReadyQueues::NewNode(Slot slot, std::int64_t score) const noex
 // A slot without a parent is the top of its heap; the caller then replaces the top.
 Slot ReadyQueues::Detach(Slot slot) noexcept {
   const Node& node = nodes_[slot];
-  // One of the two children takes the slot's place, and then its record is needed.
+  // One of the two children takes the slot's place, and then the record of this child is needed.
   for (const Slot child : {node.left, node.right}) {
     if (child != kNoSlot) table_.PrefetchSlot(child);
   }

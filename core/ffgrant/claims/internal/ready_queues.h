@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which execution a scheduler takes next: the eligible sets in their order.
+// ReadyQueues has the eligible sets in their order: they say which execution a scheduler takes
+// next.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_READY_QUEUES_H_
 #define FFGRANT_CLAIMS_INTERNAL_READY_QUEUES_H_
@@ -25,10 +26,10 @@ namespace ffgrant::internal {
 //
 // A claim doesn't touch the heaps. A slot that comes to the top of a heap and is no longer eligible
 // is dropped; if it has become eligible again meanwhile, its place is still right, because its
-// score never changes. An eligible execution that holds a grant is parked when it comes to the top:
-// each lane and partition has one more heap, which is ordered by the ends of the grants. So a slot
-// stands in at most one heap at most once, and the nodes, one for each slot, are all the memory
-// that the heaps need.
+// score never changes. An eligible execution that holds a grant is parked when it comes to the top.
+// For parked executions each lane and partition has one more heap, which is ordered by the ends of
+// the grants. So a slot stands in at most one heap, and there at most once. The nodes, one for each
+// slot, are all the memory that the heaps need.
 //
 // Every call but NextNonEmpty() needs the partition's lock, which is taken
 // before a region's lock.
@@ -38,15 +39,15 @@ class ReadyQueues {
 
   SpinLock& LockOf(std::uint16_t partition) noexcept { return locks_[partition % kLocks].lock; }
 
-  // Does nothing if the slot is queued already. A parked slot does not count as queued: it becomes
-  // queued, and NextNonEmpty() shows its heap all the time.
+  // Queues the slot; does nothing if it is queued already. A parked slot does not count as queued:
+  // it becomes queued, and NextNonEmpty() shows its lane and partition all the time.
   void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Takes the slot out, whether it is queued or parked.
   void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Parks the top of a heap, whose grant is good up to and including `until`.
   void Park(std::uint16_t lane, std::uint16_t partition, Slot slot, std::int64_t until) noexcept;
-  // The parked slot whose grant ends first; kNoSlot if there is none. ParkedUntil() is the end of
-  // that grant.
+  // Returns the parked slot whose grant ends first; kNoSlot if there is none. ParkedUntil() returns
+  // the end of this grant.
   Slot FirstParked(std::uint16_t lane, std::uint16_t partition) const noexcept {
     AssertHeld(partition);
     return parked_[IndexOf(lane, partition)];
@@ -84,16 +85,15 @@ class ReadyQueues {
     SpinLock lock{LockKind::kQueue};
   };
 
-  // A leftist heap's node: no child comes before its parent, and of two
-  // children the left one has the greater rank. The rank is 1 + the rank of the
-  // right child. So the paths to the right are logarithmic, and with them every
-  // single push and removal, whatever the order of the pushes. A pairing heap
-  // is logarithmic on average only, and one has been seen to hold its lock for
-  // most of a second.
+  // A node of a leftist heap. No child comes before its parent, and the rank of the left child is
+  // never less than the rank of the right child. A node's rank is 1 + the rank of its right child.
+  // So the length of the paths to the right is logarithmic, and so is the cost of every single push
+  // and removal, whatever the order of the pushes. The cost of a pairing heap is logarithmic on
+  // average only: one has been seen to hold its lock for most of a second.
   //
   // Nodes lie all over the memory, and each one that is looked at costs a cache miss. So a change
-  // looks only at the nodes of one path: a node stores the ranks of its children, and where two
-  // scores are equal, the two keys mostly tell already which id is less.
+  // looks only at the nodes of one path. For this a node stores the ranks of its children, and
+  // where two scores are equal, the two keys mostly tell already which id is less.
   struct Node {
     std::int64_t key;  // KeyOf(score, uuid)
     Slot left;
@@ -110,8 +110,9 @@ class ReadyQueues {
   // A heap whose top has rank r has at least 2^r - 1 nodes, and there are less than 2^32 nodes.
   static constexpr int kMaxRank = 31;
 
-  // The key is the score followed by the first bits of the uuid: keys are ordered as (score, uuid)
-  // is, except that two keys may be equal. The score of a parked slot is the end of its grant.
+  // The key is the score followed by the first bits of the uuid. So keys are ordered as (score,
+  // uuid) is, except that two keys may be equal. The score of a parked slot is the end of its
+  // grant.
   static constexpr int kUuidBits = 9;
   static std::int64_t KeyOf(std::int64_t score, const Uuid& uuid) noexcept {
     const int first_bits = uuid.bytes[0] << 1 | uuid.bytes[1] >> 7;
@@ -137,13 +138,13 @@ class ReadyQueues {
   std::uint8_t RankOf(Slot slot) const noexcept { return slot == kNoSlot ? 0 : nodes_[slot].rank; }
   // Returns the top of the heap that has this slot's requirements; kNoSlot if there is none.
   Slot TopLike(std::size_t index, Slot slot) const noexcept;
-  // Takes a queued or parked slot out, but does not mark its place as empty: between a removal and
-  // a push, a search that holds no lock would miss the slot.
+  // Takes a queued or parked slot out, but does not mark its lane and partition as empty. If they
+  // were marked between a removal and a push, a search that holds no lock would miss the slot.
   void Take(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Takes a slot out of its heap, and returns the top of what is left below it.
   Slot Detach(Slot slot) noexcept;
-  // Puts `now` in the place of the top `before`; `next` is the top of the heap
-  // after it. If `now` is kNoSlot, removes the heap.
+  // Puts `now` in the place of the top `before`; `next` is the top of the next heap. If `now` is
+  // kNoSlot, removes the heap.
   void ReplaceTop(std::size_t index, Slot before, Slot next, Slot now) noexcept;
   void MarkNonEmpty(std::uint16_t lane, std::uint16_t partition, bool non_empty) noexcept;
 

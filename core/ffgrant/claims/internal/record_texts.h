@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Texts that only few records have.
+// RecordTexts keeps texts that only few records have.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_
 #define FFGRANT_CLAIMS_INTERNAL_RECORD_TEXTS_H_

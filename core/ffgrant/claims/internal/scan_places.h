@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where each worker's next round over the partitions begins.
+// ScanPlaces remembers where each worker's next round over the partitions begins.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SCAN_PLACES_H_
 #define FFGRANT_CLAIMS_INTERNAL_SCAN_PLACES_H_
@@ -25,8 +25,9 @@ struct ScanWindow {
 };
 
 // A scanner is a worker instance on a lane. Its first window begins at ScanStart(); each later
-// window begins where the call before stopped looking. So calls that find nothing get to every
-// partition in turn, and a partition that always has something keeps no later partition waiting.
+// window begins where the scanner's last call stopped looking. So calls that find nothing get to
+// every partition in turn, and a partition that always has something keeps no later partition
+// waiting.
 //
 // A scanner's place is found by hash. A scanner takes over the place of another scanner with the
 // same hash. A scanner that has lost its place begins its next window at an arbitrary partition.
@@ -41,8 +42,8 @@ class ScanPlaces {
 
   class Scan {
    public:
-    // `instance`: Fnv1a64() of the worker instance id; `lane`: Fnv1a64() of the lane, or the lane's
-    // number.
+    // `instance` is Fnv1a64() of the worker instance id. `lane` is Fnv1a64() of the lane, or the
+    // lane's number.
     Scan(ScanPlaces& places, std::uint64_t instance, std::uint64_t lane, std::uint16_t count,
          std::uint16_t max_partitions) noexcept;
     Scan(const Scan&) = delete;
@@ -50,7 +51,7 @@ class ScanPlaces {
 
     const ScanWindow& window() const noexcept { return window_; }
     // Tells that the call has looked at `looked_at` of its partitions. The next call begins after
-    // them.
+    // these partitions.
     void End(std::uint32_t looked_at) noexcept;
 
    private:

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The points at which one thread can affect another. In a test library that is
-// compiled with FFGRANT_SCHEDULE_POINTS, a deterministic scheduler decides at
-// these points which thread goes on (testing/model/scheduler.h). Without this
-// macro, the functions here do nothing.
+// The functions here mark the points at which one thread can affect another. In a test library that
+// is compiled with FFGRANT_SCHEDULE_POINTS, a deterministic scheduler decides at these points which
+// thread goes on (testing/model/scheduler.h). Without this macro, the functions here do nothing.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SCHEDULE_POINT_H_

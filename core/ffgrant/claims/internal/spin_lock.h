@@ -13,18 +13,17 @@
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1
 #endif
-// They also check the order of the locks, except where a scheduler finds deadlocks by itself: its
-// threads are one to the system.
+// These builds also check the order of the locks. Builds with FFGRANT_SCHEDULE_POINTS do not: their
+// scheduler finds deadlocks by itself, and runs all its fibers on one thread of the system.
 #if defined(FFGRANT_CHECKS_LOCKS) && !defined(FFGRANT_SCHEDULE_POINTS)
 #define FFGRANT_CHECKS_LOCK_ORDER 1
 #endif
 
 namespace ffgrant::internal {
 
-// What a lock guards. A thread takes locks in this order: while it holds a lock
-// it takes none of the same kind or of an earlier one. So no two threads can
-// wait for each other. Builds that look for faults end a program that does
-// otherwise.
+// What a lock guards. A thread takes locks in this order: while it holds a lock, it takes none of
+// the same kind or of an earlier kind. So no two threads can wait for each other. Builds that check
+// the order of the locks end a program that takes them in another order.
 enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kNames, kTexts };
 
 // A lock for sections of some tens of nanoseconds: to lock is one exchange, to
@@ -32,11 +31,10 @@ enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kNames, kTexts 
 // about a microsecond (kSpins) and then sleeps in the kernel, so that the owner
 // gets the processor whatever the two threads' priorities are.
 //
-// If no thread sleeps, unlocking costs the owner no more than a read of the
-// number of sleepers. It reads this number without a fence, and so may miss a
-// thread that is just going to sleep. Such a sleeper wakes by itself after
-// kSleepNs. The class meets the requirements of BasicLockable, for
-// std::scoped_lock.
+// If no thread sleeps, unlocking costs the owner no more than a read of the number of sleepers. The
+// owner reads this number without a memory barrier, and so may miss a thread that is just going to
+// sleep. Such a sleeper wakes by itself after kSleepNs. The class meets the requirements of
+// BasicLockable, for std::scoped_lock.
 class SpinLock : private LockNumber {
  public:
 #ifdef FFGRANT_CHECKS_LOCK_ORDER

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory for texts of any size that come and go.
+// A TextPool is memory for texts of any size that come and go.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_TEXT_POOL_H_
 #define FFGRANT_CLAIMS_INTERNAL_TEXT_POOL_H_
@@ -25,7 +25,8 @@ class TextPool {
  public:
   static constexpr std::size_t kPieceBytes = 60;
 
-  // The piece in which a text begins; the owner of the text remembers the size. 0: an empty text.
+  // The piece in which a text begins; the owner of the text remembers the size. 0 stands for an
+  // empty text.
   using Place = std::uint32_t;
   static constexpr Place kFull = 0xFFFFFFFF;
 
