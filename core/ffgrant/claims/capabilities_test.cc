@@ -67,7 +67,7 @@ TEST(CapabilitySetTest, SortsByUnsignedBytes) {
   EXPECT_EQ(Required({"\xC3\xA9", "z", "~"}), "z,~,\xC3\xA9");
 }
 
-// `a-b` sorts before `a,...` as text but after `a` as a token.
+// `a+b` sorts before `a,...` as text, but after `a` as a token.
 TEST(CapabilitySetTest, SortsTokensNotText) {
   EXPECT_EQ(Offered({"a+b", "a"}), "a,a+b");
   EXPECT_TRUE(CapabilitiesSatisfied("a,a+b", "a,a+,a+b"));
@@ -142,7 +142,7 @@ TEST(CapabilitySetTest, OfferedByteLimitIsInclusive) {
   EXPECT_EQ(set.AssignOffered(Tokens{half, half}), CapabilityError::kTooManyBytes);
   EXPECT_EQ(set.AssignOffered(Tokens{half, std::string_view(half).substr(1)}),
             CapabilityError::kNone);
-  // So do the commas beside empty tokens, before and behind the others.
+  // The commas beside empty tokens count too, before and behind the other tokens.
   for (const std::size_t empty : {1, 2, 5}) {
     for (const bool first : {true, false}) {
       for (const std::size_t size : {4096 - empty, 4097 - empty}) {

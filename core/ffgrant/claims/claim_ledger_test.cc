@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the words. The scenarios (core/testing/scenarios/cases) test what the
-// calls answer and store, on the embedded ledger, the model and servers.
+// Tests the words for kinds of leases and for reasons. The scenarios (core/testing/scenarios/cases)
+// test what the calls answer and store, on the embedded ledger, the model and servers.
 
 #include "ffgrant/claims/claim_ledger.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times and durations at the ends of their ranges, also with a clock at these
-// ends, on the embedded ledger and the model.
+// Tests times and durations at the ends of their ranges, also with a clock at these ends, on the
+// embedded ledger and on the model.
 
 #include <gtest/gtest.h>
 
@@ -20,8 +20,8 @@ INSTANTIATE_TEST_SUITE_P(Ledgers, LedgerTest, ::testing::Bool(),
 // Returns the id of the n-th of up to ten executions.
 std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
 
-// Nothing is added to the time until which an execution is delayed, so any value of its type is
-// allowed.
+// Nothing is added to the time until which an execution is delayed, so any value of the time's type
+// is allowed.
 TEST_P(LedgerTest, DelaysReachAsFarAsTheirType) {
   constexpr std::int64_t kFar[] = {kMaxTtlMs + 1, INT64_MAX - 1, INT64_MAX};
   int number = 0;

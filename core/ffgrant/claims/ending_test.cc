@@ -65,7 +65,7 @@ TEST(EarlierEnd, OfAFailureIsTerminalOrARetryThatWaits) {
   const ErrorDetails others[] = {
       Details({"success", "4", "terminal", kAttempt}), Details({"failed", "4", "terminal", ""}),
       Details({"none", "5", "runnable", ""}),
-      // The holder suspended the execution, and it was resumed: it has not failed.
+      // The holder suspended the execution, and somebody resumed it: the execution has not failed.
       Details({"none", "4", "runnable", kAttempt}), Details({"none", "4", "suspended", kAttempt})};
   for (const ErrorDetails& details : others) EXPECT_FALSE(HasFailed(kFence, kNot, details));
 }
@@ -215,7 +215,7 @@ TEST(RetryPolicies, SayHowLongARetryWaits) {
   EXPECT_EQ(RetryDelayMs({.delay_ms = 1, .multiplier = 0.5}, 1), Delay(1));
   EXPECT_EQ(RetryDelayMs({.delay_ms = 5, .multiplier = 0}, 0), Delay(5));
   EXPECT_EQ(RetryDelayMs({.delay_ms = 5, .multiplier = 0}, 1), Delay(0));
-  // The powers are larger than any number.
+  // The powers of the multiplier are larger than any finite number.
   const std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
   EXPECT_EQ(RetryDelayMs({.max_retries = most, .max_delay_ms = kMaxTtlMs}, most - 1),
             Delay(kMaxTtlMs));

@@ -257,7 +257,7 @@ TEST(EncodeLeaseHandleTest, RefusesWhatNobodyCouldDecode) {
   EXPECT_EQ(out, std::vector<char>(1024, '\xEE'));
 }
 
-// What was decoded is the same after encoding and decoding again. Nothing reads
+// A handle that was decoded is the same after it was encoded and decoded again. No function reads
 // past its input.
 TEST(LeaseHandleTest, RandomEditsRoundTrip) {
   std::mt19937 random(11);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the keeper on a clock that the test moves, with a ledger that answers from a script; and
-// the keeper's threads, with a ledger that does not answer at all.
+// Tests the keeper on a clock that the test moves, with a ledger that answers from a script. Also
+// tests the keeper's threads, with a ledger that does not answer at all.
 
 #include "ffgrant/claims/lease_keeper.h"
 
@@ -105,7 +105,6 @@ TEST_F(Keeping, RenewsAfterAThirdOfTheTtl) {
   EXPECT_TRUE(told_.empty());
 }
 
-// The keeper counts from before the claim was sent, not from when its answer came.
 // Renewals may take their time, so the lease that has waited longest comes first.
 TEST_F(Keeping, RenewsInTheOrderInWhichLeasesAreDue) {
   for (const bool turned : {false, true}) {
@@ -121,6 +120,7 @@ TEST_F(Keeping, RenewsInTheOrderInWhichLeasesAreDue) {
   }
 }
 
+// The keeper counts from before the claim was sent, not from when the answer to the claim came.
 TEST_F(Keeping, CountsFromWhatWasSent) {
   const std::int64_t sent = now_;
   now_ += 700;
@@ -200,7 +200,7 @@ TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
-// The round goes on with what has become due meanwhile.
+// The round of renewals goes on with the leases that have become due meanwhile.
 TEST_F(Keeping, ARenewalThatTakesItsTimeDelaysNoOther) {
   const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), kTtl, now_);
   const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_ + 700);
@@ -238,7 +238,8 @@ TEST_F(Keeping, HoldsNoLockWhileItTells) {
   EXPECT_FALSE(next.lost());
 }
 
-// By then the server may have given the lease to another worker, even if it renewed it in the end.
+// An answer that comes after the lease's time does not count. By then the server may have given the
+// lease to another worker, even if the server renewed it in the end.
 TEST_F(Keeping, AnAnswerCountsIfItComesWhileTheLeaseIsHeld) {
   for (const bool late : {false, true}) {
     const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
@@ -263,7 +264,7 @@ TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
-// The time is over between the look at the list and the renewal.
+// The lease's time ends between the look at the list and the renewal.
 TEST_F(Keeping, ARenewalThatComesTooLateIsNotSent) {
   std::int64_t step = 0;
   LeaseKeeperOptions options = Options();
@@ -399,7 +400,8 @@ TEST_F(Keeping, OptionsOutOfRangeAreRefused) {
 
 // ---- its threads -----------------------------------------------------------------
 
-// The first `hangs` renewals wait until Thaw(), as on a server that accepts and does not answer.
+// The first `hangs` renewals wait until Thaw(), as on a server that accepts connections and does
+// not answer.
 class Frozen final : public CallingLedger {
  public:
   Answer Do(const Call&) override {
@@ -487,8 +489,8 @@ TEST(KeeperThreads, LeasesAreRenewedByThemselves) {
   for (const KeptLease& lease : kept) EXPECT_FALSE(lease.lost());
 }
 
-// The keeper ends while somebody is told of a lost lease. Then none of its threads begins to wait,
-// which it would do for a second.
+// The keeper ends during a call of on_lost. Then none of the keeper's threads begins to wait. A
+// wait would take a second.
 TEST(KeeperThreads, AnEndDuringACallOfOnLostIsNotMissed) {
   bool is_quick = false;
   // A machine that is busy with something else gets more tries.

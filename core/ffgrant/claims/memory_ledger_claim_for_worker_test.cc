@@ -60,7 +60,7 @@ class ScheduleTest : public LedgerTest {
     }
     return std::string(outcome.grant.view().execution_id.text());
   }
-  // Does the same and claims the execution at once, so that the next one can follow.
+  // Does the same and claims the execution at once, so that the next call gets the next execution.
   std::string Take(const CapabilitySet* offered = nullptr) {
     const std::string id = Next(offered);
     if (!id.empty()) {
@@ -73,7 +73,7 @@ class ScheduleTest : public LedgerTest {
 INSTANTIATE_TEST_SUITE_P(Ledgers, ScheduleTest, ::testing::Bool(),
                          [](const auto& run) { return run.param ? "Model" : "Memory"; });
 
-// The number of a lane that nobody uses any more becomes another lane's.
+// The number of a lane that nobody uses any more becomes the number of another lane.
 TEST_P(ScheduleTest, ALaneThatTookOverANumber) {
   const LaneIdView other = ParseLaneId("other").lane;
   ASSERT_TRUE(Create(kA));
@@ -192,8 +192,8 @@ TEST_P(ScheduleTest, GrantsOfOthersAreStoodBehind) {
   EXPECT_EQ(Next(), "");
 }
 
-// An execution that holds a grant, is claimed, suspended and resumed is in the queue at once, long
-// before the grant's end.
+// If an execution with a grant is claimed, suspended and resumed, it is in the queue again at once,
+// long before the grant would have ended.
 TEST_P(ScheduleTest, AGrantThatIsUsedEndsAtOnce) {
   const std::vector<std::string> ids = CreateInOrder(2);
   EXPECT_EQ(Next(nullptr, kMain, 1000), ids[0]);
@@ -348,7 +348,7 @@ TEST_F(LookAheadTest, IsBoundedAndGoesOn) {
 }
 
 // A partition that a call has left unfinished does not count as seen, although the call goes on to
-// others and finds something there.
+// other partitions and finds something there.
 TEST(LookAheadOfSeveralPartitions, CountsWhatWasFinished) {
   const auto placed = [](std::uint32_t partition, int n) {
     return "{fp:" + std::to_string(partition) + "}:dddddddd-0000-4000-8000-00000000000" +

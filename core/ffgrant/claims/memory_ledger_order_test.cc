@@ -70,9 +70,8 @@ ClaimForWorkerArgs ScheduleArgs(std::int64_t ttl_ms) {
 
 // ---- the order -----------------------------------------------------------------
 
-// The executions of one lane and partition, as far as the calls alone tell
-// about them. To find the execution that ClaimForWorker has to choose, the test
-// looks at all of them.
+// The executions of one lane and partition. A History knows of them only what the calls tell. To
+// find the execution that ClaimForWorker has to choose, the test looks at all of them.
 class History {
  public:
   explicit History(std::uint32_t seed) : random_(seed) {
@@ -238,7 +237,7 @@ TEST(ReadyOrderTest, TheFirstInOrderIsChosen) {
     chosen += history.chosen();
     nobody += history.nobody();
   }
-  // Both results must have been tested.
+  // Some calls must have chosen an execution, and some must have chosen none.
   EXPECT_GT(chosen, kSteps);
   EXPECT_GT(nobody, 100);
 }
@@ -252,7 +251,7 @@ TEST(ReadyOrderTest, EveryClockAndEveryPriority) {
       std::vector<std::int64_t> priorities = {9000, 8999, 1, 0};
       if (!first) std::reverse(priorities.begin(), priorities.end());
       for (const std::int64_t priority : priorities) {
-        // The uuid's first bits are those that would go first.
+        // By the first bits of their uuids, the executions of low priority would go first.
         const MintedExecutionId id(1, NumberedUuid(static_cast<std::uint32_t>(priority) << 16));
         CreateExecutionArgs args = CreateArgs(id);
         args.priority = priority;
@@ -338,8 +337,8 @@ TEST(ReadyOrderTest, FullLedgerChangesHands) {
     }
     EXPECT_EQ(ledger.size(), kCapacity);
     EXPECT_TRUE(refused(next));
-    // Each execution was replaced once a round, so of all executions so far only the newest are
-    // there.
+    // Each execution was replaced once a round, so of all executions so far only the newest
+    // kCapacity are there.
     for (std::uint32_t number = 0; number < next; ++number) {
       const MintedExecutionId id = id_of(number);
       ASSERT_EQ(ledger.Inspect(id.view()).has_value(), number >= next - kCapacity) << number;
@@ -347,8 +346,8 @@ TEST(ReadyOrderTest, FullLedgerChangesHands) {
   }
 }
 
-// Clients choose ids. These halves once cancelled a constant of the hash, so
-// that all such ids had the same place, whatever the seed was.
+// Clients choose ids. The half kHalf of these ids once cancelled a constant of the hash, so that
+// all such ids had the same place, whatever the seed was.
 TEST(ReadyOrderTest, ChosenIdsFillTheLedger) {
   constexpr std::uint32_t kCapacity = 2048;
   constexpr std::array<std::uint8_t, 8> kHalf = {0x15, 0x7C, 0x4A, 0x7F, 0xB9, 0x79, 0x37, 0x9E};

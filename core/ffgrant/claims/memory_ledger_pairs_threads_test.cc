@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs every pair of the embedded ledger's calls at once, on the same few executions of one
-// partition. If one of the two touches plain data without its lock, ThreadSanitizer sees it, and so
-// do the locks' own assertions. Tests in testing/model judge what the calls answer.
+// partition. If one of the two calls touches plain data without the lock that guards it,
+// ThreadSanitizer and the locks' own assertions see this. Tests in testing/model judge what the
+// calls answer.
 
 #include <gtest/gtest.h>
 

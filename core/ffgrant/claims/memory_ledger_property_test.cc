@@ -36,8 +36,8 @@ std::vector<std::string> Words(const std::string& text) {
   return words;
 }
 
-// What contract 7 lets a call answer in a state. In a row, each of the operations may have each of
-// the outcomes in each of the states.
+// What contract 7 lets a call answer in a state. A row says that each of its operations may have
+// each of its outcomes in each of its states.
 struct Expected {
   const char* operations;
   const char* states;
@@ -200,8 +200,8 @@ std::set<std::string> CallNames(std::index_sequence<kIndex...>) {
   return {std::string(std::variant_alternative_t<kIndex, testing::calls::Any>::kName)...};
 }
 
-// A call that is not among the choices is not tested. The calls that are left
-// out look at the state, or move the clock.
+// A call that is not among the choices is not tested. The calls that are put into the set by hand
+// look at the state, or move the clock.
 TEST(MemoryLedgerPropertyTest, EveryCallIsChosen) {
   LedgerPair pair(RandomChoices(1));
   for (int call = 0; call < 2000; ++call) ASSERT_TRUE(pair.Step()) << pair.problem();
@@ -223,7 +223,7 @@ TEST(MemoryLedgerPropertyTest, ManyShortHistories) {
   }
 }
 
-// Runs a history in a ledger with little room; adds the calls that found it full.
+// Runs a history in a ledger with little room. Adds the calls that found the ledger full to `full`.
 void RunInLittleRoom(std::uint32_t seed, LedgerPair::Room room, std::set<std::string>& full) {
   LedgerPair pair(RandomChoices(seed), room);
   for (int call = 0; call < 2000; ++call) {
@@ -256,7 +256,8 @@ TEST(MemoryLedgerPropertyTest, LittleRoomForTexts) {
                                          "claim_resumed", "reclaim"}));
 }
 
-// A creation that is refused holds nothing: a ledger that forgets all has all of its room again.
+// A creation that is refused holds nothing. So a ledger that forgets all executions has all of its
+// room again.
 TEST(MemoryLedgerPropertyTest, FewExecutionsLanesAndSets) {
   std::set<std::string> full;
   for (std::uint32_t seed = 4000; seed < (testing::kIsSanitized ? 4015 : 4060); ++seed) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests when exactly the embedded ledger may say that it is full: when a call needs a name or text
-// that is not stored yet, and there is no room for it. A worker that has a name needs no room for a
-// name.
+// that is not stored yet, and there is no room for it. A worker whose name is stored needs no room
+// for a name.
 
 #include <gtest/gtest.h>
 
@@ -72,7 +72,7 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
   for (int i = 0; i < kExecutions; ++i) {
     const std::string id = IdOf(i);
     const ExecutionState before = calls_.State(id);
-    // Another instance of the worker may use the grant, but has no name.
+    // Another instance of the worker may use the grant, but its name is not stored.
     const WorkerIdentity other = {Known(i).worker_id, {"another instance"}};
     ExpectFullOfNames(calls_.Claim(id, other).error, id, before);
     const ClaimOutcome claimed = calls_.Claim(id, Known(i), 10);
@@ -109,7 +109,7 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), Unknown(), 1000), ClaimError::kNone);
 }
 
-// After a search that has found nothing, none is made for 100 ms. This pause ends at once if
+// After a search that has found nothing, no search is made for 100 ms. This pause ends at once if
 // somebody sets the clock back; it does not last until the same time comes again.
 TEST_F(MemoryLedgerRoomTest, APauseBetweenSearchesEndsWhenTheClockIsSetBack) {
   constexpr std::int64_t kHour = 3'600'000;
@@ -188,7 +188,7 @@ TEST_F(MemoryLedgerRoomTest, ACreationTakesTheBytesOfAGrantThatHasRunOut) {
     }
     clock_.Advance(1001);
     EXPECT_TRUE(calls.Create(IdOf(1), c.lane, 0, c.required));
-    // Now an execution has them, for good.
+    // Now an execution has these bytes, for good.
     clock_.Advance(1001);
     EXPECT_EQ(calls.Issue(IdOf(0), {{worker}, {"i"}}, 1000), ClaimError::kLedgerFull);
     EXPECT_EQ(calls.Issue(IdOf(0), Known(0), 1000), ClaimError::kNone);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what the embedded ledger has beyond the claim path
-// (core/testing/scenarios/cases): its limits, forgetting, maintenance.
+// Tests what the embedded ledger has beyond the claim path: bounded room, forgetting and
+// maintenance. The scenarios (core/testing/scenarios/cases) test the claim path.
 
 #include "ffgrant/claims/memory_ledger.h"
 
@@ -104,8 +104,8 @@ TEST_F(MemoryLedgerTest, LanesAreGivenBack) {
   }
 }
 
-// The number of a lane that is gone may be another lane's. A worker that asks for the lane that is
-// gone is not given the other lane's work.
+// The number of a lane that is gone may be the number of another lane. A worker that asks for the
+// lane that is gone is not given the other lane's work.
 TEST_F(MemoryLedgerTest, ALaneThatWentIsEmpty) {
   const LaneIdView one = LaneIdView::Unchecked("one");
   const LaneIdView two = LaneIdView::Unchecked("two");
@@ -179,7 +179,7 @@ TEST_F(MemoryLedgerTest, RoomIsUsedAgainAndAgain) {
   EXPECT_EQ(ledger_.size(), 0u);
 }
 
-// Names of grants that are gone make room for new ones.
+// Names of grants that are gone make room for new names.
 TEST_F(MemoryLedgerTest, NamesAreUsedAgain) {
   EXPECT_TRUE(calls_.Create(kA));
   for (int round = 0; round < 200; ++round) {
@@ -221,8 +221,8 @@ TEST_F(MemoryLedgerTest, FullOfNames) {
   }
 }
 
-// Each grant has texts of its own. They take no names, and they are freed with
-// the grant, whatever ends it.
+// Each grant has texts of its own. The texts take no names, and are freed with the grant, whatever
+// ends the grant.
 TEST_F(MemoryLedgerTest, OpaqueTextsDoNotWearOut) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -302,9 +302,8 @@ TEST_F(MemoryLedgerTest, RoomForALongTextIsMadeOfShortOnes) {
   EXPECT_EQ(ledger.InspectNames(Id(kA))->route_snapshot_json, text);
 }
 
-// A lease may need names that its grant did not need: those of another
-// instance, or of another lane. If there is no room for these names, the grant
-// stays as it is.
+// A lease may need names that its grant did not need: the name of another instance, or of another
+// lane. If there is no room for these names, the grant stays as it is.
 TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -352,7 +351,7 @@ TEST_F(MemoryLedgerTest, ALeaseForWhichRoomIsMade) {
     EXPECT_TRUE(calls.Create(batch ? kC : kA));
     const ExecutionIdView id = Id(batch ? kC : kA);
     const std::string other = batch ? "second" : "first";
-    // Their grants run out.
+    // The grant of each other worker runs out.
     EXPECT_TRUE(batch || calls.Create(kB));
     EXPECT_EQ(calls.Issue(kB, {{other}, {other}}, 10), ClaimError::kNone);
     clock_.Advance(11);
@@ -394,8 +393,8 @@ void GrantTheOnlyName(Calls& calls) {
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
 }
 
-// After a search that found nothing, grants that run out are not searched for
-// at once again, unless something else was freed.
+// After a search that found nothing, the ledger does not at once search again for grants that run
+// out, unless something else was freed.
 TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -418,9 +417,8 @@ class CountingClock final : public Clock {
   mutable std::size_t readings = 0;
 };
 
-// A search reads the clock each time it takes a lock, so the readings tell that
-// it visits each slot once, no more than 64 under one lock, and is not
-// repeated.
+// A search reads the clock each time it takes a lock. So the number of readings shows that the
+// search visits each slot once, no more than 64 under one lock, and is not repeated.
 TEST_F(MemoryLedgerTest, ASearchForRoomHoldsNoLockForLong) {
   CountingClock clock;
   MemoryLedgerOptions options = SmallOptions(clock);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several threads on one embedded ledger. Every thread records the answers that
-// it got. The records are checked together when all threads are done.
+// Several threads make calls on one embedded ledger. Every thread records the answers that it got.
+// The records are checked together when all threads are done.
 
 #include <gtest/gtest.h>
 
@@ -60,8 +60,8 @@ void OnThreads(Body body) {
   }
 }
 
-// Tells the other threads that a thread has ended, either by a failed
-// assertion, which ends a function, or because all is done.
+// Tells the other threads that a thread has ended. A thread ends when it is done, or by a failed
+// assertion, which ends a function.
 class Leaving {
  public:
   explicit Leaving(std::atomic<bool>& flag) : flag_(flag) {}
@@ -355,10 +355,10 @@ TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   EXPECT_EQ(ledger_.ClaimForWorker(Schedule("w")).error, ClaimError::kNoEligibleExecution);
 }
 
-// All threads make all calls on a few executions while the clock moves. Each
-// lease that was created is recorded with its execution. Afterwards the epochs
-// of each execution must be 1..n without a gap, each once, and so must the
-// attempts.
+// All threads make all calls on a few executions while the clock moves. Each lease that was created
+// is recorded with its execution. Afterwards the epochs of each execution must be 1..n, each once
+// and without a gap. The attempts must have no gap either, and only a resumed lease has the attempt
+// of the lease before it.
 TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
   const auto ids = MakeIds(6, kPartitions);
   CreateAll(ids);
@@ -479,7 +479,7 @@ TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
   }
 }
 
-// Threads create and forget executions beside each other; names run out and are freed.
+// Several threads create and forget executions at the same time. Names run out and are freed.
 TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
   MemoryLedgerOptions options = Options();
   options.max_executions = 64;
@@ -512,8 +512,8 @@ TEST_F(MemoryLedgerThreadsTest, ChurnWithFewNames) {
   EXPECT_EQ(ledger.size(), 0u);
 }
 
-// One execution is granted to many workers in turn. Each look at its names sees the names of
-// one grant, although names and texts that are no longer held are soon another grant's.
+// One execution is granted to many workers in turn. Each call of InspectNames() sees the names of
+// one grant, although names and texts that are no longer held soon belong to another grant.
 TEST(MemoryLedgerNamesTest, AreThoseOfOneGrant) {
   ManualClock clock{TimestampMs{1'700'000'000'000}};
   MemoryLedgerOptions options;

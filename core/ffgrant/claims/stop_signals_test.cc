@@ -151,7 +151,7 @@ TEST(StopSignals, PutsBackWhoHandledBefore) {
   EXPECT_FALSE(next.stopped());
 }
 
-// Another part of the program may have kept the handler, to call it from its own.
+// Another part of the program may have kept the handler, to call it from a handler of its own.
 TEST(StopSignals, AHandlerThatWasKeptDoesNothingAfterwards) {
   struct sigaction kept = {};
   {
@@ -173,7 +173,7 @@ TEST(StopSignals, WhatIsNoSignalIsLeftOut) {
   EXPECT_TRUE(stop.stopped());
 }
 
-// A failure leaves nothing behind, so the next one can be made.
+// A constructor that fails leaves nothing behind, so another StopSignals can be made.
 TEST(StopSignals, WithoutADescriptorThereIsNone) {
   g_has_no_pipe = true;
   int error = 0;

@@ -30,8 +30,8 @@ WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
   return claim;
 }
 
-// Makes those checks of CheckIngress() that work for ids and keys in any spelling: compares the
-// partitions that the id and the key name. The grant key is not checked, because it can't be
+// Makes those checks of CheckIngress() that work for ids and keys in any spelling: the checks of
+// the partitions that the id and the key name. The grant key is not checked, because it can't be
 // compared with an id of another spelling.
 IngressError CheckNamed(const ClaimGrantView& grant, const PartitionConfig& config) noexcept {
   const PartitionKeyResult key = grant.partition();

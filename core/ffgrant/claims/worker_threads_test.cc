@@ -51,7 +51,7 @@ TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
 }
 
 // ThreadSanitizer judges this test. The ledger has no lock of its own. The flag makes the second
-// thread come later, but it orders nothing else: only the permit does.
+// thread come later, but orders no other accesses. Only the permit orders them.
 TEST(WorkerThreadsTest, APermitPassesOnWhatItsHolderWrote) {
   const ClaimGrantView grant = {
       ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111", ParseMode::kStrict).id,

@@ -10,8 +10,8 @@
 namespace ffgrant::internal {
 namespace {
 
-// A counter and the system's two clocks, which tests move. All sources share
-// them, since each clock has a source of its own.
+// A counter and the system's two clocks, which tests move. Each CounterClock has a source of its
+// own, so all sources share one World.
 struct World {
   double ticks_per_ns = 2.5;
   double ticks = 1e6;
@@ -144,8 +144,8 @@ TEST_F(CounterClockTest, ACounterThatJumps) {
   EXPECT_FALSE(clock_.given_up());
 }
 
-// A processor slows down, and its counter with it. The clock is at most one
-// millisecond late until it has found the new rate.
+// A processor slows down, and its counter slows down too. The clock is at most one millisecond late
+// until it has found the new rate.
 TEST_F(CounterClockTest, ACounterThatSlowsDown) {
   Calibrate();
   ASSERT_EQ(clock_.Now().value, RealMs());

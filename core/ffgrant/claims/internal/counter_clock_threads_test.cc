@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A test for the thread sanitizer. A thread that makes CounterClock ask the system uses plain data
-// that another thread wrote when it did the same. What the threads that do not ask read is tested
-// under relacy (testing/memory_orders/counter_clock_orders_test.cc).
+// ThreadSanitizer judges this test. A thread whose call makes CounterClock ask the system uses
+// plain data. Another thread wrote this data when its call made CounterClock ask. A test under
+// relacy (testing/memory_orders/counter_clock_orders_test.cc) judges the threads whose calls do not
+// ask.
 
 #include <gtest/gtest.h>
 

@@ -129,8 +129,8 @@ TEST(ExecutionTableTest, ARegionThatFillsUp) {
   EXPECT_EQ(table->size(), 1u);
 }
 
-// If every word has been full and records have gone past it, only the size of
-// the region ends a search.
+// If every word has been full and records have gone past every word, only the size of the region
+// ends a search.
 TEST(ExecutionTableTest, AFullRegionThatIsInMotion) {
   Table table(1024);
   const std::size_t in_region = table->slot_count() / table->region_count();
@@ -188,8 +188,8 @@ TEST(ExecutionTableTest, RandomHistories) {
   }
 }
 
-// Two threads rarely want the same lock, however few executions there are; and
-// no region is so small that it fills up before the table does.
+// However few executions there are, two threads rarely want the same lock. No region is so small
+// that it fills up before the table does.
 TEST(ExecutionTableTest, AFewExecutionsHaveManyRegions) {
   EXPECT_EQ(ExecutionTable(15, 1).region_count(), 1u);
   EXPECT_EQ(ExecutionTable(16, 1).region_count(), 2u);

@@ -120,9 +120,8 @@ TEST_F(NamePoolTest, TheLastOneThatLetsGoMakesRoom) {
   EXPECT_EQ(pool.HoldIfThere(""), 0u);
 }
 
-// Among so many names there are two with the same 32 bits of hash. Once the
-// first of the two is freed, the second, which comes after it in the table, is
-// still found.
+// There are so many names that two of them have the same hash of 32 bits. Once the first of the two
+// is freed, the second, which comes after it in the table, is still found.
 TEST_F(NamePoolTest, NamesThatHashAlike) {
   NamePool pool(8, 1, texts_);
   std::unordered_map<std::uint32_t, std::string> by_hash;
@@ -148,9 +147,8 @@ TEST_F(NamePoolTest, NamesThatHashAlike) {
   EXPECT_EQ(pool.HoldIfThere(other), second);
 }
 
-// Texts that have equal hashes under one seed, found by hashing with that seed,
-// have different hashes under another seed; and no text has a hash that does
-// not depend on the seed.
+// The test hashes texts with one seed and finds texts with equal hashes. Under another seed these
+// texts have different hashes. No text has a hash that does not depend on the seed.
 TEST_F(NamePoolTest, WhatCollidesDependsOnTheSeed) {
   NamePool pool(8, 1, texts_);
   NamePool other(8, 2, texts_);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names, and verdicts about names, come and go while several threads use them.
-// What a thread reads of a name that it holds is plain data: a sanitizer
-// notices if holding does not order the accesses.
+// Names, and verdicts about names, come and go while several threads use them. What a thread reads
+// of a name that it holds is plain data. So a sanitizer notices if a hold on a name does not order
+// the accesses.
 
 #include <gtest/gtest.h>
 
@@ -60,8 +60,8 @@ TEST(NamePoolThreadsTest, NamesComeAndGo) {
   EXPECT_EQ(long_texts.free_pieces(), 6u);
 }
 
-// Threads use one number for different sets, one after the other. A verdict
-// about one set is never taken for a verdict about another.
+// Threads use one number for different sets, one after the other. A verdict about one set is never
+// taken for a verdict about another set.
 TEST(NamePoolThreadsTest, VerdictsAreOnTheSetThatIsHeld) {
   TextPool long_texts(TextPool::kPieceBytes);
   NamePool sets(3, 1, long_texts);

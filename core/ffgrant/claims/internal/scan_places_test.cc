@@ -49,8 +49,8 @@ TEST(ScanPlaces, CallsThatOverlapGetWindowsBehindOneAnother) {
   Scan first(places, Of("w"), 1, 10, 3);
   Scan second(places, Of("w"), 1, 10, 3);
   EXPECT_EQ(second.window().first, (first.window().first + 3) % 10);
-  // The first call stops early while the second is under way: the partitions that the first has not
-  // looked at are not given back.
+  // The first call stops early while the second call is under way. So the partitions that the first
+  // call has not looked at are not given back.
   first.End(1);
   Scan third(places, Of("w"), 1, 10, 3);
   EXPECT_EQ(third.window().first, (first.window().first + 6) % 10);
@@ -83,7 +83,7 @@ TEST(ScanPlaces, ScannersAreWorkersOnLanes) {
   }
 }
 
-// There are many more scanners than places, and the scanners call in turn, so that they take each
+// There are many more scanners than places. The scanners call in turn, so that they take each
 // other's place all the time. A scanner without a place must not look at the same window for ever.
 TEST(ScanPlaces, WhoHasNoPlaceComesRoundAsWell) {
   constexpr std::size_t kScanners = 4 * ScanPlaces::kPlaces;

@@ -12,7 +12,8 @@
 namespace ffgrant::internal {
 namespace {
 
-// Copies a text to memory of its own size, so that a sanitizer sees what is read behind it.
+// Copies a text to memory of exactly the text's size, so that a sanitizer sees a read behind the
+// text.
 class Copy {
  public:
   explicit Copy(std::string_view text) : bytes_(new char[text.size()]), size_(text.size()) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kPiece = TextPool::kPieceBytes;
 
-// No two neighbouring pieces of the text are equal.
+// Returns a text of which no two neighbouring pieces are equal.
 std::string TextOf(std::size_t size, char first = 'a') {
   std::string text(size, first);
   for (std::size_t i = 0; i < size; ++i) {
