@@ -42,9 +42,9 @@ class CapabilitySet {
   // set.
   CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
-  // Assigns the tokens that a worker offers. This is as lenient as the ledger
-  // is: empty tokens are skipped, and a comma inside a token makes two tokens
-  // of it. Only the limits are checked, and both are inclusive.
+  // Assigns the tokens that a worker offers. The function is as lenient as the ledger is: empty
+  // tokens are skipped, and a comma inside a token makes two tokens of it. Only the limits are
+  // checked, and both are inclusive.
   [[nodiscard]] CapabilityError AssignOffered(std::span<const std::string_view> tokens) noexcept;
   // Does the same with comma-joined text.
   [[nodiscard]] CapabilityError AssignOfferedCsv(std::string_view csv) noexcept;

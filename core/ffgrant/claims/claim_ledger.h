@@ -204,7 +204,7 @@ struct IssueOutcome : Outcome {
   TimestampMs expires_at;  // when the grant expires, by the store's clock
 };
 
-// A grant with its texts, held by value: what a scheduler serializes.
+// A grant with its texts, held by value. A scheduler serializes such a grant.
 class IssuedGrant {
  public:
   IssuedGrant() = default;
@@ -340,12 +340,11 @@ struct ExecutionState {
   friend bool operator==(const ExecutionState&, const ExecutionState&) = default;
 };
 
-// The texts that are stored of an execution. The texts of the grant are empty
-// if there is no live grant. The texts of the lease are empty unless the
-// execution is active: they outlast the lease's expiry and revocation (as
-// contract 7's fields do), but not a suspension or the end of the execution.
-// When an execution is suspended or ends, the reference blanks the worker and
-// keeps the lane of the last lease.
+// The texts that are stored of an execution. The texts of the grant are empty if there is no live
+// grant. The texts of the lease are empty unless the execution is active. They outlast the lease's
+// expiry and revocation (as contract 7's fields do), but not a suspension or the end of the
+// execution. When an execution is suspended or ends, the reference blanks the worker and keeps the
+// lane of the last lease.
 struct ExecutionNames {
   std::string required_capabilities;  // comma-joined
 
@@ -470,9 +469,9 @@ class ClaimLedger {
 
   // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). If the execution's
   // retry policy allows one more retry, the execution waits, without a lease, and becomes eligible
-  // RetryDelayMs() later: the next claim is of kind kRetry, with an attempt of its own. Else the
-  // execution has ended, with outcome `failed`. Only failures count as retries: an attempt that was
-  // reclaimed or suspended costs no retry.
+  // RetryDelayMs() later. The next claim is then of kind kRetry, with an attempt of its own. Else
+  // the execution has ended, with outcome `failed`. Only failures count as retries: an attempt that
+  // was reclaimed or suspended costs no retry.
   //
   //   const FailOutcome failed = ledger.Fail(
   //       {.execution_id = id, .fence = lease.fence, .reason = "no disk", .category =

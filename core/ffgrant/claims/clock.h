@@ -30,7 +30,7 @@ const Clock& SystemClock() noexcept;
 
 // Returns a clock that gives CLOCK_REALTIME by way of the processor's own counter. It is exact to
 // the millisecond, except that it takes up to a millisecond to notice that real time was set. A
-// reading takes a third of the time that one of SystemClock() takes, and does not keep the
+// reading takes a third of the time that a reading of SystemClock() takes, and does not keep the
 // processor from working on meanwhile. The clock asks the system once in a millisecond.
 //
 // If somebody sets real time back or forward, this clock follows, and a ledger's grants and leases

@@ -77,10 +77,10 @@ struct MemoryLedgerOptions {
 // Cost: a call costs a search in a hash table and one reading of the clock, and two or three cache
 // misses if the execution is not in the processor's cache (results/bench.md has the times). A batch
 // has the misses of up to 16 calls under way at once. ClaimForWorker(), CreateExecution() without a
-// delay, Resume() and Forget() also change a queue; its cost is logarithmic in the number of
-// executions that wait in the partition.
+// delay, Resume() and Forget() also change a queue. The cost of this change is logarithmic in the
+// number of executions that wait in the partition.
 //
-// Blocking: no call waits for another call to be answered. It waits only for the locks of the
+// Blocking: a call does not wait until another call is answered. It waits only for the locks of the
 // places that both calls look at. A large ledger has 256 locks of executions and 256 of partitions.
 // A thread that finds a lock taken spins for about a microsecond and then sleeps in the kernel
 // until it is free. A lock is held for some tens of nanoseconds, but longer by two kinds of calls.

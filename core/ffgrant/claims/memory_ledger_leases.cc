@@ -373,8 +373,8 @@ Outcome MemoryLedger::Complete(const CompleteArgs& args, ErrorDetails* details) 
   return outcome;
 }
 
-// Needs no queue's lock: even a retry without a delay is put into its queue by the call that
-// promotes it, not here.
+// Needs no queue's lock, because even a retry without a delay is put into its queue later, by the
+// call that promotes it.
 FailOutcome MemoryLedger::Fail(const FailArgs& args, ErrorDetails* details) noexcept {
   FailOutcome outcome;
   if (details != nullptr) details->clear();

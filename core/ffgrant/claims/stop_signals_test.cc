@@ -24,7 +24,7 @@
 // Whether the system has no descriptors for another pipe.
 static bool g_has_no_pipe = false;
 
-// This program's function wins over the C library's.
+// This program's pipe2() is called in place of the C library's pipe2().
 extern "C" int pipe2(int* ends, int flags) noexcept {
   if (g_has_no_pipe) {
     errno = EMFILE;

@@ -13,9 +13,9 @@
 
 namespace ffgrant::internal {
 
-// A clock of milliseconds that asks the system once in each millisecond and
-// answers from memory in between: the system's answer is good until the counter
-// has come to where the millisecond ends.
+// A clock of milliseconds. The clock asks the system once in each millisecond, and answers from
+// memory in between. The system's answer is good until the counter has come to where the
+// millisecond ends.
 //
 //   real time  |---- ms 41 ----|---- ms 42 ----|
 //   asks the system  ^      ....^     .........^    the dots: kMarginNs, and the part of the next

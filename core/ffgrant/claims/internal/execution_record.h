@@ -95,9 +95,10 @@ class PackedTime {
   std::array<std::uint16_t, 3> parts_ = {};
 };
 
-// A record has two cache lines. Issuing a grant touches the first one only. Two members of the last
-// lease need no room: its attempt index is total_attempt_count - 1 in every state, and its renewal
-// deadline is two thirds of the way from lease_last_renewed_at to lease_expires_at.
+// A record has two cache lines. Issuing a grant touches the first one only. Two values of the last
+// lease are not stored, because they follow from other members: its attempt index is
+// total_attempt_count - 1 in every state, and its renewal deadline is two thirds of the way from
+// lease_last_renewed_at to lease_expires_at.
 struct alignas(128) ExecutionRecord {
   // Line 1: identity, state, grant.
   Uuid uuid;

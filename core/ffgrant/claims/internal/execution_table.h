@@ -47,14 +47,12 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
   return static_cast<std::size_t>(std::countr_zero(tops)) / 8;
 }
 
-// A hash table in regions with a lock each, so that threads rarely wait for
-// each other. A slot has a one-byte tag (7 bits of the hash). A word has eight
-// tags, and all tags lie together: a search reads one or two words of tags,
-// which mostly are in cache, and then exactly the record that it wants. A
-// record whose word is full goes to the next word that has room. Each full word
-// counts the records that went past it, and a search ends at the first word
-// that no record went past. So an erased record leaves no mark behind, however
-// often slots are reused.
+// A hash table in regions with a lock each, so that threads rarely wait for each other. A slot has
+// a one-byte tag (7 bits of the hash). A word has eight tags, and all tags lie together. So a
+// search reads one or two words of tags, which mostly are in cache, and then exactly the record
+// that it wants. A record whose word is full goes to the next word that has room. Each full word
+// counts the records that went past it, and a search ends at the first word that no record went
+// past. So an erased record leaves no mark behind, however often slots are reused.
 //
 //   region:  | lock |   tag words: [tttttttt][tttttttt]...
 //                       records: [..][..]...   extras: [.][.]...

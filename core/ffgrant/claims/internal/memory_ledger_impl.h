@@ -299,8 +299,8 @@ class MemoryLedger::Impl {
   internal::ScanPlaces scans;
   std::atomic<std::size_t> maintenance_cursor{0};
   std::atomic<std::size_t> search_cursor{0};
-  // The last search that found nothing: its time, and Freed() at that time. There is one for names
-  // and one for texts.
+  // The last search that found nothing, as its time and Freed() at that time. There is one such
+  // search for names and one for texts.
   struct InVain {
     std::atomic<std::int64_t> at{internal::kNever};
     std::atomic<std::uint64_t> freed{0};

@@ -160,8 +160,8 @@ class NamePool {
   std::unique_ptr<Entry[]> entries_;
   std::vector<std::atomic<std::uint32_t>> counts_;
 
-  // The table uses open addressing and is at least half empty; 0 ends a search. It is written under
-  // the lock.
+  // The table uses open addressing and is at least half empty; 0 ends a search. The table is
+  // written under the lock.
   std::unique_ptr<std::atomic<NameId>[]> table_;
   std::size_t table_mask_;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ReadyQueues has the eligible sets in their order: they say which execution a scheduler takes
+// ReadyQueues has the eligible sets in their order, which says which execution a scheduler takes
 // next.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_READY_QUEUES_H_
@@ -25,11 +25,11 @@ namespace ffgrant::internal {
 // first, equal scores by id.
 //
 // A claim doesn't touch the heaps. A slot that comes to the top of a heap and is no longer eligible
-// is dropped; if it has become eligible again meanwhile, its place is still right, because its
-// score never changes. An eligible execution that holds a grant is parked when it comes to the top.
-// For parked executions each lane and partition has one more heap, which is ordered by the ends of
-// the grants. So a slot stands in at most one heap, and there at most once. The nodes, one for each
-// slot, are all the memory that the heaps need.
+// is dropped. If the slot has become eligible again meanwhile, its place is still right, because
+// its score never changes. An eligible execution that holds a grant is parked when it comes to the
+// top. For parked executions each lane and partition has one more heap, which is ordered by the
+// ends of the grants. So a slot stands in at most one heap, and there at most once. The nodes, one
+// for each slot, are all the memory that the heaps need.
 //
 // Every call but NextNonEmpty() needs the partition's lock, which is taken
 // before a region's lock.
@@ -75,8 +75,8 @@ class ReadyQueues {
     return best;
   }
 
-  // Needs no lock, so the result is a hint: the first partition from `from` on that has a heap for
-  // this lane, a heap of parked slots included; `partitions` if there is none.
+  // Returns the first partition from `from` on that has a heap for this lane, a heap of parked
+  // slots included; `partitions` if there is none. Needs no lock, so the result is a hint.
   std::size_t NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept;
 
  private:

@@ -16,9 +16,9 @@
 
 namespace ffgrant::internal {
 
-// A fixed number of pieces of one size. A text takes as many pieces as it
-// needs, in a chain, so that pieces that were given back can be used again for
-// any text: there are no gaps of the wrong size.
+// A fixed number of pieces of one size. A text takes as many pieces as it needs, in a chain. So
+// pieces that were given back can be used again for any text, and there are no gaps of the wrong
+// size.
 //
 // Keep() and Free() may come from any thread. Only the owner of a text may read it.
 class TextPool {
