@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes one execution from creation to completion on a Valkey or Redis server. Try it with
+// Takes one execution from creation to completion on a Valkey or Redis server. Try the program with
 //
 //   ./scripts/claim-server -- build/gcc-release/core/examples/example_claim_on_valkey
 //
-// which starts a server and puts its address into FFGRANT_SERVER. Any address that SetServers()
-// reads will do. For a cluster, the address of any of its servers will do; the code is the same.
+// The script starts a server and puts the server's address into FFGRANT_SERVER. Any address that
+// SetServers() reads will do. For a cluster, the address of any of its servers will do; the code is
+// the same.
 
 #include <cstdio>
 #include <cstdlib>

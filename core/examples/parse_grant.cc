@@ -23,7 +23,7 @@ constexpr std::string_view kBodies[] = {
 
 void Judge(std::string_view body, ffgrant::JsonScratch& scratch) {
   using namespace ffgrant;
-  ClaimGrantView grant;  // its texts point into `body` and `scratch`
+  ClaimGrantView grant;  // the grant's texts point into `body` and `scratch`
   const GrantJsonResult read = ParseClaimGrant(body, scratch, grant);
   if (!read.json) {
     std::cout << "refused: "

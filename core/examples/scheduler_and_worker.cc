@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A scheduler and two workers on the embedded ledger, with nothing installed: executions are
-// created, granted, sent as JSON, claimed, renewed and completed. With a server, only the class of
-// the ledger is another: see claim_on_valkey.cc.
+// Runs a scheduler and two workers on the embedded ledger, which needs nothing installed.
+// Executions are created and granted. Their grants are sent as JSON and claimed, the leases are
+// renewed, and the executions are completed. On a server only the class of the ledger differs: see
+// claim_on_valkey.cc.
 
 #include <array>
 #include <cstdio>
@@ -19,7 +20,7 @@ namespace {
 
 using namespace ffgrant;
 
-// The scheduler's side. Returns false if there is no work for this worker.
+// Does the scheduler's part. Returns false if there is no work for this worker.
 bool Offer(ClaimLedger& ledger, const WorkerIdentity& worker, LaneIdView lane,
            std::span<char> buffer, std::string_view& body) {
   const auto chosen = ledger.ClaimForWorker({.worker = worker, .lane = lane, .grant_ttl_ms = 5000});
@@ -29,12 +30,12 @@ bool Offer(ClaimLedger& ledger, const WorkerIdentity& worker, LaneIdView lane,
   return static_cast<bool>(written);
 }
 
-// The worker's side: handles a body that was sent to the worker.
+// Does the worker's part: handles a body that was sent to the worker.
 bool Work(ClaimLedger& ledger, Worker& worker, LaneIdView lane, std::string_view body,
           JsonScratch& scratch) {
   ClaimGrantView grant;
   if (!ParseClaimGrant(body, scratch, grant)) return false;
-  // This uses up the grant. The permit in `claim` is given back at the end of this function.
+  // The call uses up the grant. The permit in `claim` is given back at the end of this function.
   const WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
   if (!claim) {
     std::printf("not claimed: %s\n", ErrorName(claim.error).data());

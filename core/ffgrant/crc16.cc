@@ -40,7 +40,7 @@ constexpr std::array<Table, 8> kTables = MakeTables();
 }  // namespace
 
 std::uint16_t internal::Crc16OfWord(std::uint64_t word) noexcept {
-  // Written out, since compilers would not unroll a loop.
+  // The eight parts are written out, since compilers would not unroll a loop.
   const auto part = [word](unsigned byte) -> unsigned {
     return kTables[7 - byte][word >> (8 * byte) & 0xFF];
   };
@@ -50,7 +50,7 @@ std::uint16_t internal::Crc16OfWord(std::uint64_t word) noexcept {
 
 std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS
-  // For texts of fewer bytes the table is faster.
+  // For texts of fewer bytes than kLeast the tables are faster.
   constexpr std::size_t kLeast = 24;
   static_assert(kLeast >= internal::kMinClmulSize);
   if (bytes.size() >= kLeast && internal::HasClmul()) {

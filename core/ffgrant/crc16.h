@@ -11,8 +11,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// CRC16-XMODEM: polynomial 0x1021, initial value 0, no reflection, no final xor (contract 2).
-// `bytes` may be any bytes of any length. Linear in the input; no allocation.
+// Returns the CRC16-XMODEM of `bytes`: polynomial 0x1021, initial value 0, no reflection, no final
+// xor (contract 2). `bytes` may be any bytes of any length. Takes time linear in the input and
+// allocates nothing.
 //
 //   Crc16Xmodem("123456789") == 0x31C3
 std::uint16_t Crc16Xmodem(std::string_view bytes) noexcept;

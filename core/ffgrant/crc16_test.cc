@@ -58,7 +58,7 @@ TEST(Crc16Test, AgreesWithTheBitwiseFormAtEveryLengthAndAlignment) {
       ASSERT_EQ(Crc16Xmodem(buffer.AtStart(bytes)), expected) << size;
     }
 #ifdef FFGRANT_HAS_AVX2_PATHS
-    // Tests this path also for sizes at which Crc16Xmodem prefers another path.
+    // Tests Crc16Clmul also for sizes at which Crc16Xmodem prefers the tables.
     if (size >= internal::kMinClmulSize && internal::HasClmul()) {
       const std::string_view at_end = buffer.AtEnd(bytes);
       ASSERT_EQ(internal::Crc16Clmul(at_end.data(), size), expected) << size;

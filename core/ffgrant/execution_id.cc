@@ -78,13 +78,14 @@ inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
   return true;
 }
 
-// Most texts that are no ids fail at this check. It is inlined, so that they cost no call.
+// Most texts that are no ids fail at this check. The check is inlined, so that such texts cost no
+// call.
 inline bool HasOtherBegin(std::string_view text) noexcept {
   return text.size() >= kTagBegin.size() && !internal::HasIdBegin(text.data());
 }
 
-// Checks the rules one by one, in the order in which they win. Not inlined, so that the path for
-// canonical ids does not have to save registers for this function.
+// Checks the rules one by one, in the order in which they win. The function is not inlined, so that
+// the path for canonical ids does not have to save registers for it.
 [[gnu::noinline]] void ParseAnySpelling(ExecutionIdResult& result, std::string_view text,
                                         ParseMode mode) noexcept {
   internal::TakePath(internal::Path::kAnyId, text.size());
@@ -166,8 +167,8 @@ FFGRANT_AVX2 inline bool ReadShortIndexAvx2(std::string_view text, internal::Ind
   return true;
 }
 
-// The errors of strict mode for texts that lenient mode accepts: first by the index's spelling,
-// then whether the uuid is hyphenated.
+// The errors of strict mode for texts that lenient mode accepts, two for each spelling of the
+// index: the second of the two is for a hyphenated uuid.
 constexpr std::array<ExecutionIdError, 6> kSpellingErrors = {
     ExecutionIdError::kNonCanonicalUuidForm,
     ExecutionIdError::kUppercaseUuid,
@@ -176,7 +177,8 @@ constexpr std::array<ExecutionIdError, 6> kSpellingErrors = {
     ExecutionIdError::kLeadingZero,
     ExecutionIdError::kLeadingZero};
 
-// Returns a or b without a branch, which a compiler likes to make of a conditional expression.
+// Returns `a` if `first` is true, else `b`, without a branch. A compiler likes to make a branch of
+// a conditional expression.
 inline std::size_t Select(bool first, std::size_t a, std::size_t b) noexcept {
   return b ^ ((a ^ b) & (0 - std::size_t{first}));
 }

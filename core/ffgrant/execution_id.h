@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Execution ids (contract 1.6, strict mode 1.8).
+// Parses and stores execution ids (contract 1.6, strict mode 1.8).
 //
 //   id = "{fp:" index "}:" uuid         ; index as in partition_key.h,
 //                                       ; uuid as in uuid.h
@@ -109,8 +109,8 @@ struct [[nodiscard]] ExecutionIdResult {
   constexpr explicit operator bool() const noexcept { return error == ExecutionIdError::kNone; }
 };
 
-// Parses `text`, which may be any bytes of any length. Linear in the input; no allocation;
-// canonical ids are parsed without a loop. Safe to call from any thread.
+// Parses `text`, which may be any bytes of any length. Takes time linear in the input and allocates
+// nothing; canonical ids are parsed without a loop. Any thread may call the function.
 //
 //   auto r = ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111",
 //                             ParseMode::kStrict);
@@ -126,8 +126,8 @@ struct [[nodiscard]] ExecutionIdsResult {
 
 // Parses many texts in one call, for gateways and replays. Each text is parsed as ParseExecutionId
 // parses it, in order, until a text fails or either span ends. Elements of `out` from `count` on
-// are untouched. To go on after a text that failed, call again with the texts that follow it.
-// Linear in the input; no allocation; safe to call from any thread.
+// are untouched. To go on after a text that failed, call again with the texts that follow it. Takes
+// time linear in the input and allocates nothing; any thread may call the function.
 //
 //   std::vector<ExecutionIdView> ids(texts.size());
 //   const auto r = ParseExecutionIds(texts, ParseMode::kStrict, ids);

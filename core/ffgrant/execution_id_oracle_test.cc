@@ -50,7 +50,7 @@ class Comparer {
       const NaiveExecutionId expected = NaiveParseExecutionId(guarded, mode);
       const ExecutionIdResult got = ParseExecutionId(guarded, mode);
       accepted_ += got ? 1 : 0;
-      // This takes the path of machines without AVX2.
+      // Here the parser takes the path of machines without AVX2.
       const internal::ForceCpuFeatures force(0);
       const ExecutionIdResult portable = ParseExecutionId(guarded, mode);
       if (!Same(portable, expected, guarded) && ++differences_ <= 10) {

@@ -28,7 +28,7 @@ using testing::Writes;
 
 using enum ExecutionIdError;
 
-// Abbreviations of contract 12.
+// These are the abbreviations of contract 12.
 #define U "550e8400-e29b-41d4-a716-446655440000"
 #define UPPER_U "550E8400-E29B-41D4-A716-446655440000"
 #define S "550e8400e29b41d4a716446655440000"
@@ -212,7 +212,7 @@ TEST(ExecutionIdTest, ReadsNothingOutsideOfItsInput) {
   }
 }
 
-// Where a text ends, no path reads on, whatever the index is and whether one text is parsed or
+// No path reads past the end of a text, whatever the index is, and whether one text is parsed or
 // many.
 TEST(ExecutionIdTest, TextsThatAreCutOff) {
   GuardedBuffer buffer;

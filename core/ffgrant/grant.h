@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The three grants (contract 5.5). A scheduler hands a grant to a worker, and the worker hands it
-// back. Each grant exists as a view, whose texts somebody else keeps alive, and as an owning value,
-// whose copy assignment reuses its capacity.
+// Defines the three kinds of grants (contract 5.5). A scheduler hands a grant to a worker, and the
+// worker hands it back. Each grant exists as a view, whose texts somebody else keeps alive, and as
+// an owning value, whose copy assignment reuses its capacity.
 //
-// Lane asymmetry: a ClaimGrant has no lane, since the worker named the lane when it asked for the
-// grant; resume and reclaim grants carry their lane.
+// A ClaimGrant has no lane, since the worker named the lane when it asked for the grant; resume and
+// reclaim grants carry their lane.
 //
 // In the reference's versions 0.3 to 0.11 the name ReclaimGrant stood for what
 // is now ResumeGrant (contract 10).

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// std::format for ids. An id takes the options of a text ({:>40}), a counter takes the options of a
-// number ({:05}).
-// Where the standard library has no <format>, as with gcc 12, __cpp_lib_format is undefined and
-// this file defines nothing. id_text.h works everywhere.
+// Makes std::format take ids. An id takes the options of a text ({:>40}), a counter takes the
+// options of a number ({:05}). Where the standard library has no <format>, as with gcc 12,
+// __cpp_lib_format is undefined and this file defines nothing. id_text.h works everywhere.
 
 #ifndef FFGRANT_ID_FORMAT_H_
 #define FFGRANT_ID_FORMAT_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ids as text: IdText() for any sink, and operator<< for streams, without <ostream>. For
-// std::format see id_format.h.
+// Turns ids into text: IdText() serves any sink, and operator<< serves streams, without <ostream>.
+// For std::format see id_format.h.
 
 #ifndef FFGRANT_ID_TEXT_H_
 #define FFGRANT_ID_TEXT_H_
@@ -33,9 +33,9 @@ class UuidText {
   char bytes_[kUuidTextSize];
 };
 
-// The text of an id as the wire has it, or the number of a counter. The result is a
+// Returns the text of an id as the wire has it, or the number of a counter. The result is a
 // std::string_view if the id stores its text, else an object whose view() gives the text; for a
-// counter it is a number. No allocation.
+// counter it is a number. Allocates nothing.
 //
 //   IdText(Uuid{}).view() == "00000000-0000-0000-0000-000000000000"
 inline UuidText IdText(const Uuid& uuid) noexcept { return UuidText(uuid); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ids in hash tables, in streams and in std::format.
+// Tests ids in hash tables, in streams and in std::format.
 
 #include "ffgrant/id_text.h"
 

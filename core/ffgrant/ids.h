@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The small identifiers and counters of contract 1.7. Each is a type of its
-// own, so that a lease id can't be passed where an attempt id is expected.
+// Defines the small identifiers and counters of contract 1.7. Each of them is a type of its own, so
+// that a lease id can't be passed where an attempt id is expected.
 
 #ifndef FFGRANT_IDS_H_
 #define FFGRANT_IDS_H_

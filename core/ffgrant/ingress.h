@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The check for the place where grants enter a system (contract 1.8). No later code repeats this
+// Checks grants at the place where they enter a system (contract 1.8). No later code repeats the
 // check: the consuming side of the reference routes by the execution id alone and ignores the
 // partition key and the grant key.
 
@@ -33,8 +33,8 @@ enum class IngressError : std::uint8_t {
 std::string_view ErrorName(IngressError error) noexcept;
 
 // Checks `grant` against the deployment's partition counts. A grant key without the prefix
-// `ff:exec:` belongs to another ledger and is not checked. No allocation; safe to call from any
-// thread.
+// `ff:exec:` belongs to another ledger and is not checked. Allocates nothing; any thread may call
+// the function.
 [[nodiscard]] IngressError CheckIngress(const ClaimGrantView& grant,
                                         const PartitionConfig& config) noexcept;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Valkey key names of the claim path (contract 3). T is a partition's tag, `{fp:7}`. E is an
-// execution id's text, which begins with the tag again:
+// Writes the names of the claim path's Valkey keys (contract 3). T is a partition's tag, `{fp:7}`.
+// E is an execution id's text, which begins with the tag again:
 //
 //   ff:exec:{fp:7}:{fp:7}:11111111-1111-4111-8111-111111111111:claim_grant
 //   `------T------' `---------------------E------------------' `--role---'

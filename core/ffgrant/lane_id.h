@@ -25,8 +25,8 @@ enum class LaneIdError : std::uint8_t { kNone, kEmpty, kTooLong, kNotPrintable }
 // Returns "empty", "too_long" or "not_printable"; "none" for kNone.
 std::string_view ErrorName(LaneIdError error) noexcept;
 
-// A lane name that somebody else keeps alive. The constructor does not check it, as one of the
-// reference's constructors does not. An unchecked name can therefore reach any function, so
+// A lane name that somebody else keeps alive. The constructor does not check the name, and neither
+// does one of the reference's constructors. An unchecked name can therefore reach any function, so
 // functions that rely on the limits check them again.
 class LaneIdView {
  public:
@@ -50,7 +50,7 @@ struct [[nodiscard]] LaneIdResult {
   friend constexpr bool operator==(const LaneIdResult&, const LaneIdResult&) = default;
 };
 
-// Checks `text`, which may be any bytes of any length. No allocation. The result points into
+// Checks `text`, which may be any bytes of any length. Allocates nothing. The result points into
 // `text`.
 LaneIdResult ParseLaneId(std::string_view text) noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition families, partitions, their counts, and the text of their tags (contract 1.2 and 1.4).
+// Defines partition families, partitions, their counts, and the text of their tags (contract 1.2
+// and 1.4).
 
 #ifndef FFGRANT_PARTITION_H_
 #define FFGRANT_PARTITION_H_
@@ -44,8 +45,9 @@ constexpr Partition CollapseAlias(Partition partition) noexcept {
   return partition;
 }
 
-// The numbers of partitions that a deployment has. They are fixed for its lifetime. A count of 0 is
-// a configuration error, which the partition functions report (contract 1.4).
+// The numbers of partitions that a deployment has. These numbers are fixed for the deployment's
+// lifetime. A count of 0 is a configuration error, which the partition functions report (contract
+// 1.4).
 struct PartitionConfig {
   std::uint16_t num_flow_partitions = 256;
   std::uint16_t num_budget_partitions = 32;

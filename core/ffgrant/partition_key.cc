@@ -38,12 +38,12 @@ std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept 
   return 0;
 }
 
-// The text between the family's colon and the brace.
+// Returns the text between the family's colon and the brace.
 std::string_view IndexTextOf(std::string_view text, std::size_t begin) noexcept {
   return {text.data() + begin, text.size() - 1 - begin};
 }
 
-// The error in strict mode for a sign or for zeros.
+// Returns the error of strict mode for a sign or for leading zeros.
 PartitionKeyError SpellingError(IndexSpelling spelling) noexcept {
   static_assert(static_cast<int>(PartitionKeyError::kLeadingZero) ==
                 static_cast<int>(PartitionKeyError::kPlusSign) + 1);
@@ -63,7 +63,7 @@ struct SpelledKey {
 
 // Reads nearly all keys that somebody else may have spelled; the result is kOther for all other
 // texts. Nothing predicts the family, the sign or the number of zeros, so there is no branch on
-// them. The text is in braces.
+// them. `text` must be in braces.
 inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
   SpelledKey key;
   const std::size_t size = text.size();
@@ -86,7 +86,8 @@ inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
   bool ok = true;
   const std::uint64_t value =
       internal::ParseUpTo8Digits(last, static_cast<unsigned>(last_count), ok);
-  // All digits before the last eight must be zeros. If there are none, no byte of the word counts.
+  // All digits before the last eight must be zeros. If there are no such digits, no byte of the
+  // word counts.
   const std::uint64_t first = internal::Load32(count < 8 ? p : digits) ^ std::uint64_t{0x30303030};
   const std::uint64_t other = first & ((std::uint64_t{1} << 8 * (count - last_count)) - 1);
   key.partition = {head.family, static_cast<std::uint16_t>(value)};
@@ -102,7 +103,7 @@ inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
     const std::uint64_t bytes = index ^ 0x3030303030303030u;
     const std::uint64_t others = ((bytes + 0x7676767676767676u) | bytes) & 0x8080808080808080u;
     const auto before = static_cast<std::size_t>(std::countr_zero(others)) / 8;
-    // Four digits are no number that is too large.
+    // Up to four digits before the wrong byte make no number that is too large.
     if (before <= 4) {
       key.kind = SpelledKey::Kind::kWrongDigit;
       key.wrong = head.size + plus + before;
@@ -148,7 +149,7 @@ PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMo
   if (index.spelling == IndexSpelling::kInvalid) {
     return Fail(PartitionKeyError::kInvalidIndex, index_begin + index.offset, index_text);
   }
-  // A valid index that was not read above has more than 12 digits, and so zeros before the others.
+  // A valid index that was not read above has more than 12 digits, and so it has leading zeros.
   if (mode == ParseMode::kStrict) {
     return Fail(SpellingError(index.spelling), index_begin, index_text);
   }

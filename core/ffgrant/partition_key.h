@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The text of a partition key (contract 1.3, strict mode 1.8).
+// Parses and stores the text of a partition key (contract 1.3, strict mode 1.8).
 //
 //   key    = "{" family ":" index "}"
 //   family = "fp" | "b" | "q"
@@ -72,9 +72,9 @@ namespace internal {
 PartitionKeyResult ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept;
 }  // namespace internal
 
-// Parses `text`, which may be any bytes of any length. Linear in the input; no allocation;
-// canonical keys are parsed without a loop. Does not check the index against a PartitionConfig
-// (CheckIngress() does). Safe to call from any thread.
+// Parses `text`, which may be any bytes of any length. Takes time linear in the input and allocates
+// nothing; canonical keys are parsed without a loop. Does not check the index against a
+// PartitionConfig (CheckIngress() does). Any thread may call the function.
 //
 //   ParsePartitionKey("{fp:7}", ParseMode::kStrict).partition.index == 7
 //   ParsePartitionKey("{fp:+7}", ParseMode::kLenient).partition.index == 7
@@ -95,7 +95,8 @@ struct [[nodiscard]] PartitionKeysResult {
 
 // Parses many texts in one call, for gateways and replays. Each text is parsed as ParsePartitionKey
 // parses it, in order, until a text fails or either span ends. Elements of `out` from `count` on
-// are untouched. Linear in the input; no allocation; safe to call from any thread.
+// are untouched. Takes time linear in the input and allocates nothing; any thread may call the
+// function.
 //
 //   std::vector<Partition> partitions(texts.size());
 //   const auto r = ParsePartitionKeys(texts, ParseMode::kStrict, partitions);
@@ -123,7 +124,7 @@ class PartitionKey {
   PartitionKeyResult Parse(ParseMode mode) const& noexcept {
     return ParsePartitionKey(text_, mode);
   }
-  // Deleted, since the result's payload would point into a dead object.
+  // This overload is deleted, since the result's payload would point into a dead object.
   PartitionKeyResult Parse(ParseMode mode) const&& = delete;
 
   friend bool operator==(const PartitionKey&, const PartitionKey&) = default;

@@ -224,8 +224,8 @@ TEST(PartitionKeyTest, TheRulesTakeCanonicalKeys) {
   }
 }
 
-// An index of zeros and one 1 is a power of ten. It is too large from the fifth digit after the 1
-// on.
+// An index of zeros and one 1 is a power of ten. The fifth digit after the 1 makes the index too
+// large.
 TEST(PartitionKeyTest, AOneAmongZeros) {
   GuardedBuffer buffer;
   for (const std::string begin : {"{fp:", "{b:", "{q:", "{fp:+", "{b:+", "{q:+"}) {

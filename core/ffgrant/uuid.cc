@@ -31,8 +31,8 @@ unsigned HexValue(char c) noexcept {
 bool IsHyphenPlace(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 // Reads the digits of one form from `text[begin..]`, with or without hyphens. Offsets in the result
-// are offsets in `text`. `uppercase` is npos before; it becomes the offset of the first uppercase
-// digit, if there is one.
+// are offsets in `text`. `uppercase` must be npos before the call; it becomes the offset of the
+// first uppercase digit, if there is one.
 UuidResult ParseDigitsByLoop(std::string_view text, std::size_t begin, std::size_t size,
                              bool hyphenated, std::size_t& uppercase) noexcept {
   internal::TakePath(internal::Path::kUuidLoop, text.size());
@@ -91,7 +91,8 @@ FFGRANT_AVX2 UuidResult ParseAnyAvx2(std::string_view text, std::size_t& upperca
 
 }  // namespace
 
-// Not inlined, so that the path for canonical texts does not have to save registers for it.
+// The function is not inlined, so that the path for canonical texts does not have to save registers
+// for it.
 [[gnu::noinline]] UuidResult internal::ParseAnyUuid(std::string_view text,
                                                     std::size_t& uppercase) noexcept {
 #ifdef FFGRANT_HAS_AVX2_PATHS

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// UUIDs and their text (contract 1.5).
+// Defines UUIDs and their text (contract 1.5).
 //
 //   simple      32 hex digits
 //   hyphenated  8-4-4-4-12 hex digits, 36 bytes
@@ -33,7 +33,7 @@ struct Uuid {
   std::array<std::uint8_t, 16> bytes{};
 
   friend constexpr bool operator==(const Uuid&, const Uuid&) = default;
-  // Written by hand, since arrays have no <=> in libc++ 16.
+  // This operator is written by hand, since arrays have no <=> in libc++ 16.
   friend constexpr std::strong_ordering operator<=>(const Uuid& a, const Uuid& b) noexcept {
     for (std::size_t i = 0; i < a.bytes.size(); ++i) {
       if (a.bytes[i] != b.bytes[i]) return a.bytes[i] <=> b.bytes[i];
@@ -65,7 +65,7 @@ struct [[nodiscard]] UuidResult {
   friend constexpr bool operator==(const UuidResult&, const UuidResult&) = default;
 };
 
-// Parses `text`, which may be any bytes of any length. No allocation. A text that lenient mode
+// Parses `text`, which may be any bytes of any length. Allocates nothing. A text that lenient mode
 // rejects has the same error in strict mode.
 //
 //   ParseUuid("550e8400-e29b-41d4-a716-446655440000", ParseMode::kStrict)

@@ -14,7 +14,7 @@
 namespace ffgrant {
 namespace {
 
-// SplitMix64, the seeding that xoshiro's authors recommend.
+// Makes a step of SplitMix64, which xoshiro's authors recommend for seeding.
 std::uint64_t NextSeedWord(std::uint64_t& state) noexcept {
   state += 0x9E3779B97F4A7C15u;
   std::uint64_t z = state;
@@ -50,7 +50,7 @@ UuidGenerator UuidGenerator::FromEntropy() noexcept {
 }
 
 Uuid UuidGenerator::Next() noexcept {
-  // xoshiro256++ (Blackman and Vigna), two steps.
+  // These are two steps of xoshiro256++ (Blackman and Vigna).
   std::array<std::uint64_t, 2> words;
   for (std::uint64_t& word : words) {
     word = std::rotl(state_[0] + state_[3], 23) + state_[0];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random (version 4) UUIDs (contract 1.5).
+// Makes random (version 4) UUIDs (contract 1.5).
 
 #ifndef FFGRANT_UUID_GENERATOR_H_
 #define FFGRANT_UUID_GENERATOR_H_
@@ -15,8 +15,9 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A stream of version 4 UUIDs from xoshiro256++. The UUIDs are unique but not secret: ids name
-// records and fence leases, they do not authenticate. No allocation. One object serves one thread
-// at a time; a copy produces the same ids as its original.
+// records, and those of a lease are part of its fence, but no id authenticates. A generator
+// allocates nothing. One object serves one thread at a time; a copy produces the same ids as its
+// original.
 class UuidGenerator {
  public:
   // The seed alone determines the stream, for tests and repeatable benchmarks.
@@ -34,8 +35,8 @@ class UuidGenerator {
 };
 
 // Returns the next UUID of the calling thread's own stream. The stream is seeded from entropy at
-// its first use, with a system call, and seeded again in the child after a fork(). Safe to call
-// from any thread.
+// its first use, with a system call, and seeded again in the child after a fork(). Any thread may
+// call the function.
 Uuid RandomUuid() noexcept;
 
 }  // namespace ffgrant

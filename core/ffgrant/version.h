@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The version of these headers. Until 1.0 a new minor version may change the interface.
+// Says which version these headers have. Until 1.0 a new minor version may change the interface.
 
 #ifndef FFGRANT_VERSION_H_
 #define FFGRANT_VERSION_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The result of every function that writes text into a caller's buffer.
+// Defines the result of every function that writes text into a caller's buffer.
 
 #ifndef FFGRANT_WRITE_RESULT_H_
 #define FFGRANT_WRITE_RESULT_H_
@@ -17,7 +17,7 @@ namespace ffgrant {
 enum class WriteError : std::uint8_t {
   kNone,
   kBufferTooSmall,  // `size` says how many bytes the text needs
-  kInvalidUtf8,     // a text that must be UTF-8, as every text in JSON, is not
+  kInvalidUtf8,     // a text is not UTF-8, as every text in JSON must be
 };
 
 // Returns "none", "buffer_too_small" or "invalid_utf8".
