@@ -15,7 +15,7 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A stream of version 4 UUIDs from xoshiro256++. The UUIDs are unique but not secret: ids name
-// records, and those of a lease are part of its fence, but no id authenticates. A generator
+// records, and those of a lease are part of its fence, but no id authenticates anybody. A generator
 // allocates nothing. One object serves one thread at a time; a copy produces the same ids as its
 // original.
 class UuidGenerator {

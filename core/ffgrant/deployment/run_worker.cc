@@ -41,9 +41,9 @@ bool MayPass(ClaimError error) noexcept {
   return error == ClaimError::kUnavailable || error == ClaimError::kUnknownOutcome;
 }
 
-// Makes a call again and again, as long as it does not get through and the lease is held, but not
-// for longer than a lease lasts. If renewals get through for all that time, and the call does not,
-// it never will: for example, because its reply is larger than the client takes.
+// Makes a call again and again until it gets through or the lease is lost, but not for longer than
+// a lease lasts. If the call does not get through in all that time although renewals do, it never
+// will: its reply may be larger than the client takes, for example.
 template <class Call>
 auto UntilLost(const valkey::Work& work, std::int64_t lease_ttl_ms, const Call& call) {
   using Steady = std::chrono::steady_clock;
@@ -76,12 +76,12 @@ http::IssuerOptions ForThreads(http::IssuerOptions options, std::uint32_t thread
   return options;
 }
 
-// The options of the worker itself, with a name, and with room for the inputs.
+// Returns the options of the worker itself, with an instance id and with room for the inputs.
 valkey::DeploymentWorkerOptions ForWorker(const RunOptions& o) {
   valkey::DeploymentWorkerOptions options = o.worker;
   valkey::ClientOptions& client = options.ledger.client;
   client.load_library = false;
-  // ReadInput() takes a payload of at most half of this size.
+  // ReadInput() takes a payload of at most half of max_reply_bytes.
   constexpr std::size_t kHalf = std::numeric_limits<std::size_t>::max() / 2;
   client.max_reply_bytes = std::max(client.max_reply_bytes, 2 * std::min(o.max_input_bytes, kHalf));
   std::string& instance = options.worker.worker_instance_id;
@@ -103,14 +103,15 @@ bool IsUtf8(std::string_view text) noexcept {
   return true;
 }
 
-// What is wrong with the options; "" if nothing is.
+// Returns what is wrong with the options; "" if nothing is.
 std::string Problem(const RunOptions& o) {
   if (o.worker.lanes.empty()) return "worker.lanes: there must be a lane";
   if (o.worker.worker.permits < 1 || o.worker.worker.permits > 1024) {
     return "worker.worker.permits must be in 1..1024";
   }
   const WorkerOptions& worker = o.worker.worker;
-  // These stand in each request for a grant, so the worker would never get one.
+  // The next three texts stand in each request for a grant. If a request can't hold one of them,
+  // the worker never gets a grant.
   if (worker.worker_id.empty() || worker.worker_id == "." || worker.worker_id == ".." ||
       !IsUtf8(worker.worker_id)) {
     return "worker.worker.worker_id can't be in a request";
@@ -119,7 +120,7 @@ std::string Problem(const RunOptions& o) {
     return "worker.worker.worker_instance_id can't be in a request";
   }
   if (!IsUtf8(o.worker.offered.csv())) return "worker.offered can't be in a request";
-  // A shorter lease counts as lost from its beginning.
+  // A lease that lasts no longer than the margin counts as lost from its beginning.
   if (worker.lease_ttl_ms <= o.worker.keeper.margin_ms || worker.lease_ttl_ms > kMaxTtlMs) {
     return "worker.worker.lease_ttl_ms must be more than worker.keeper.margin_ms, and at most "
            "kMaxTtlMs";
@@ -140,7 +141,7 @@ std::uint64_t Random() noexcept {
   return bits;
 }
 
-// The tokens of a comma-joined text.
+// Returns the tokens of a comma-joined text.
 std::vector<std::string_view> Tokens(std::string_view csv) {
   std::vector<std::string_view> tokens;
   while (!csv.empty()) {
@@ -163,7 +164,8 @@ class Running {
         worker_(named_),
         issuer_(ForThreads(options.issuer, named_.worker.permits, stop.descriptor())) {}
 
-  // Starts, lets `work` do all that is to be done, and stops. `claims` names the calls that claim.
+  // Starts the worker, lets `work` do all that is to be done, and stops the worker. `claims` names
+  // the calls that claim.
   template <class Work>
   RunResult Run(std::span<const std::string_view> claims, const Work& work) {
     RunResult result;
@@ -197,7 +199,8 @@ class Running {
   void WorkOnGrants() {
     struct Others {
       ~Others() {
-        // After a stop request they end by themselves. After an exception they end here.
+        // After a stop request the threads end by themselves. After an exception this destructor
+        // ends them.
         all.ends_ = true;
         all.Begin();
         for (std::thread& thread : threads) thread.join();
@@ -253,7 +256,7 @@ class Running {
     if (options_.report) options_.report({event, id, std::move(why)});
   }
 
-  // What is wrong with the answer to a request to take `id` over; "" if nothing is.
+  // Returns what is wrong with the answer to a request to take `id` over; "" if nothing is.
   std::string_view WrongIn(const ReclaimGrantView& grant, std::string_view id) const noexcept {
     const ExecutionIdResult asked = ParseExecutionId(id, ParseMode::kLenient);
     const ExecutionIdView& granted = grant.grant.execution_id;
@@ -265,8 +268,8 @@ class Running {
     return grant.lane_id == lanes_.front() ? "" : "the grant is for another lane";
   }
 
-  // Which right the Valkey's user lacks for the work; "" if none is known to be missing. Without
-  // ReadInput(), for example, each execution would fail.
+  // Returns which right the Valkey's user lacks for the work; "" if no right is known to be
+  // missing. Without the rights for ReadInput(), for example, each execution would fail.
   std::string MissingRight(std::span<const std::string_view> claims) const {
     constexpr std::string_view kAlways[] = {"Renew", "ReadInput", "Complete", "Fail"};
     const auto is_in = [](std::span<const std::string_view> calls, const std::string& call) {
@@ -288,7 +291,7 @@ class Running {
 
   void Loop(bool is_first) {
     valkey::ExecutionInput input(options_.max_input_bytes);
-    std::uint32_t in_vain = 0;  // rounds through the lanes in a row
+    std::uint32_t in_vain = 0;  // rounds in a row in which no lane had an execution
     while (!stop_.stopped() && !ends_) {
       bool is_any = false;
       for (const LaneIdView lane : lanes_) {
@@ -376,7 +379,7 @@ class Running {
          is_done ? std::string() : Words(error, details));
   }
 
-  // Tells once that the registration is not refreshed, until it is refreshed again.
+  // Reports that the registration is not refreshed, unless the last look found the same error.
   void LookAtRegistration() {
     const ClaimError now = worker_.registration().error;
     if (now == std::exchange(registration_, now) || now == ClaimError::kNone) return;

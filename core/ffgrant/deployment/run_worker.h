@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A whole worker of a FlowFabric deployment. It asks the server for grants over HTTP, claims on
-// Valkey, renews, gives each execution to a function of yours, and reports what that returns, until
-// it is told to stop (contract 5.1, 7.2, 7.4; core/contract/live-observed.md 1 to 5, 9 and 13).
+// Runs a whole worker of a FlowFabric deployment. The worker asks the server for grants over HTTP,
+// claims on Valkey, renews, gives each execution to a function of yours, and reports what the
+// function returns, until the worker is told to stop (contract 5.1, 7.2, 7.4;
+// core/contract/live-observed.md 1 to 5, 9 and 13).
 //
 //   deployment::RunOptions options;
 //   options.issuer.url = "https://flowfabric.example:9090";
@@ -50,9 +51,9 @@ struct Task {
   const valkey::ExecutionInput& input;  // payload, kind, tags, and how the attempt came about
   const valkey::Work& work;             // the lease and its fence
 
-  // Whether the lease is lost, so that another worker may have the execution by now. What the
-  // handler returns then is refused, so long work should ask now and then, and give up. Only reads
-  // a clock.
+  // Whether the lease is lost, so that another worker may have the execution by now. Once the lease
+  // is lost, what the handler returns is refused, so long work should ask now and then, and give
+  // up. The call only reads a clock.
   bool lost() const noexcept { return work.lost(); }
 };
 
@@ -68,9 +69,10 @@ inline Ending Failed(std::string reason, std::string category = "failed") {
   return {false, std::move(reason), std::move(category)};
 }
 
-// Does the work of one execution. It may take as long as it likes, since the lease is renewed
-// meanwhile. An exception that leaves it fails the execution with the exception's words and the
-// category "exception". If `worker.worker.permits` is more than 1, several threads call it at once.
+// Does the work of one execution. A handler may take as long as it likes, since the lease is
+// renewed meanwhile. An exception that leaves the handler fails the execution with the exception's
+// words and the category "exception". If `worker.worker.permits` is more than 1, several threads
+// call the handler at once.
 using Handler = std::function<Ending(const Task&)>;
 
 // Something that has happened to a worker.
@@ -81,11 +83,11 @@ struct Report {
     kFailed,        // the handler has failed it, for good
     kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost;
                     // or the lease was lost before the handler began
-    kNotFailed,     // the same of a failure
+    kNotFailed,     // a failure was refused, or could not be delivered before the lease was lost
     kNotClaimed,    // a grant that was not turned into a lease
-    kNotTakenOver,  // the same of TakeOver(); or there was no such grant
-    kNoGrant,       // the server has refused to give one, or can't be reached. After a 204, which
-                    // says that there was nothing, nobody is told.
+    kNotTakenOver,  // a grant that TakeOver() did not turn into a lease; or there was no grant
+    kNoGrant,       // the server has refused to give a grant, or can't be reached. A 204, which
+                    // says that there was nothing, is not reported.
     kNotRegistered,  // the registration was not refreshed: DeploymentWorker::registration() says
                      // why
   };
@@ -114,16 +116,16 @@ struct RunOptions {
   std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
   // The pause after all lanes had nothing, or after an error. It grows until there is a claim.
   valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
-  // Is told what happens. Several threads may call it at once. It must not throw.
+  // Is told what happens. Several threads may call `report` at once, and it must not throw.
   std::function<void(const Report&)> report = {};
 };
 
 // Sets what does not belong on a command line: the bearer token and the certificates to trust for
 // https:// (http::SetFromEnvironment()), Valkey's password and the files for TLS
-// (valkey::SetPasswordFromEnvironment(), valkey::SetTlsFromEnvironment()); and what differs between
-// the processes of one service, the worker's instance id, from FF_WORKER_INSTANCE_ID. A variable
-// that is not set, or is empty, changes nothing. Returns "", or the reason if this fails. Reads the
-// environment: do not call it while another thread may call setenv().
+// (valkey::SetPasswordFromEnvironment(), valkey::SetTlsFromEnvironment()). Also sets the worker's
+// instance id, which differs between the processes of one service, from FF_WORKER_INSTANCE_ID. A
+// variable that is not set, or is empty, changes nothing. Returns "", or the reason for a failure.
+// Reads the environment: do not call it while another thread may call setenv().
 std::string SetFromEnvironment(RunOptions& options);
 
 struct [[nodiscard]] RunResult : Outcome {
@@ -135,23 +137,24 @@ struct [[nodiscard]] RunResult : Outcome {
   std::uint64_t lost = 0;
 };
 
-// Works until there is a stop request. Then it claims nothing more, lets the handlers that run
-// return, reports what they return, unregisters, and returns. Nothing is lost by a stop: an
-// execution whose grant was under way is granted anew once that grant has expired.
+// Works until there is a stop request. Then the call claims nothing more, lets the handlers that
+// run return, reports what they return, unregisters the worker, and returns. Nothing is lost by a
+// stop: an execution whose grant was under way is granted anew once that grant has expired.
 //
 // Threads: handlers run in the caller's thread and in `worker.worker.permits` - 1 more, and
 // DeploymentWorker has its own; all but the caller's have ended when the call returns. Several
 // workers with instance ids of their own may run at once in one process, and share `stop`.
 // Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is under way
 // ends within twice ledger.client.request_timeout_ms. An ending that does not get through is tried
-// again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms, and from then
-// on within three times that limit. So is the reading of an input; if the lease is still held then,
-// the execution fails. The start takes at most six times that limit.
+// again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the try that is
+// then under way ends within three times ledger.client.request_timeout_ms. The reading of an input
+// is tried again in the same way; if the lease is still held after that, the execution fails. The
+// start takes at most six times ledger.client.request_timeout_ms.
 // Ownership: `options`, `stop` and `handler` must live until the call returns.
-// Cost: it allocates; for each execution there are one request over HTTP and three calls on Valkey.
+// Cost: the call allocates; each execution takes one request over HTTP and three calls on Valkey.
 //
-// An error of a single execution is reported, and the worker goes on. It returns the errors of its
-// start and of its end:
+// An error of a single execution is reported, and the worker goes on. RunWorker() returns the
+// errors of the worker's start and of its end:
 //   kInvalidInput                   options out of range, no lane, an empty handler, an id or a
 //                                   capability that is no UTF-8, no token to be read, or an error
 //                                   of Start(): counts or a lane that are not valid, an instance id
@@ -164,10 +167,10 @@ struct [[nodiscard]] RunResult : Outcome {
 RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Handler& handler);
 
 // Takes over executions whose workers have died, as DeploymentWorker::Reclaim() does, one after the
-// other, and returns. All must be in the first lane of `worker.lanes`. A deployment does that for
-// nobody by itself. An execution that can't be taken over, because its lease is held, it has ended,
-// or it does not exist, is reported. All else is as with RunWorker(). A stop request leaves out
-// those that have not begun.
+// other, and returns. All these executions must be in the first lane of `worker.lanes`. A
+// deployment takes over no execution by itself. An execution that can't be taken over is reported:
+// its lease is held, it has ended, or it does not exist. All else is as with RunWorker(). A stop
+// request leaves out the executions that have not begun.
 RunResult TakeOver(const RunOptions& options, std::span<const std::string> execution_ids,
                    const StopSignals& stop, const Handler& handler);
 

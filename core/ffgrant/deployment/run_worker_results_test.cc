@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs whole workers: what becomes of an execution if its handler throws, its input can't be read,
-// servers fail or its lease is lost.
+// Runs whole workers, and checks what becomes of an execution if its handler throws, its input
+// can't be read, servers fail or its lease is lost.
 
 #include "ffgrant/deployment/run_worker.h"
 
@@ -75,7 +75,8 @@ TEST_F(Workers, AnInputThatIsTooLargeFails) {
             std::string::npos);
 }
 
-// Its tags are a larger reply than the client takes, and such a reply ends the connection.
+// The execution's tags make a larger reply than the client takes, and such a reply ends the
+// connection.
 TEST_F(Workers, AnInputThatNeverGetsThroughFails) {
   options_.worker.worker.lease_ttl_ms = 1000;
   options_.worker.ledger.client.request_timeout_ms = 200;
@@ -110,8 +111,8 @@ TEST_F(Workers, ACompletionWhoseAnswerIsLostCountsOnce) {
   EXPECT_EQ(reports_.size(), 1u);
 }
 
-// The outage is longer than all that CompleteOnce() tries, and shorter than the lease. The server
-// is gone, or takes the command and does not answer.
+// The outage is longer than all tries of CompleteOnce() together, and shorter than the lease. The
+// server is gone, or takes the command and does not answer.
 TEST_F(Workers, AResultSurvivesAnOutage) {
   options_.worker.ledger.client.request_timeout_ms = 100;
   Started worker(*this, &Echo);
@@ -133,7 +134,8 @@ TEST_F(Workers, AResultSurvivesAnOutage) {
   EXPECT_EQ(ran.lost, 0u);
 }
 
-// A failure takes several tries if the server does not answer, and the lease has to last.
+// If the server does not answer, a failure takes several tries, and the lease has to last for all
+// of them.
 TEST_F(Workers, ALeaseIsRenewedWhileItsFailureIsReported) {
   options_.worker.worker.lease_ttl_ms = 3000;
   options_.worker.ledger.client.request_timeout_ms = 1200;
@@ -154,7 +156,8 @@ TEST_F(Workers, ALeaseIsRenewedWhileItsFailureIsReported) {
   EXPECT_EQ(State(id), "failed");
 }
 
-// All else gets through, so the lease is renewed, and there would be no end otherwise.
+// All commands but the completion get through, so the lease is renewed; without a limit the worker
+// would try for ever.
 TEST_F(Workers, AResultThatNeverGetsThroughIsGivenUpAfterALeasesTime) {
   options_.worker.worker.lease_ttl_ms = 1000;
   options_.worker.ledger.client.request_timeout_ms = 200;
@@ -239,7 +242,8 @@ TEST_F(Workers, AResultIsGivenUpOnceTheLeaseIsLost) {
   EXPECT_EQ(ran.completed, 0u);
 }
 
-// Else two workers could do the work of one execution at once, from its beginning.
+// If a handler began after the lease is lost, two workers could do the work of one execution at
+// once, from its beginning.
 TEST_F(Workers, NoHandlerBeginsAfterTheLeaseIsLost) {
   options_.worker.worker.lease_ttl_ms = 400;
   std::atomic<bool> waits{true};

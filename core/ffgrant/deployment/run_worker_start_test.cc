@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs whole workers: options, starts that fail, the registration, and taking over what others have
-// left.
+// Runs whole workers, and tests options, starts that fail, the registration, and taking over what
+// others have left.
 
 #include "ffgrant/deployment/run_worker.h"
 
@@ -28,7 +28,7 @@
 
 #if !FFGRANT_IS_SANITIZED
 // How many threads the calling thread can still start. A sanitizer has a pthread_create() of its
-// own, so this one does not stand beside it.
+// own, so builds with a sanitizer leave out the one below.
 static thread_local int t_threads_left = 1'000'000;
 
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
@@ -101,10 +101,10 @@ TEST_F(Workers, OptionsOutOfRangeAreRefused) {
   EXPECT_TRUE(issuer_.requests().empty());
 }
 
-// It would fail all executions.
+// An empty handler would fail all executions.
 TEST_F(Workers, AHandlerThatIsEmptyIsRefused) {
   const Handler empty;
-  stop_.Stop();  // so that a worker that starts after all ends
+  stop_.Stop();  // ends a worker that starts although it must not
   const RunResult ran = RunWorker(options_, stop_, empty);
   EXPECT_EQ(ran.error, ClaimError::kInvalidInput);
   EXPECT_EQ(ran.message, "there must be a handler");
@@ -152,7 +152,7 @@ TEST(Environment, SaysWhatBelongsOnNoCommandLine) {
 // ---- starts that fail ------------------------------------------------------------
 
 TEST_F(Workers, AStartThatFailsIsTheResult) {
-  stop_.Stop();  // so that a worker that starts after all ends
+  stop_.Stop();  // ends a worker that starts although it must not
   RunOptions options = options_;
   options.worker.ledger.client.servers = {{"127.0.0.1", 1}};
   options.worker.ledger.client.request_timeout_ms = 100;
@@ -167,17 +167,18 @@ TEST_F(Workers, AStartThatFailsIsTheResult) {
   EXPECT_TRUE(issuer_.requests().empty());
 }
 
-// Else the program could not start again under its instance id before the registration has run out.
+// With a registration left, the program could not start again under its instance id before the
+// registration has run out.
 TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
   served_.Decide([](const ServedSimulation::Command& command) {
     return command[0] == "SADD" ? Fate::kLostBefore : Fate::kServed;
   });
-  stop_.Stop();  // so that a worker that starts ends
+  stop_.Stop();  // ends a worker that starts
   const RunResult failed = RunWorker(options_, stop_, &Echo);
   EXPECT_FALSE(failed);
   EXPECT_EQ(Alive(), ":0\r\n");
   served_.Decide(nullptr);
-  // The server refuses this command for a while.
+  // The server refuses SADD for a while.
   options_.worker.ledger.client.request_timeout_ms = 200;
   served_.Answer([](const ServedSimulation::Command& command) -> std::optional<std::string> {
     if (command[0] != "SADD") return std::nullopt;
@@ -208,7 +209,7 @@ TEST_F(Workers, AUserWithoutTheRightsForTheWorkIsRefused) {
   }
   EXPECT_EQ(State(id), "waiting");
   EXPECT_EQ(Alive(), ":0\r\n");
-  // Now there is a stop request, so a worker that starts ends.
+  // Now there is a stop request, which ends a worker that starts.
   refused = "PEXPIREAT";
   EXPECT_EQ(RunWorker(options_, stop_, &Echo).message,
             "the start: the user may not run what Renew() needs: PEXPIREAT");
@@ -227,7 +228,7 @@ TEST_F(Workers, NoFunctionsAreLoaded) {
   const ServedSimulation bare;
   options_.worker.ledger.client.servers = {bare.endpoint()};
   options_.worker.ledger.client.load_library = true;
-  stop_.Stop();  // so that a worker that starts after all ends
+  stop_.Stop();  // ends a worker that starts although it must not
   const RunResult ran = RunWorker(options_, stop_, &Echo);
   EXPECT_EQ(ran.error, ClaimError::kUnavailable) << ran.message;
 }
@@ -238,7 +239,7 @@ TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
   // The lease keeper has as many threads as renewers and one more; one thread refreshes the
   // registration. The next threads are for handlers.
   const int first = static_cast<int>(options_.worker.keeper.renewers) + 2;
-  // With still fewer the lease keeper has not all of its own.
+  // With still fewer threads the lease keeper does not have all of its own.
   for (const int some : {0, first - 2, first - 1, first, first + 50}) {
     t_threads_left = some;
     EXPECT_THROW((void)RunWorker(options_, stop_, &Echo), std::system_error);
@@ -350,7 +351,7 @@ TEST_F(Workers, TakeOverReadsInputsUpToTheLimitOfTheOptions) {
   }
 }
 
-// What was under way is neither taken over nor reported.
+// The execution whose request was under way is neither taken over nor reported.
 TEST_F(Workers, AStopEndsARequestToTakeOverAtOnce) {
   AnswerWith([&](const std::string&) -> std::optional<std::string> {
     stop_.Stop();
@@ -368,7 +369,7 @@ TEST_F(Workers, AStopEndsARequestToTakeOverAtOnce) {
   EXPECT_EQ(Alive(), ":0\r\n");
 }
 
-// The answer to another request, for example from a proxy.
+// The worker gets the answer to another request, for example from a proxy.
 TEST_F(Workers, TakeOverNothingThatWasNotAskedFor) {
   const MintedExecutionId asked = Create();
   const MintedExecutionId other(7, RandomUuid());
@@ -407,7 +408,7 @@ TEST_F(Workers, TakeOverNothingThatWasNotAskedFor) {
   EXPECT_EQ(reclaims, 1);
   EXPECT_EQ(Count(Event::kNotTakenOver), 5);
   EXPECT_EQ(reports_[4], "not taken over " + ids[0] + ": execution_not_reclaimable");
-  // Nobody has to be told.
+  // The options need no function for reports.
   options_.report = nullptr;
   EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
   EXPECT_EQ(reclaims, 2);

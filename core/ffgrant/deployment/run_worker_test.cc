@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs whole workers: how they ask for work and get it done, and how they stop.
+// Runs whole workers, and checks how they ask for work, get it done and stop.
 
 #include "ffgrant/deployment/run_worker.h"
 
@@ -190,7 +190,7 @@ TEST_F(Workers, AGrantThatIsNoneIsReportedAndTheWorkerGoesOn) {
   EXPECT_TRUE(HasReported("not claimed " + text + ": grant_mismatch"));
 }
 
-// Else a worker that can't claim would use up all grants of its lane.
+// Without the pause, a worker that can't claim would use up all grants of its lane.
 TEST_F(Workers, ThereIsAPauseAfterAGrantThatIsNone) {
   const MintedExecutionId id = Create();
   served_.Decide([](const ServedSimulation::Command& command) {
@@ -223,13 +223,13 @@ TEST_F(Workers, PausesAreShortAgainAfterAClaim) {
   EXPECT_EQ(worker.Stop().completed, 32u);
 }
 
-// Else workers that have failed together would come back together.
+// If the pauses did not spread, workers that have failed together would come back together.
 TEST_F(Workers, PausesSpread) {
   options_.pause = {.first_ms = 2048, .longest_ms = 2048};
   options_.worker.worker.permits = 24;
   Started worker(*this, &Echo);
   EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() >= 24; }));
-  // By now about half of all pauses have ended. A slow machine only makes it fewer.
+  // By now about half of all pauses have ended. On a slow machine fewer have ended.
   std::this_thread::sleep_for(std::chrono::milliseconds(1536));
   EXPECT_LT(issuer_.requests().size(), 48u);
 }
@@ -239,7 +239,7 @@ TEST_F(Workers, PausesSpread) {
 TEST_F(Workers, AStopEndsAWaitForAGrantAtOnce) {
   AnswerWith([](const std::string&) { return std::string(); });  // the server never answers
   options_.issuer.request_timeout_ms = 60'000;
-  options_.issuer.connections = 1;  // there are as many as permits all the same
+  options_.issuer.connections = 1;  // the worker keeps one for each permit all the same
   options_.worker.worker.permits = 6;
   Started worker(*this, &Echo);
   EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() == 6; }));
@@ -290,7 +290,7 @@ TEST(Reports, AreLinesOfText) {
   EXPECT_EQ((Report{Event::kNotCompleted, "{fp:7}:x", "stale_lease"}).Text(),
             "not completed {fp:7}:x: stale_lease");
   EXPECT_EQ((Report{Event::kNoGrant, "", "unauthorized who"}).Text(), "no grant: unauthorized who");
-  // A proxy's page, and an id that is none.
+  // The texts are a proxy's page, and an id that is none.
   EXPECT_EQ((Report{Event::kNoGrant, "", "server_fault <html>\r\n<b>\x7f\xc3\xa9"}).Text(),
             "no grant: server_fault <html>  <b> \xc3\xa9");
   EXPECT_EQ((Report{Event::kNotTakenOver, std::string_view("a\0\nb", 4), ""}).Text(),

@@ -156,8 +156,8 @@ class GrantPipeline::Impl {
   // ---- the stop descriptor
 
   // The epoll descriptor stays readable as long as the stop descriptor is. So the stop descriptor
-  // is taken out once everything has ended for it, and put back with the next request that it does
-  // not end.
+  // is taken out of the epoll descriptor once a stop request has ended everything, and is put back
+  // with the next request that no stop request ends.
   void WatchStop() {
     if (options_.stop_descriptor < 0 || is_stop_watched_) return;
     epoll_event event = {};
@@ -221,8 +221,8 @@ class GrantPipeline::Impl {
     Complete(r, std::move(status));
   }
 
-  // Returns whether the token file has another token than the one that the server has refused to
-  // this request. A request gets a second token once.
+  // Returns whether the token file has another token than the one with which the server has refused
+  // this request. A request gets a second token only once.
   bool HasFreshToken(Request& r, const IssuerStatus& status) {
     if (status.error != IssuerError::kUnauthorized || options_.token_file.empty()) return false;
     if (std::exchange(r.is_second_try, true)) return false;
@@ -235,7 +235,7 @@ class GrantPipeline::Impl {
     return token_ != r.token;
   }
 
-  // Ends what libcurl has ended.
+  // Ends the requests whose transfers libcurl has ended, or sends them again.
   void Collect() {
     int left = 0;
     while (const CURLMsg* const message = curl_multi_info_read(multi_, &left)) {
@@ -259,7 +259,7 @@ class GrantPipeline::Impl {
     }
   }
 
-  // Ends the requests whose time is up, and those that can't be watched.
+  // Ends the requests whose time is up, and those whose sockets can't be watched.
   void Expire() {
     const SteadyClock::time_point now = SteadyClock::now();
     for (const std::unique_ptr<Request>& each : requests_) {
@@ -277,7 +277,7 @@ class GrantPipeline::Impl {
     }
   }
 
-  // Moves everything on that needs no waiting.
+  // Moves on all requests that need not wait.
   void Advance() {
     Collect();
     Expire();
@@ -296,7 +296,7 @@ class GrantPipeline::Impl {
     }
     return first ? MsUntil(*first) : -1;
   }
-  // The same for Advance().
+  // Returns the same for Advance().
   int MsUntilDue() const { return ShorterWait(timer_ ? MsUntil(*timer_) : -1, MsUntilLimit()); }
 
   // ---- libcurl
@@ -332,7 +332,7 @@ class GrantPipeline::Impl {
     Stop();
   }
 
-  // Never answers with an error: libcurl would then do nothing more for any request.
+  // Never returns an error, since libcurl would then do nothing more for any request.
   static int OnSocket(CURL* easy, curl_socket_t socket, int what, void* self,
                       void* known) noexcept {
     auto& impl = *static_cast<Impl*>(self);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks FlowFabric's server for grants, with many requests under way at once, from one thread. It is
-// to IssuerClient what valkey::ClaimPipeline is to ValkeyLedger: a program that hosts many workers
-// in one loop needs both, and no thread for each worker.
+// Asks FlowFabric's server for grants, with many requests under way at once, from one thread.
+// GrantPipeline is to IssuerClient what valkey::ClaimPipeline is to ValkeyLedger. A program that
+// hosts many workers in one loop needs both pipelines, and no thread for each worker.
 //
 //   GrantPipeline grants({.url = "http://127.0.0.1:9090", .connections = 64});
 //   grants.Submit("w1", {.lane_id = "main", .worker_instance_id = "w1-i1", .grant_ttl_ms = 5000},
@@ -11,18 +11,18 @@
 //     for (const GrantPipeline::Completion& done : grants.Poll(100)) Use(done);
 //   }
 //
-// Every submitted request ends in exactly one completion. Its status is one of those that
-// IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
+// Every submitted request ends in exactly one completion. The completion's status is one of those
+// that IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
 //
 // Threads: only one thread at a time may use a pipeline. The pipeline needs no thread, but libcurl
 // looks names up in threads of its own.
 // Cost: a request allocates, mostly in libcurl.
 // Blocking: only Poll() waits, for as long as it is told. But if the server refuses a token that a
-// token_file holds, Poll() and PrepareWait() read the file again. A request ends within
-// options.request_timeout_ms from its submission, as soon as Poll() is called; if its time is up
-// before it was sent, it is not sent. What issuer_client.h says of libcurl's versions, of proxies
-// and of fork() holds here too.
-// Ownership: the pipeline keeps no arguments. Contract 5.1, 5.2 and 5.6.
+// token_file holds, Poll() and PrepareWait() read the file again. A request has
+// options.request_timeout_ms from its submission; the first Poll() after this time ends it. A
+// request whose time is up before it was sent is not sent. What issuer_client.h says of libcurl's
+// versions, of proxies and of fork() holds here too.
+// Ownership: the pipeline keeps no arguments. The pipeline follows contract 5.1, 5.2 and 5.6.
 
 #ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_
 #define FFGRANT_HTTP_GRANT_PIPELINE_H_
@@ -49,8 +49,8 @@ class GrantPipeline {
     ClaimGrant grant;  // what the server sent, if the status is kNone: check it with CheckIngress()
   };
 
-  // Throws std::invalid_argument for options out of range, std::runtime_error for a token that
-  // can't be read or if the system has no descriptor left. The first request connects.
+  // Throws std::invalid_argument for options out of range. Throws std::runtime_error if the token
+  // can't be read or the system has no descriptor left. The first request connects.
   explicit GrantPipeline(const IssuerOptions& options);
   ~GrantPipeline();  // gives up what is under way
   GrantPipeline(const GrantPipeline&) = delete;
@@ -62,10 +62,9 @@ class GrantPipeline {
   // kInvalidRequest.
   bool Submit(std::string_view worker_id, const ClaimRequestView& request, std::uint64_t tag);
 
-  // Moves all requests on, and returns those that have completed. Returns at once if there are any,
-  // otherwise as soon as a request completes, or with none after `timeout_ms`; a negative timeout
-  // waits without a limit. Returns at once if no request is under way. The completions are valid
-  // until the next call of Poll().
+  // Moves all requests on, and returns those that have completed. If there are none, waits until a
+  // request completes, but for at most `timeout_ms`; a negative timeout waits without a limit. Does
+  // not wait if no request is under way. The completions are valid until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms);
 
   // descriptor() and PrepareWait() are for a caller that has an event loop of its own. The loop in
@@ -75,8 +74,8 @@ class GrantPipeline {
   // as long as the pipeline lives. Do not read, write or close it.
   //
   // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
-  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call it before each
-  // wait, after all Submit(). Neither blocks.
+  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call PrepareWait()
+  // before each wait, after all Submit(). Neither function blocks.
   int descriptor() const noexcept;
   int PrepareWait();
 

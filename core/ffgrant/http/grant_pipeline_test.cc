@@ -389,7 +389,7 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
     EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kUnauthorized);
   }
   {
-    // There is no file.
+    // There is no token file.
     GrantPipeline grants(To(server));
     const std::size_t before = server.requests().size();
     EXPECT_TRUE(grants.Submit("w", Claiming(), 1));

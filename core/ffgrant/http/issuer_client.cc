@@ -121,8 +121,8 @@ class IssuerClient::Impl {
     std::unique_ptr<Connection> connection;
     {
       std::unique_lock lock(mutex_);
-      // The stop descriptor does not end this wait. But it ends at once the calls that hold the
-      // connections.
+      // The stop descriptor does not end this wait. But the descriptor ends at once the calls that
+      // hold the connections.
       if (!freed_.wait_until(lock, until, [this] { return !idle_.empty(); })) {
         return Refused(IssuerError::kNotConnected, "no connection became free in time");
       }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client of FlowFabric's server over HTTP. That server creates executions and gives out grants
-// for them (contract 5 and 6; core/contract/live-observed.md).
+// Talks to FlowFabric's server over HTTP. The server creates executions and gives out grants for
+// them (contract 5 and 6; core/contract/live-observed.md).
 //
 //   IssuerClient issuer({.url = "http://127.0.0.1:9090", .token_variable = "FF_API_TOKEN"});
 //   ClaimGrant grant;
@@ -89,26 +89,26 @@ struct IssuerOptions {
   int stop_descriptor = -1;
 };
 
-// Sets where the token comes from and what to trust: the environment variable FF_API_TOKEN, or the
-// file that FF_API_TOKEN_FILE names, which goes before the variable; and as `ca_file` the file that
-// FF_API_CA_FILE names. A field stays as it is if its variable is not set or is empty. Opens no
-// file. Reads the environment: do not call it while another thread may call setenv().
+// Sets where the token comes from: the file that FF_API_TOKEN_FILE names, or else the environment
+// variable FF_API_TOKEN. Sets `ca_file` to the file that FF_API_CA_FILE names. A field stays as it
+// is if its variable is not set or is empty. Opens no file. Reads the environment: do not call it
+// while another thread may call setenv().
 void SetFromEnvironment(IssuerOptions& options);
 
-// Thread-safe. Calls block, but none for longer than request_timeout_ms. Calls allocate. A call
-// whose answer is lost says so, and the client does not repeat it. But libcurl repeats a request if
-// a kept connection turns out to be closed before any byte of an answer came: a creation may then
-// find the execution that its own first request has created. With TLS the certificate is always
-// checked.
+// A client is thread-safe. Calls block, but none for longer than request_timeout_ms. Calls
+// allocate. A call whose answer is lost says so, and the client does not repeat it. But libcurl
+// repeats a request if a kept connection turns out to be closed before any byte of an answer came:
+// a creation may then find the execution that its own first request has created. With TLS the
+// certificate is always checked.
 //
-// libcurl's environment counts: http_proxy, https_proxy, all_proxy and no_proxy. A proxy for
-// http:// sees the token. Before libcurl 7.87 a name server that never answers holds up a call for
-// longer than its limit, and a connection that breaks under TLS raises SIGPIPE, which the program
-// should ignore. After fork() a child must neither call nor destroy its copy; exec() closes the
-// sockets.
+// libcurl's environment variables count: http_proxy, https_proxy, all_proxy and no_proxy. A proxy
+// for http:// sees the token. Before libcurl 7.87 a name server that never answers holds up a call
+// for longer than its limit, and a connection that breaks under TLS raises SIGPIPE, which the
+// program should ignore. After fork() a child must neither call nor destroy its copy; exec() closes
+// the sockets.
 class IssuerClient {
  public:
-  // Throws std::invalid_argument for options out of range, std::runtime_error for a token that
+  // Throws std::invalid_argument for options out of range, and std::runtime_error for a token that
   // can't be read. The first call connects.
   explicit IssuerClient(const IssuerOptions& options);
   ~IssuerClient();
@@ -127,8 +127,8 @@ class IssuerClient {
   // `already` says why there was nothing to revoke ("already_revoked"); it is empty if this call
   // has revoked the lease.
   IssuerStatus Revoke(std::string_view execution_id, std::string& already);
-  // Gets the result that the execution was completed with. kNotFound: there is no result yet, or
-  // there will be none.
+  // Gets the result that the execution was completed with. kNotFound says that there is no result
+  // yet, or that there will be none.
   IssuerStatus Result(std::string_view execution_id, std::string& result);
   // Gets the public state: "waiting", "active", "completed" and so on.
   IssuerStatus State(std::string_view execution_id, std::string& state);

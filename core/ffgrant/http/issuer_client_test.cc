@@ -103,7 +103,7 @@ TEST(IssuerClient, EveryStatusIsAnErrorOfItsOwn) {
     EXPECT_EQ(status.kind, "k");
     EXPECT_EQ(status.retryable, false);
   }
-  // A change of the protocol that nobody has asked for.
+  // The server changes the protocol, which nobody has asked for.
   HttpServer* self = nullptr;
   HttpServer other([&](const std::string&) {
     self->SendUnasked("HTTP/1.1 101 Switching Protocols\r\n\r\nx");
@@ -339,8 +339,9 @@ TEST(IssuerClient, ASilentServerIsLeftInTime) {
   options.connections = 1;
   IssuerClient issuer(options);
   const auto begin = std::chrono::steady_clock::now();
-  // Makes two requests at once. The second waits for the connection of the first, and this wait
-  // counts in its own limit. If its time ends before it gets the connection, it has sent nothing.
+  // Makes two requests at once. The second request waits until the first one gives the connection
+  // back, and the time of this wait counts against the second request's own limit. If this limit
+  // ends before the second request gets the connection, nothing of it is sent.
   const auto ask = [&] {
     const IssuerError error = issuer.Health().error;
     EXPECT_TRUE(error == IssuerError::kTimeout || error == IssuerError::kNotConnected)
@@ -406,8 +407,8 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   // Every later call also ends with kStopped, and sends nothing.
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 1u);
-  // Once the request is taken back, calls are as they were. The call that ended is under way no
-  // more.
+  // Once the stop request is taken back, calls work as before. The call that was stopped is under
+  // way no more.
   ASSERT_TRUE(stop.TakeByte());
   EXPECT_TRUE(issuer.Health());
   EXPECT_EQ(server.requests().size(), 2u);
@@ -515,7 +516,7 @@ TEST(IssuerClient, AWholeResponseIsRead) {
   IssuerOptions options = To(server);
   options.max_response_bytes = 300'000;
   IssuerClient issuer(options);
-  // Returns a body of this size, that begins with the members of `json` and goes on with a text.
+  // Returns a body of `size` bytes that begins with the members of `json` and goes on with a text.
   const auto padded = [](std::string json, std::size_t size) {
     json.back() = ',';
     json += R"("x":")";
@@ -623,7 +624,8 @@ TEST(IssuerClient, AUrlMayEndInSlashesAndHaveAPath) {
   }
 }
 
-// Two calls are under way with the old token when the file gets another. Each is sent again.
+// Two calls are under way with the old token when the file gets another token. Each call is sent
+// again.
 TEST(IssuerClient, ANewTokenIsForEveryCallThatWasRefused) {
   const std::string file = ::testing::TempDir() + "ffgrant_two_" + std::to_string(getpid());
   std::latch both(2);

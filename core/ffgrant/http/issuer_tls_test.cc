@@ -29,7 +29,7 @@ using testing::Credential;
 using testing::MakeCredential;
 using testing::Owned;
 
-// A certificate for `names` that has signed itself, with a file of it.
+// A certificate for `names` that is signed with its own key, and a file that holds it.
 class Certificate {
  public:
   explicit Certificate(const char* names)

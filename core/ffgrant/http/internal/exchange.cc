@@ -264,8 +264,8 @@ Exchange::Exchange(const IssuerOptions& options, KeptSockets& kept)
   }
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
-  // libcurl would wait for its thread that looks a name up, also when the time is over. With this
-  // option it lets go of the thread, which ends by itself.
+  // libcurl would wait for its thread that looks a name up, even when the time is over. With this
+  // option libcurl lets go of the thread, which ends by itself.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
 #endif
   // Whatever a URL says, libcurl may use only these two protocols, and read no file.
@@ -299,7 +299,8 @@ std::size_t Exchange::OnBody(char* bytes, std::size_t, std::size_t size, void* s
   return size;
 }
 
-// Called before a request is sent. Refuses a kept connection on which something has arrived.
+// libcurl calls this function before it sends a request. The function refuses a kept connection on
+// which something has arrived.
 int Exchange::OnConnection(void* self, char*, char*, int, int local_port) noexcept {
   auto& exchange = *static_cast<Exchange*>(self);
   long connects = 0;

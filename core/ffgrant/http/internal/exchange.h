@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One request to FlowFabric's server and its answer, as a libcurl transfer. IssuerClient runs one
-// transfer in each call; GrantPipeline runs many side by side.
+// Makes one request to FlowFabric's server and reads its answer, as a libcurl transfer.
+// IssuerClient runs one transfer in each call; GrantPipeline runs many side by side.
 
 #ifndef FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
 #define FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
@@ -29,8 +29,8 @@ void InitCurl();
 // out of range.
 IssuerOptions Checked(IssuerOptions options);
 
-// Reads the bearer token from where the options say; it is empty if they say nothing. Throws
-// std::runtime_error if it can't be read.
+// Reads the bearer token from where the options say; the token is empty if they say nothing. Throws
+// std::runtime_error if the token can't be read.
 std::string ReadToken(const IssuerOptions& options);
 
 IssuerStatus Refused(IssuerError error, std::string message);
@@ -54,15 +54,15 @@ bool ClaimPath(std::string_view worker_id, std::string& path);
 bool WriteClaimBody(const ClaimRequestView& request, std::string& out);
 IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& grant);
 
-// The sockets of the connections that a CURLM keeps. libcurl 7.87 and 7.88 take a kept connection
-// for good although the server has sent something on it that nobody asked for, and the next request
-// would get that as its answer.
+// The sockets of the connections that a CURLM keeps. libcurl 7.87 and 7.88 use a kept connection
+// even if the server has sent something on it that nobody asked for. The next request would get
+// these bytes as its answer.
 class KeptSockets {
  public:
   // Notes the connection of a transfer that has ended, before the transfer leaves the CURLM.
   void Note(CURL* easy);
-  // Returns whether something has arrived on the kept connection from this port. False if the
-  // connection is not known.
+  // Returns whether something has arrived on the kept connection from this port. Returns false if
+  // the connection is not known.
   bool HasUnread(int local_port) const noexcept;
   // Returns whether connections to `url` have to be looked at with libcurl of this version. Under
   // TLS unread bytes are usually the protocol's own.

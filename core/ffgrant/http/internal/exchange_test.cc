@@ -26,14 +26,15 @@
 namespace {
 
 // Whether look-ups of the name "hangs.test" end, and how many have begun. libcurl's look-ups come
-// here, since this program's function wins over the C library's.
+// to the getaddrinfo() below, since this program's function wins over the C library's.
 std::atomic<bool> g_may_answer{false};
 std::atomic<int> g_look_ups{0};
-// Whether the system has no room to watch a descriptor, and none for another epoll descriptor.
+// Whether the system has no room to watch a descriptor, and whether it has none for another epoll
+// descriptor.
 std::atomic<bool> g_is_full{false};
 std::atomic<bool> g_has_no_epoll{false};
-// What libcurl does not know: a socket's number is watched for a socket that was closed before, or
-// the system has forgotten a socket. How often that has happened is counted.
+// Whether the system does what libcurl does not know: it watches a socket's number for a socket
+// that was closed before, or has forgotten a socket. g_mistakes counts how often that has happened.
 std::atomic<bool> g_is_mistaken{false};
 std::atomic<int> g_mistakes{0};
 
@@ -112,7 +113,7 @@ TEST(Exchange, OnlySomeVersionsHaveToLookAtKeptConnections) {
   EXPECT_FALSE(KeptSockets().HasUnread(1)) << "a connection that is not known";
 }
 
-// Nothing was sent, so that the call can be made again at once.
+// Nothing was sent, so the call can be made again at once.
 TEST(Exchange, WhatComesBeforeTheRequestIsNoConnection) {
   ffgrant::testing::HttpServer server(ffgrant::testing::AlwaysAnswers(200, "{}"));
   const std::string port = server.url().substr(server.url().rfind(':'));
