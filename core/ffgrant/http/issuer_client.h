@@ -90,9 +90,10 @@ struct IssuerOptions {
 };
 
 // Sets where the token comes from: the file that FF_API_TOKEN_FILE names, or else the environment
-// variable FF_API_TOKEN. Sets `ca_file` to the file that FF_API_CA_FILE names. A field stays as it
-// is if its variable is not set or is empty. Opens no file. Reads the environment: do not call it
-// while another thread may call setenv().
+// variable FF_API_TOKEN. Sets `ca_file` to the file that FF_API_CA_FILE names. An empty variable
+// counts as not set. If neither variable of the token is set, the token's fields stay as they are;
+// `ca_file` stays as it is if its variable is not set. Opens no file. Reads the environment: do not
+// call it while another thread may call setenv().
 void SetFromEnvironment(IssuerOptions& options);
 
 // A client is thread-safe. Calls block, but none for longer than request_timeout_ms. Calls

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decodes UUIDs of any form whose digits may be of either case, all digits at once, and finds the
-// first invalid byte.
+// Decodes a UUID in any of its forms, with uppercase or lowercase digits, and finds the first
+// invalid byte. All digits are decoded at once.
 
 #ifndef FFGRANT_INTERNAL_ANY_CASE_UUID_AVX2_H_
 #define FFGRANT_INTERNAL_ANY_CASE_UUID_AVX2_H_
@@ -109,7 +109,8 @@ inline constexpr std::array<UuidForm, 4> kUuidForms = {
     MakeUuidForm("", false, false), MakeUuidForm("", true, false), MakeUuidForm("{", true, true),
     MakeUuidForm("urn:uuid:", true, false)};
 
-// Indexed by the size of a text: the place of its form in kUuidForms, or kNoUuidForm.
+// The index is the size of a text; the entry is the place of the text's form in kUuidForms, or
+// kNoUuidForm.
 inline constexpr std::uint8_t kNoUuidForm = 4;
 inline constexpr std::array<std::uint8_t, 64> kUuidFormOfSize = [] {
   std::array<std::uint8_t, 64> forms{};
@@ -125,10 +126,10 @@ inline std::uint8_t UuidFormOfSize(std::size_t size) noexcept {
   return size < kUuidFormOfSize.size() ? kUuidFormOfSize[size] : kNoUuidForm;
 }
 
-// Decodes a text of the given form, which its size has told. Returns the offset of the first byte
-// that breaks the form, or the text's size if there is none. `uppercase` becomes the offset of the
-// first uppercase digit if there is one, else the offset of the digits' end. There is no branch on
-// the form, since nothing predicts which form a text has.
+// Decodes a text of the given form, which follows from the text's size. Returns the offset of the
+// first byte that breaks the form, or the text's size if there is none. `uppercase` becomes the
+// offset of the first uppercase digit if there is one, else the offset of the digits' end. There is
+// no branch on the form, since nothing predicts which form a text has.
 FFGRANT_AVX2 [[gnu::always_inline]] inline std::size_t DecodeUuidForm(
     std::string_view text, const UuidForm& form, Uuid& uuid, std::size_t& uppercase) noexcept {
   constexpr std::uint64_t kEnd = std::uint64_t{1} << 32;
@@ -154,7 +155,8 @@ FFGRANT_AVX2 [[gnu::always_inline]] inline std::size_t DecodeUuidForm(
   if (colon != 0) return 8;
   const std::size_t digit =
       form.byte_of_digit[static_cast<std::size_t>(std::countr_one(std::uint64_t{masks.digits}))];
-  // 40 is behind all digits. The brace follows the digits' end.
+  // Place 40 is behind all digits. If all digits are right, `digit` is the offset of the digits'
+  // end, where a braced UUID has its brace.
   const auto hyphen =
       static_cast<std::size_t>(std::countr_zero(no_hyphen | std::uint64_t{1} << 40));
   return std::min(digit, hyphen + form.begin + form.middle);

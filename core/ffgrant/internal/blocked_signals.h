@@ -7,8 +7,8 @@
 
 namespace ffgrant::internal {
 
-// While a BlockedSignals lives, its thread blocks all signals. The threads that it starts meanwhile
-// block them for good: the program's own threads handle signals.
+// While a BlockedSignals lives, its thread blocks all signals. The threads that this thread starts
+// meanwhile block all signals for good: the program's own threads handle signals.
 class BlockedSignals {
  public:
   BlockedSignals() noexcept {

@@ -60,7 +60,7 @@ constexpr IndexRow MakeIndexRow(std::size_t digits) noexcept {
   return row;
 }
 
-// Indexed by the number of digits minus 1.
+// The index is the number of digits minus 1.
 inline constexpr std::array<IndexRow, 5> kIndexRows = {
     MakeIndexRow(1), MakeIndexRow(2), MakeIndexRow(3), MakeIndexRow(4), MakeIndexRow(5)};
 
@@ -92,11 +92,11 @@ FFGRANT_AVX2 inline __m256i Load256(const void* p) noexcept {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
 
-// Decodes the 36 bytes at `text`. A bit of `wrong` is set if they are no canonical UUID.
+// Decodes the 36 bytes at `text`. A bit of `wrong` is set if these bytes are no canonical UUID.
 FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noexcept {
   // The text is loaded from offset 2 on. Each half of the vector then holds all the digits that it
-  // needs except two outermost ones, which come from two more loads: one begins with the text, the
-  // other ends with it.
+  // needs except the two outermost ones. Those come from two more loads, of which one begins where
+  // the text begins and the other ends where the text ends.
   const __m256i middle = Load256(text + 2);
   __m256i digits = _mm256_shuffle_epi8(middle, Load256(&kHexConstants.places));
   digits = _mm256_blend_epi32(digits, Load256(text), 0x01);

@@ -24,7 +24,7 @@ struct PartitionKeyHead {
   PartitionFamily family;
 };
 
-// Indexed by two bits of the family's first letter. No family has index 2.
+// The index is two bits of the family's first letter. No family has index 2.
 inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'q', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kQuota},
     {Word32('{', 'b', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kBudget},

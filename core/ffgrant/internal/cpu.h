@@ -45,8 +45,8 @@ inline bool HasClmul() noexcept {
 // Returns the features that this machine has, even if others are forced.
 unsigned DetectCpuFeatures() noexcept;
 
-// For tests and fuzz targets in one thread: while the object lives, core uses no feature outside
-// `allowed`.
+// Serves tests and fuzz targets that run in one thread: while the object lives, core uses no
+// feature outside `allowed`.
 class ForceCpuFeatures {
  public:
   explicit ForceCpuFeatures(unsigned allowed) noexcept

@@ -11,7 +11,7 @@ namespace {
 
 constexpr unsigned kPolynomial = 0x11021;  // x^16 + x^12 + x^5 + 1
 
-// x^exponent modulo the polynomial.
+// Returns x^exponent modulo the polynomial.
 constexpr std::int64_t PowerOfX(unsigned exponent) noexcept {
   unsigned value = 1;
   for (unsigned i = 0; i < exponent; ++i) {
@@ -21,7 +21,7 @@ constexpr std::int64_t PowerOfX(unsigned exponent) noexcept {
   return value;
 }
 
-// The quotient of x^64 and the polynomial: 49 bits.
+// Returns the quotient of x^64 and the polynomial, which has 49 bits.
 constexpr std::int64_t QuotientOfX64() noexcept {
   std::uint64_t quotient = 0;
   unsigned remainder = 0;

@@ -41,9 +41,9 @@ constexpr unsigned DigitCount(std::uint64_t value) noexcept {
   return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
 }
 
-// Indexed by the place of a u16's topmost bit. The upper half of an entry is the number of digits.
-// The lower half is chosen so that adding the u16 carries into the upper half exactly if the u16
-// reaches the power of ten that lies between this place and the next.
+// The index is the place of a u16's topmost bit. The upper half of an entry is the number of
+// digits. The lower half is chosen so that adding the u16 carries into the upper half exactly if
+// the u16 reaches the power of ten that lies between this place and the next.
 inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
   std::array<std::uint32_t, 16> counts{};
   for (unsigned bit = 0; bit < counts.size(); ++bit) {
@@ -63,8 +63,8 @@ inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcep
   const auto pair = [](std::uint64_t number) {
     return std::uint64_t{Load16(kDigitPairs.data() + 2 * number)};
   };
-  // A fixed-point number with 32 fraction bits, just above value / 10000. Its whole part is the
-  // first digit; a hundred times its fraction has the next two digits as its whole part.
+  // `first` is a fixed-point number with 32 fraction bits, just above value / 10000. Its whole part
+  // is the first digit. Its fraction, multiplied by 100, has the next two digits as whole part.
   constexpr std::uint64_t kFraction = 0xFFFFFFFF;
   const std::uint64_t first = value * std::uint64_t{429497};
   const std::uint64_t second = (first & kFraction) * 100;

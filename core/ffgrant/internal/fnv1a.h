@@ -8,7 +8,7 @@
 
 namespace ffgrant::internal {
 
-// The 64-bit FNV-1a hash.
+// Returns the 64-bit FNV-1a hash of `bytes`.
 constexpr std::uint64_t Fnv1a64(std::string_view bytes) noexcept {
   std::uint64_t hash = 0xCBF29CE484222325u;
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;

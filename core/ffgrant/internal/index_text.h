@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index of a partition as text: a u16 in the form that Rust parses (contract 1.1).
+// Parses the text of a partition's index: a u16 in the form that Rust parses (contract 1.1).
 
 #ifndef FFGRANT_INTERNAL_INDEX_TEXT_H_
 #define FFGRANT_INTERNAL_INDEX_TEXT_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Packed strings: each string follows its length. A length is written with seven bits a byte, low
+// Packs strings: each string follows its length. A length is written with seven bits a byte, low
 // bits first; the high bit is set in all but the last byte. A length below 2^21 takes at most three
 // bytes, which is what the string's quotes and comma took in the document.
 

@@ -50,7 +50,7 @@ inline PartitionTagText TagText(Partition partition) noexcept {
     std::uint32_t text;
     std::uint32_t size;
   };
-  // Indexed by the enumerator.
+  // The index is the family's enumerator.
   static constexpr Head kHeads[4] = {{Word32('{', 'f', 'p', ':'), 4},
                                      {Word32('{', 'f', 'p', ':'), 4},
                                      {Word32('{', 'b', ':', '\0'), 3},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fast paths of core by name. Each path reports when it is taken and for how many bytes. Builds
+// Names the fast paths of core. Each path reports when it is taken and for how many bytes. Builds
 // that look for faults (CMake option FFGRANT_COUNT_PATHS) count these reports. "This path with this
 // length" is then coverage that libFuzzer sees like an edge, and a test can ask whether every
 // length of every path was visited. Coverage of edges alone does not suffice: faults made by people
@@ -17,7 +17,7 @@
 namespace ffgrant::internal {
 
 enum class Path : std::uint8_t {
-  // The paths of string_scan.h count the length of the text that is left.
+  // For string_scan.h the length is that of the text that is left.
   kFindFirst16,
   kFind32,
   kFindLast16,
@@ -42,8 +42,8 @@ enum class Path : std::uint8_t {
   kCopyIn8s,
   kCopyIn4s,
   kCopyBytes,
-  // The paths of keys and ids count the length of the whole text. Canonical keys are read inline
-  // in a header that everybody includes, so their fuzz target counts their lengths itself.
+  // For keys and ids the length is that of the whole text. Canonical keys are read inline in a
+  // header that everybody includes, so the fuzz target for keys counts their lengths itself.
   kAnyKey,
   kKeyDigits,
   kCanonicalId,
@@ -65,8 +65,8 @@ enum class Path : std::uint8_t {
   kNumberOf20,
   kWritePlain,
   kWriteAny,
-  // For numbers in all other bodies: the number of digits, and how many bytes of the document are
-  // left.
+  // For numbers in all other bodies the length is the number of digits; in the paths with `Left` it
+  // is the number of bytes that the document has left.
   kTakeDigits,
   kTakeDigitsLeft,
   kTakeDigitsAvx2,

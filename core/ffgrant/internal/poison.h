@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gaps between the areas of one memory block. AddressSanitizer finds overruns of a block by itself,
-// but it finds an overrun from one area of a block into the next only if it was told of a gap
-// between the two. In all other builds there are no gaps, and this file does nothing.
+// Keeps gaps between the areas of one memory block. AddressSanitizer finds overruns of a block by
+// itself. It finds an overrun from one area of a block into the next only if it was told of a gap
+// between the two. In builds without AddressSanitizer there are no gaps, and this file does
+// nothing.
 
 #ifndef FFGRANT_INTERNAL_POISON_H_
 #define FFGRANT_INTERNAL_POISON_H_
@@ -44,7 +45,8 @@ inline void Unpoison([[maybe_unused]] const void* p, [[maybe_unused]] std::size_
 #endif
 }
 
-// For tests: true if the byte at `p` may be accessed. Always true in builds without gaps.
+// Returns, for tests, whether the byte at `p` may be accessed. Always returns true in builds
+// without gaps.
 inline bool MayTouch([[maybe_unused]] const void* p) noexcept {
 #ifdef FFGRANT_HAS_POISON
   return __asan_address_is_poisoned(p) == 0;  // Never reached: coverage has no AddressSanitizer

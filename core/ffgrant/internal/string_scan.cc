@@ -30,7 +30,7 @@ struct AtSpecial {
 
 struct AtInk {
   FFGRANT_AVX2 static __m256i Places(__m256i bytes) noexcept {
-    // Indexed by the low half of a byte; the entry is the blank that has this low half. For bytes
+    // The index is the low half of a byte; the entry is the blank that has this low half. For bytes
     // from 0x80 on the shuffle gives 0.
     const __m256i blanks = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(' ', -1, -1, -1, -1, -1, -1, -1, -1, '\t', '\n', -1, -1, '\r', -1, -1));
@@ -39,8 +39,8 @@ struct AtInk {
   }
 };
 
-// Searches blocks of 64 bytes. If they hold nothing to stop at, the function returns where the last
-// block ends, and the caller searches the rest.
+// Searches blocks of 64 bytes. If the blocks hold nothing to stop at, the function returns where
+// the last block ends, and the caller searches the rest.
 template <class Stop>
 FFGRANT_AVX2 const char* FindIn64s(const char* p, const char* end, bool& found) noexcept {
   for (; end - p >= 64; p += 64) {

@@ -43,8 +43,8 @@ constexpr std::uint64_t SpecialBits(std::uint64_t word) noexcept {
   constexpr std::uint64_t kHigh = 0x8080808080808080u;
   const std::uint64_t quote = word ^ kOnes * '"';
   const std::uint64_t backslash = word ^ kOnes * '\\';
-  // A byte that underflows ends with its high bit set; a byte whose high bit was set may also end
-  // so.
+  // A byte that underflows has its high bit set afterwards; a byte whose high bit was set before
+  // may still have it set.
   const std::uint64_t under = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes);
   const std::uint64_t special = under & ~word & kHigh;
   return kNonAscii == NonAscii::kSpecial ? special | (word & kHigh) : special;
@@ -68,14 +68,15 @@ inline unsigned SpecialMask16(const char* p) noexcept {
       _mm_movemask_epi8(_mm_or_si128(range, _mm_or_si128(quote, backslash))));
 }
 
-// The same as SpecialMask16, for i < 32.
+// Returns the same as SpecialMask16, for i < 32.
 template <NonAscii kNonAscii>
 inline std::uint32_t SpecialMask32(const char* p) noexcept {
   return SpecialMask16<kNonAscii>(p) | SpecialMask16<kNonAscii>(p + 16) << 16;
 }
 #endif
 
-// FindSpecial and SkipBlanks for ranges of any size. They are made for long ranges.
+// These functions do what FindSpecial and SkipBlanks do, for ranges of any size. They are made for
+// long ranges.
 const char* FindSpecialFar(const char* p, const char* end) noexcept;       // kSpecial
 const char* FindSpecialFarPlain(const char* p, const char* end) noexcept;  // kPlain
 const char* SkipBlanksFar(const char* p, const char* end) noexcept;
@@ -161,9 +162,9 @@ inline unsigned InkMask16(const char* p) noexcept {
 }
 #endif
 
-// SkipBlanks for places where `count` blanks are expected, as before the members of an indented
-// object. If the guess is right, the branch is predicted, and the code that follows doesn't wait
-// for the search.
+// Does what SkipBlanks does, for places where `count` blanks are expected, as before the members of
+// an indented object. If the guess is right, the branch is predicted, and the code that follows
+// doesn't wait for the search.
 inline const char* SkipSameBlanks(const char* p, const char* end,
                                   [[maybe_unused]] std::size_t count) noexcept {
 #ifdef FFGRANT_HAS_SSE2
@@ -263,8 +264,8 @@ inline bool IsPlainText(std::string_view text) noexcept {
   return plain;
 }
 
-// An inlined memcpy for texts of tens of bytes. It copies blocks; the last block overlaps the block
-// before it. Returns the end of the copy.
+// Does what memcpy does, inlined, for texts of tens of bytes. The text is copied in blocks; the
+// last block overlaps the block before it. Returns the end of the copy.
 inline char* CopyText(char* to, std::string_view text) noexcept {
   const char* const from = text.data();
   const std::size_t size = text.size();

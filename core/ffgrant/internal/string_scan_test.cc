@@ -117,7 +117,7 @@ TEST(StringScanTest, SameBlanks) {
   }
 }
 
-// Tests the words that machines without SSE2 use.
+// Tests the search word by word, which machines without SSE2 use.
 TEST(StringScanTest, TheLowestSpecialBitIsRight) {
   for (int first = 0; first < 256; ++first) {
     for (int second = 0; second < 256; ++second) {

@@ -10,7 +10,7 @@ namespace ffgrant::internal {
 
 // Returns the size of the UTF-8 sequence that begins at `p`, 1 to 4 bytes, or 0 if no valid
 // sequence begins there. Overlong forms, surrogates, values above U+10FFFF, stray continuation
-// bytes and sequences cut off by `end` are not valid. `p` < `end`.
+// bytes and sequences cut off by `end` are not valid. `p` must be less than `end`.
 inline std::size_t Utf8SequenceSize(const char* p, const char* end) noexcept {
   const auto byte = [p](std::size_t i) { return static_cast<std::uint8_t>(p[i]); };
   const auto is_continuation = [&byte](std::size_t i) { return (byte(i) & 0xC0) == 0x80; };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Canonical UUID text, 32 digits at once. The code uses compiler vectors, which become NEON on
-// AArch64 and scalar code elsewhere; parsing uses SSE2 if the processor has it.
+// Parses and writes canonical UUID text, 32 digits at once. The code uses compiler vectors, which
+// become NEON on AArch64 and scalar code elsewhere; parsing uses SSE2 if the processor has it.
 
 #ifndef FFGRANT_INTERNAL_UUID_HEX_H_
 #define FFGRANT_INTERNAL_UUID_HEX_H_
@@ -61,8 +61,8 @@ inline bool ParseCanonicalUuidPortable(const char* text, Uuid& uuid) noexcept {
 #ifdef FFGRANT_HAS_SSE2
 
 // Does what HexValues and JoinPairs do, in a way that compilers don't find by themselves:
-// saturating steps turn decimal digits into 0..9, letters into 10..15 and all other bytes into more
-// than 15, which sets a top bit in `above`.
+// saturating steps turn decimal digits into 0..9, the letters a to f into 10..15 and all other
+// bytes into more than 15, which sets a top bit in `above`.
 inline __m128i HexValuesSse2(__m128i text, __m128i& above) noexcept {
   // '0'..'9' become 0xF0..0xF9; bytes above '9' wrap round and become less.
   const __m128i digit = _mm_subs_epu8(
@@ -82,7 +82,7 @@ inline __m128i Load32Sse2(const char* p) noexcept {
   return _mm_cvtsi32_si128(static_cast<int>(Load32(p)));
 }
 
-// The same as ParseCanonicalUuidPortable, with half the instructions.
+// Does the same as ParseCanonicalUuidPortable, with half the instructions.
 inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
   const __m128i middle = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 8));
   const int hyphens = _mm_movemask_epi8(_mm_cmpeq_epi8(middle, _mm_set1_epi8('-')));

@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view kText = "550e8400-e29b-41d4-a716-446655440fff";
 
-// Puts every byte value at every place. Both implementations must find a byte that is no lowercase
-// digit in a digit's place or no hyphen in a hyphen's place.
+// Puts every byte value at every place. Both implementations must find a byte in a digit's place
+// that is no lowercase digit, and a byte in a hyphen's place that is no hyphen.
 TEST(UuidHexTest, BothImplementationsFindEveryWrongByte) {
   for (std::size_t place = 0; place < kText.size(); ++place) {
     for (int byte = 0; byte < 256; ++byte) {

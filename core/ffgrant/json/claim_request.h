@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Body of POST /v1/workers/{worker_id}/claim (contract 5.1):
+// Reads and writes the body of POST /v1/workers/{worker_id}/claim (contract 5.1):
 //
 //   {"lane_id":"main","worker_instance_id":"w1-i1","capabilities":["gpu"],
 //    "grant_ttl_ms":5000}

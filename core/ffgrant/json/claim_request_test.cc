@@ -120,7 +120,7 @@ TEST_F(ClaimRequestTest, EveryTextMayHaveEscapes) {
         R"("grant_ttl_ms":5000})",
         R"({"lane_id":"main","worker_instance_id":"w1-i1","grant_ttl_ms":5000,)"
         R"("capabilities":["gpu","cuda"]})"}) {
-    // The first document has escapes in all texts, the others have them in one text.
+    // The first document has escapes in all texts; each of the others has escapes in one text.
     std::vector<std::string> documents = {testing::WithEscapes(json)};
     for (const std::string text : {R"("main")", R"("w1-i1")", R"("gpu")"}) {
       std::string one = json;

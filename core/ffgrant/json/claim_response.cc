@@ -243,7 +243,7 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
   });
 }
 
-// Reads any document. Returns false after a failure, which `result` then tells. Sets `out` and
+// Reads any document. Returns false after a failure; `result` then holds the error. Sets `out` and
 // `result` in place, member by member. Copies of whole objects would be wide loads, which have to
 // wait for the narrow stores before them.
 [[gnu::noinline]] bool DecodeSequentially(std::string_view json, JsonScratch& scratch,

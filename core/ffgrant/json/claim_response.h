@@ -44,7 +44,7 @@ struct ClaimResponseView {
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 
-// Contract 5.5: parses `execution_id` and checks nothing else.
+// Converts a response as contract 5.5 says: parses `execution_id` and checks nothing else.
 ExecutionIdResult ToClaimGrant(const ClaimResponseView& response, ClaimGrantView& out) noexcept;
 
 struct [[nodiscard]] GrantJsonResult {
@@ -69,7 +69,8 @@ GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
 // The bytes of member names, punctuation and a number of 20 digits. The texts' bytes come on top.
 inline constexpr std::size_t kClaimResponseJsonOverhead = 17 + 19 + 15 + 18 + 20 + 1;
 
-// A buffer size that always suffices for these texts: in JSON a byte becomes at most six.
+// Returns a buffer size that always suffices for these texts: in JSON a byte becomes at most six
+// bytes.
 constexpr std::size_t MaxClaimResponseJsonSize(const ClaimResponseView& r) noexcept {
   return kClaimResponseJsonOverhead +
          6 * (r.execution_id.size() + r.partition_key.size() + r.grant_key.size());

@@ -298,7 +298,7 @@ TEST_F(ClaimResponseTest, IgnoredValuesAreSkimmed) {
       {"[{\"a\":1]", kUnexpectedByte},
   };
   for (const auto& [value, error] : rejected) EXPECT_EQ(WithExtra(value), error) << value;
-  // What is no number is none in whatever it stands.
+  // A text that is no number is refused wherever it stands.
   for (const std::string number : {"01", "-01", "-00", "-", "-.5", "1.", "1.e5", "1e", "1e+",
                                    "-1e-", "00.5", "-09", "0123456789012345678901234567890"}) {
     for (const std::string& value : {number, "[" + number + "]", "{\"a\":" + number + "}",
@@ -380,8 +380,8 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(ParseClaimResponse("", moved, response).error, kUnexpectedEnd);
 }
 
-// A fault at the first byte is found before the reader begins. The result must be the reader's,
-// which a scratch without memory leads to.
+// A fault at the first byte is found before the reader begins. The result must be the same as that
+// of the reader, which a scratch without memory leads to.
 TEST_F(ClaimResponseTest, EveryFirstByte) {
   JsonScratch ready(kCanonical.size());
   ready.Reserve();
@@ -472,7 +472,7 @@ TEST_F(ClaimResponseTest, WritesTextsOfEverySize) {
   GuardedBuffer grant_memory;
   for (std::size_t size = 0; size < 70; ++size) {
     for (std::size_t special = 0; special <= size; ++special) {
-      // First a text without a special byte, then texts with a special byte at every place.
+      // One text has no special byte; the others have one special byte, at every place.
       std::string text(size, 'a');
       std::string escaped = text;
       if (special < size) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Error bodies (contract 5.6): {"error":"...","kind":"...","retryable":true}. The last two members
-// are omitted when unset.
+// Reads and writes error bodies (contract 5.6): {"error":"...","kind":"...","retryable":true}. The
+// last two members are omitted when unset.
 
 #ifndef FFGRANT_JSON_ERROR_BODY_H_
 #define FFGRANT_JSON_ERROR_BODY_H_

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bodies of the issuer's routes that carry no grant (core/contract/live-observed.md, 4, 6, 7):
-// requests to create, cancel and signal executions, and the answers to them.
+// Writes and reads the bodies of the issuer's routes that carry no grant
+// (core/contract/live-observed.md, 4, 6, 7): requests to create, cancel and signal executions, and
+// the answers to them.
 
 #ifndef FFGRANT_JSON_ISSUER_BODIES_H_
 #define FFGRANT_JSON_ISSUER_BODIES_H_
@@ -63,7 +64,7 @@ bool WriteSignalBody(std::string_view execution_id, const SignalRequest& request
                      std::int64_t now_ms, std::string& out);
 
 // Parses {"Created":{"execution_id":...,"public_state":...}}, for which `created` becomes true, or
-// {"Duplicate":{"execution_id":...}}, for which it becomes false.
+// {"Duplicate":{"execution_id":...}}, for which `created` becomes false.
 JsonResult ParseCreated(std::string_view json, JsonScratch& scratch, bool& created);
 // Parses {"Cancelled":{"execution_id":...,"public_state":...}}.
 JsonResult ParseCancelled(std::string_view json, JsonScratch& scratch);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory that a parse works in.
+// Holds the memory that a parse works in.
 
 #ifndef FFGRANT_JSON_JSON_SCRATCH_H_
 #define FFGRANT_JSON_JSON_SCRATCH_H_
@@ -32,8 +32,8 @@ inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 //   scratch.Reserve();  // from here on parsing allocates nothing
 //
 // The texts that a parse returns point into the document or into the scratch: they are valid until
-// either dies or the scratch is used again. A moved-from scratch may only be assigned to or
-// destroyed. A document must not lie in the scratch that parses it.
+// one of these two dies or the scratch is used again. A moved-from scratch may only be assigned to
+// or destroyed. A document must not lie in the scratch that parses it.
 class JsonScratch {
  public:
   // Allocates nothing. Throws std::bad_alloc if `max_document_size` is larger than any memory. A

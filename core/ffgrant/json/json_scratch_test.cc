@@ -82,7 +82,7 @@ TEST(JsonScratchTest, TheAllocationMayFail) {
   testing::FailAllocation(0);
   EXPECT_EQ(result, (JsonResult{JsonError::kOutOfMemory, 0, {}}));
   EXPECT_EQ(response.execution_id, "before");
-  // The first byte of this document is at fault, but the scratch is looked at before it.
+  // The first byte of this document is at fault, but the scratch is looked at before that byte.
   testing::FailAllocation(1);
   const JsonResult not_json = ParseClaimResponse("x", scratch, response);
   testing::FailAllocation(1);

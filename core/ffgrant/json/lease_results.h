@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lease results, externally tagged (contract 5.7), and the fence (1.7):
+// Reads and writes lease results, which are externally tagged (contract 5.7), and the fence (1.7):
 //
 //   {"Revoked":{"lease_id":"...","lease_epoch":"2"}}      the epoch is a text
 //   {"AlreadySatisfied":{"reason":"already_revoked"}}
@@ -46,8 +46,8 @@ struct RenewLeaseResult {
   friend constexpr bool operator==(const RenewLeaseResult&, const RenewLeaseResult&) = default;
 };
 
-// The reason why an attempt was created. On the wire: "initial", "retry", "reclaim", "replay",
-// "fallback".
+// The reason why an attempt was created. On the wire it is "initial", "retry", "reclaim", "replay"
+// or "fallback".
 enum class AttemptType : std::uint8_t { kInitial, kRetry, kReclaim, kReplay, kFallback };
 std::string_view AttemptTypeName(AttemptType type) noexcept;
 

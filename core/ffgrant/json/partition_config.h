@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition counts (contract 1.4). All three members are required:
+// Reads and writes partition counts (contract 1.4). All three members are required:
 //
 //   {"num_flow_partitions":256,"num_budget_partitions":32,
 //    "num_quota_partitions":32}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Body of POST /v1/executions/{execution_id}/reclaim (contract 5.3). The members below are in the
-// order in which they are written; absent optional members are omitted.
+// Reads and writes the body of POST /v1/executions/{execution_id}/reclaim (contract 5.3). The
+// members below are in the order in which they are written; absent optional members are omitted.
 
 #ifndef FFGRANT_JSON_RECLAIM_REQUEST_H_
 #define FFGRANT_JSON_RECLAIM_REQUEST_H_

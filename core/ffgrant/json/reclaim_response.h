@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reclaim response, whose member `status` is its tag (contract 5.4). On output the tag comes
-// first; on input it may stand anywhere.
+// Reads and writes the reclaim response, whose member `status` is its tag (contract 5.4). On output
+// the tag comes first; on input it may stand anywhere.
 //
 //   {"status":"granted", execution_id, partition_key, grant_key,
 //    expires_at_ms, lane_id}
@@ -60,9 +60,9 @@ JsonResult ParseReclaimResponse(std::string_view json, JsonScratch& scratch,
 WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
                                      std::span<char> out) noexcept;
 
-// Contract 5.5: parses `execution_id`, then checks `lane_id`. If both errors are kNone, `out` was
-// written. The reference's message quotes the text; for this message call
-// ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient) or
+// The conversion follows contract 5.5: it parses `execution_id`, then checks `lane_id`. If both
+// errors are kNone, `out` was written. The reference's message quotes the text; for this message
+// call ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient) or
 // ParseLaneId(granted.lane_id), whose results have all that the message needs.
 struct [[nodiscard]] ReclaimGrantConversion {
   ExecutionIdError execution_id = ExecutionIdError::kNone;

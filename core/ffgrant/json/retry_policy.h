@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Retry policies as FlowFabric stores them: the member "retry_policy" of an execution's
-// policy (core/contract/live-observed.md, 2).
+// Finds and checks retry policies as FlowFabric stores them, in the member "retry_policy" of an
+// execution's policy (core/contract/live-observed.md, 2).
 
 #ifndef FFGRANT_JSON_RETRY_POLICY_H_
 #define FFGRANT_JSON_RETRY_POLICY_H_

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ways to read a claim response. ParseClaimResponse and ParseClaimGrant both read a document of
-// the usual lengths and order at once. All other documents go to the sequential path, which is the
-// only one that rejects documents. ParseClaimGrant tries one more path before these.
+// Declares the ways to read a claim response. ParseClaimResponse and ParseClaimGrant both read a
+// document of the usual lengths and order at once. All other documents go to the sequential path,
+// which is the only one that rejects documents. Before these two paths, ParseClaimGrant tries one
+// more.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
@@ -29,8 +30,8 @@ inline constexpr std::array<bool, 256> kBeginsNothing = [] {
 }();
 
 // Returns true for a document whose first byte is at fault, which is then the whole result. A
-// scratch that is too small or could not be allocated has another error, so it must have its memory
-// already.
+// scratch that is too small or can't be allocated leads to another error, so the result is true
+// only if the scratch is large enough and has its memory already.
 inline bool IsRejectedAtOnce(std::string_view json, const JsonScratch& scratch) noexcept {
   return !json.empty() && kBeginsNothing[static_cast<unsigned char>(json.front())] &&
          json.size() <= scratch.max_document_size() && JsonMemory::IsThere(scratch);

@@ -34,7 +34,7 @@ using testing::X;
 
 class ClaimResponsePathsTest : public ::testing::Test {
  protected:
-  // Reads the document on all paths. It ends where the readable memory ends.
+  // Reads the document on all paths. The document ends where the readable memory ends.
   void Check(const std::string& text) {
     const std::string_view json = memory_.AtEnd(text);
     ClaimResponseView expected;
@@ -281,7 +281,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
   }
 }
 
-// Only the byte after the time is wrong, or more bytes follow it.
+// Only the byte after the time, which is the document's last byte, is wrong.
 TEST_F(ClaimResponsePathsTest, IssuedGrantsWithAnyLastByte) {
   const std::string document =
       IssuedDocument("{fp:42}", "12345678-9abc-def0-0fed-cba987654321", "1234567890123");
@@ -313,8 +313,8 @@ TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   EXPECT_GT(canonical_, 0);
 }
 
-// The document has the usual form but for its last byte, and for a byte of the id that is none of
-// an id's. The error that comes first wins.
+// The document has the usual form except for two bytes: its last byte, and a byte in the id that no
+// id can contain. The error that comes first wins.
 TEST_F(ClaimResponsePathsTest, IdsThatAreNonePlainBeforeAWrongEnd) {
   for (const char byte : {'\\', '"', '\x01', '\x7f', '\xff', '\xc3', 'g'}) {
     for (const char last : {'}', ']', ' ', 'x', ','}) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the documents that a Valkey-backed issuer writes. They are canonical; the partition key is
-// the id's own tag, the grant key follows from the id (contract 3), and the time has 13 digits. The
-// size of the document tells the number of digits of the index, and so where everything is. All
-// bytes outside the id and the time are then known in advance.
+// Reads the documents that a Valkey-backed issuer writes. These documents are canonical: the
+// partition key is the id's own tag, the grant key follows from the id (contract 3), and the time
+// has 13 digits. The size of the document tells the number of digits of the index, and so where
+// everything is. All bytes outside the id and the time are then known in advance.
 //
 //   {"execution_id":"{fp:7}:<uuid>","partition_key":"{fp:7}",
 //    "grant_key":"ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant","expires_at_ms":1700000000000}
@@ -78,8 +78,8 @@ struct alignas(16) TimeTables {
                                 '0', '0', '0', '0', '0', '0', '0', '}'};
   std::array<std::uint8_t, 16> range = {0, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0};
   std::array<std::int8_t, 16> byte_weights = {0, 0, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 10, 1, 1, 0};
-  // The weights join pairs to numbers of 2, 4, 4 and 3 digits, and these to numbers of 6 and 7
-  // digits.
+  // The weights join pairs to numbers of 2, 4, 4 and 3 digits, and these numbers to numbers of 6
+  // and 7 digits.
   std::array<std::int16_t, 8> pair_weights = {0, 1, 100, 1, 100, 1, 10, 1};
   std::array<std::int16_t, 8> number_weights = {10000, 1, 1000, 1, 0, 0, 0, 0};
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Decodes DTOs as json_struct.h does, for objects in their usual form: names without escapes, texts
-// of plain bytes, numbers of up to 15 digits. It reads these in one function, in any order and with
-// any white space between them. It leaves any other member to json_struct.h and reports faults as
-// json_struct.h does. The code is generated for each DTO, so it is for DTOs that are read often.
+// of plain bytes, numbers of up to 15 digits. One function reads such an object, with members in
+// any order and with any white space between them. Any other member is left to json_struct.h, and
+// faults are reported as json_struct.h reports them. The code is generated for each DTO, so it is
+// for DTOs that are read often.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
 #define FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
@@ -97,7 +98,7 @@ inline constexpr auto kNames = MakeMemberNames(kMembers);
 template <const auto& kMembers>
 inline constexpr StructSpec kSpecOf = {kMembers};
 
-// The decoder is compiled once for each processor that it can use for searching texts.
+// The decoder is compiled once for each way to search texts: without AVX2 and with it.
 struct BaselineText : BaselineScan {
   static bool ReadEscapedString(JsonReader& reader, const char* begin,
                                 std::string_view& out) noexcept {

@@ -53,7 +53,7 @@ inline int ShortHexEscape(const char* p) noexcept {
   return HexValue(p[4]) * 16 | HexValue(p[5]);
 }
 
-// Returns true if `value * 10 + digit` does not fit.
+// Returns true if `value * 10 + digit` does not fit in 64 bits.
 constexpr bool Overflows(std::uint64_t value, unsigned digit) noexcept {
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
   return value > kMax / 10 || (value == kMax / 10 && digit > kMax % 10);
@@ -114,8 +114,8 @@ constexpr char SimpleEscape(char c) noexcept {
   }
 }
 
-// Copies the bytes of [begin, p) where the document's `end` is near. Not inlined, so that strings
-// which are far from it keep their registers.
+// Copies the bytes of [begin, p) where the document's `end` is near. The function is not inlined,
+// so that strings which are far from the end keep their registers.
 [[gnu::noinline]] void CopyNearEnd(char* to, const char* begin, const char* p,
                                    const char* end) noexcept {
   if (end - p < 16) {
@@ -130,8 +130,8 @@ constexpr char SimpleEscape(char c) noexcept {
 }
 
 // Plain() copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's
-// end. Blocks are written whole, but never more bytes than are left of the document. With Skip()
-// the caller tells by how many bytes it then moves `p`.
+// end. Blocks are written whole, but never more bytes than are left of the document. If the caller
+// then moves `p` itself, Skip() must be told by how many bytes.
 struct BaselineCopy {
   static constexpr std::ptrdiff_t kBlock = 16;
   static void CopyBlock(char* to, const char* from) noexcept { std::memcpy(to, from, kBlock); }
@@ -194,7 +194,7 @@ class Avx2Copy {
       to += second + 32;
       p += second + 32;
     }
-    // Less than 32 bytes are left, now and at all later calls.
+    // Fewer than 32 bytes are left, now and at all later calls.
     return BaselineCopy::Plain(to, p, end);
   }
 
@@ -206,7 +206,7 @@ class Avx2Copy {
                         _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   }
 
-  // Bit i is set if p[i] is special. It is 0 if nothing is known of the bytes at p.
+  // Bit i is set if p[i] is special. The word is 0 if nothing is known of the bytes at p.
   std::uint64_t specials_ = 0;
 };
 #endif
@@ -222,8 +222,8 @@ class BaselineBlocks {
   const char* FindSpecial(const char* p) const noexcept {
     return internal::FindSpecial<kNonAscii>(p, end_);
   }
-  // Returns the end of the number at `p`, or null if the number has to be read byte by byte. At `p`
-  // is a digit.
+  // Returns the end of the number at `p`, or null if the number has to be read byte by byte. `p`
+  // must point at a digit.
   const char* FindNumberEnd(const char* p) const noexcept {
     std::uint64_t unused;
     return p - begin_ >= 8 ? TakeDigits(p, end_, unused) : nullptr;
@@ -235,8 +235,8 @@ class BaselineBlocks {
 };
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// Searches 64 bytes and remembers what is where among them. A search that reads the bytes at `p`
-// has to wait until `p` is known, which is found by the search before it; to look into what is
+// Searches 64 bytes and remembers which of them are special and which are no digits. A search that
+// reads the bytes at `p` has to wait until the search before it has found `p`. To look into what is
 // remembered takes a third of the time.
 template <NonAscii kNonAscii>
 class Avx2Blocks {
@@ -270,8 +270,7 @@ class Avx2Blocks {
     return static_cast<std::size_t>(p - first_) - (block_ - kSize);
   }
 
-  // Makes the block that `p` is in the one that is remembered. Returns false if fewer than 64 bytes
-  // are left.
+  // Remembers the block that contains `p`. Returns false if fewer than 64 bytes are left.
   FFGRANT_AVX2 bool Reach(const char* p) noexcept {
     const auto at = static_cast<std::size_t>(p - first_);
     if (at < block_) [[likely]]
@@ -409,8 +408,8 @@ bool JsonReader::ReadString(std::string_view& out) noexcept {
 }
 
 // From the first escape on, bytes are copied in blocks while they are checked. The decoded text is
-// never longer than the bytes read, so if the document still has a whole block, the memory has one
-// too.
+// never longer than the bytes read. So while a whole block of the document is left, the memory has
+// room for a whole block, too.
 template <class Copy>
 [[gnu::always_inline]] inline bool JsonReader::ReadEscapedStringBy(const char* begin,
                                                                    std::string_view& out) noexcept {
@@ -428,7 +427,7 @@ template <class Copy>
   } else {
     CopyNearEnd(text, begin, p, end);
   }
-  // At `p` is a byte that isn't plain, or the document's end.
+  // `p` points at a byte that isn't plain, or at the document's end.
   for (;; to = copy.Plain(to, p, end)) {
     if (end - p >= 6) {
       const int byte = ShortHexEscape(p);
@@ -529,7 +528,7 @@ bool JsonReader::ReadHex4(unsigned& unit) noexcept {
       return true;
     }
   }
-  // One of the four is missing or is no digit.
+  // One of the four digits is missing, or its byte is no hex digit.
   for (;; ++p_) {
     if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
     if (HexValue(*p_) < 0) return Fail(JsonError::kInvalidEscape, at);
@@ -602,9 +601,9 @@ bool JsonReader::SkimNumber() noexcept {
   return true;
 }
 
-// Reads an exponent and adds it to `exponent`. The reader stands on the `e`. The reference counts
-// in 32 bits. If an exponent is larger, the reference treats the number as infinite, or as 0 if its
-// significand is 0 or the exponent is negative.
+// Reads an exponent and adds it to `exponent`. The reader stands on the `e`. The reference holds an
+// exponent in 32 bits. If an exponent is larger, the reference treats the number as infinite, or as
+// 0 if its significand is 0 or the exponent is negative.
 bool JsonReader::ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept {
   constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();
   ++p_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sequential reader of JSON. It reports a fault at the first offending position and with the
+// Reads JSON sequentially. The reader reports a fault at the first offending position, with the
 // class that the reference reports there (contract 4). The reader knows JSON but no DTOs;
 // json_struct.h knows the DTOs.
 
@@ -28,9 +28,9 @@ struct JsonNumber {
   std::uint64_t bits = 0;
 };
 
-// Reading functions return false after a failure. result() then tells the failure, and nothing more
-// may be read. Document and decoded text are not moved, so texts that ReadString returned remain
-// valid.
+// Reading functions return false after a failure. result() then holds the error, and nothing more
+// may be read. The document and the decoded texts are not moved, so texts that ReadString returned
+// remain valid.
 class JsonReader {
  public:
   // `document` must not be larger than the limit of the scratch that `memory` belongs to.

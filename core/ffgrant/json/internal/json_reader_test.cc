@@ -87,8 +87,8 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
 }
 
 // Reads strings whose escapes are any number of bytes apart, with few and with many bytes after
-// them. Some escapes are followed by 62 to 66 bytes that are not ASCII. The reader steps over these
-// without a search; a search sees at most 64 bytes at once.
+// them. Some escapes are followed by 62 to 66 bytes that are not ASCII. The reader steps over such
+// bytes without a search; a search sees at most 64 bytes at once.
 TEST_F(JsonReaderTest, EscapesAtEveryDistance) {
   struct Piece {
     std::string json;
@@ -293,8 +293,8 @@ TEST_F(JsonReaderTest, DepthIsLimitedWhereAsked) {
   EXPECT_TRUE(Skimmed(std::string(2000, '[') + std::string(2000, ']')));
 }
 
-// Checks TakeDigits() and TakeDigitsAvx2() against std::from_chars. They accept JSON's integers of
-// 1 to 15 digits without a sign, and nothing else.
+// Checks TakeDigits() and TakeDigitsAvx2() against std::from_chars. Both functions accept JSON's
+// integers of 1 to 15 digits without a sign, and nothing else.
 TEST(JsonDigitsTest, EveryCountAndEveryByteBehind) {
   testing::GuardedBuffer memory{256};
   const std::string digits = "90817263544536271890";
