@@ -43,7 +43,7 @@ enum class ExecutionIdError : std::uint8_t {
   kMissingTag,
   kInvalidPartitionIndex,
   kInvalidUuid,
-  // Only strict mode reports these; lenient mode accepts the same text.
+  // Only strict mode reports these errors; lenient mode accepts the same text.
   kPlusSign,
   kLeadingZero,
   kNonCanonicalUuidForm,

@@ -61,7 +61,7 @@ using AttemptIndex = Counter<struct AttemptIndexTag, std::uint32_t>;
 using TimestampMs = Counter<struct TimestampMsTag, std::int64_t>;
 
 // With these three values a lease holder proves that it still holds the execution's current lease.
-// All three must match.
+// All three values must match.
 struct LeaseFence {
   LeaseId lease_id;
   LeaseEpoch lease_epoch;

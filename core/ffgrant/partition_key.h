@@ -7,7 +7,7 @@
 //   index  = [ "+" ] 1*DIGIT            ; value 0..65535, any number of zeros
 //
 // On the wire the key is opaque: programs carry, copy and compare it without looking inside. Only a
-// parse checks it.
+// parse checks the key.
 
 #ifndef FFGRANT_PARTITION_KEY_H_
 #define FFGRANT_PARTITION_KEY_H_
@@ -35,7 +35,7 @@ enum class PartitionKeyError : std::uint8_t {
   kMalformedBody,
   kUnknownFamilyPrefix,
   kInvalidIndex,
-  // Only strict mode reports these; lenient mode accepts the same text.
+  // Only strict mode reports these errors; lenient mode accepts the same text.
   kPlusSign,
   kLeadingZero,
 };

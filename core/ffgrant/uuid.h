@@ -46,7 +46,7 @@ enum class UuidError : std::uint8_t {
   kNone,
   kInvalidLength,
   kInvalidCharacter,  // a wrong digit or hyphen, or a wrong byte of the brace or urn form
-  // Only strict mode reports these.
+  // Only strict mode reports these errors.
   kNonCanonicalForm,  // simple, braced or urn
   kUppercaseDigit,
 };
@@ -77,8 +77,8 @@ void FormatUuid(const Uuid& uuid, std::span<char, kUuidTextSize> out) noexcept;
 }  // namespace ffgrant
 FFGRANT_API_END
 
-// All bytes of the uuid enter the hash. Like the standard library's hash of a text, it does not
-// withstand ids that somebody has chosen to collide.
+// All bytes of the uuid enter the hash. Like the standard library's hash of a text, this hash does
+// not withstand ids that somebody has chosen to collide.
 template <>
 struct std::hash<ffgrant::Uuid> {
   std::size_t operator()(const ffgrant::Uuid& uuid) const noexcept {

@@ -208,7 +208,7 @@ class Running {
       Running& all;
       std::vector<std::thread> threads;
     } others{*this, {}};
-    // No thread begins before all are there: a worker that can't start claims nothing.
+    // No thread begins before all threads are there: a worker that can't start claims nothing.
     for (std::uint32_t i = 1; i < named_.worker.permits; ++i) {
       others.threads.emplace_back([this] {
         may_begin_.wait(false);

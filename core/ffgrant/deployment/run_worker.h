@@ -107,14 +107,15 @@ struct RunOptions {
   http::IssuerOptions issuer = {};
   // Grants are asked for in each of `lanes` in turn, with the capabilities that are `offered`;
   // there must be at least one lane. `worker.permits` is the number of executions at once, each in
-  // a thread of its own. No two workers of a deployment may have the same instance id; if
-  // `worker.worker_instance_id` is empty, it is the worker id and a random UUID.
+  // a thread of its own. No two workers of a deployment may have the same instance id; an empty
+  // `worker.worker_instance_id` stands for the worker id and a random UUID.
   // `ledger.client.load_library` is not looked at, since a deployment has its own functions, and
   // both `has_thread`s must be true. A reply may always have twice max_input_bytes.
   valkey::DeploymentWorkerOptions worker = {};
   std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger one fails
   std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
-  // The pause after all lanes had nothing, or after an error. It grows until there is a claim.
+  // The pause after all lanes had nothing, or after an error. The pause grows until there is a
+  // claim.
   valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
   // Is told what happens. Several threads may call `report` at once, and it must not throw.
   std::function<void(const Report&)> report = {};

@@ -70,10 +70,10 @@ class GrantPipeline {
   // descriptor() and PrepareWait() are for a caller that has an event loop of its own. The loop in
   // claim_pipeline.h shows how to use them.
   //
-  // descriptor() is readable, level-triggered, when Poll(0) has something to do. It stays the same
-  // as long as the pipeline lives. Do not read, write or close it.
+  // descriptor() is readable, level-triggered, when Poll(0) has something to do. The descriptor
+  // stays the same as long as the pipeline lives. Do not read, write or close it.
   //
-  // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
+  // PrepareWait() sends what was submitted, and returns the number of milliseconds after which
   // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call PrepareWait()
   // before each wait, after all Submit(). Neither function blocks.
   int descriptor() const noexcept;

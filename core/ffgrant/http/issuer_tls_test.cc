@@ -122,7 +122,7 @@ TEST_F(IssuerTls, ACertificateThatIsTrustedIsTaken) {
   const IssuerStatus status = Ask(server, own.file());
   EXPECT_TRUE(status) << status.message;
   EXPECT_EQ(server.requests(), 1);
-  // A client that has to connect again asks again.
+  // A client connects again for its second request.
   IssuerClient client({.url = server.url(), .ca_file = own.file()});
   EXPECT_TRUE(client.Health());
   EXPECT_TRUE(client.Health());

@@ -43,7 +43,7 @@ constexpr unsigned DigitCount(std::uint64_t value) noexcept {
 
 // The index is the place of a u16's topmost bit. The upper half of an entry is the number of
 // digits. The lower half is chosen so that adding the u16 carries into the upper half exactly if
-// the u16 reaches the power of ten that lies between this place and the next.
+// there is a power of ten among the numbers with this topmost bit, and the u16 reaches that power.
 inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
   std::array<std::uint32_t, 16> counts{};
   for (unsigned bit = 0; bit < counts.size(); ++bit) {

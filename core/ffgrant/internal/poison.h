@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps gaps between the areas of one memory block. AddressSanitizer finds overruns of a block by
-// itself. It finds an overrun from one area of a block into the next only if it was told of a gap
-// between the two. In builds without AddressSanitizer there are no gaps, and this file does
-// nothing.
+// itself. AddressSanitizer finds an overrun from one area of a block into the next only if it was
+// told of a gap between the two. In builds without AddressSanitizer there are no gaps, and this
+// file does nothing.
 
 #ifndef FFGRANT_INTERNAL_POISON_H_
 #define FFGRANT_INTERNAL_POISON_H_

@@ -28,7 +28,7 @@ namespace ffgrant {
 
 enum class JsonError : std::uint8_t {
   kNone,
-  // These are of class kSyntax: HTTP 400.
+  // These errors are of class kSyntax: HTTP 400.
   kUnexpectedEnd,
   kUnexpectedByte,
   kInvalidNumber,     // 01, +1, 1., .5, 1e, NaN
@@ -40,7 +40,7 @@ enum class JsonError : std::uint8_t {
   kTrailingBytes,    // after the document there is more than white space
   kTooDeep,          // a value in the tagged response is nested too deeply
   kTooManyElements,  // a positional array with more elements than members
-  // These are of class kData: HTTP 422.
+  // These errors are of class kData: HTTP 422.
   kWrongType,
   kNotAnInteger,  // 1.0, 1e3, -0
   kIntegerOutOfRange,
@@ -51,7 +51,7 @@ enum class JsonError : std::uint8_t {
   kSurplusElement,  // like kTooManyElements, in the tagged response as an array
   kInvalidUuid,
   kInvalidExecutionId,
-  // These are of class kCaller: the fault is the caller's, not the document's.
+  // These errors are of class kCaller: the fault is the caller's, not the document's.
   kDocumentTooLarge,  // larger than the scratch's limit
   kOutOfMemory,       // the scratch could not be allocated
 };

@@ -72,7 +72,8 @@ class KeptSockets {
   std::unordered_map<long, curl_socket_t> by_port_;
 };
 
-// A libcurl handle with the buffers that a request and its answer need. Not thread-safe.
+// A libcurl handle with the buffers that a request and its answer need. An exchange is not
+// thread-safe.
 class Exchange {
  public:
   // `options` and `kept`, which belongs to the exchange's CURLM, must outlive the exchange. Throws

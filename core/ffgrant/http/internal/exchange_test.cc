@@ -220,7 +220,7 @@ TEST(Exchange, WithoutRoomToWatchASocketARequestEnds) {
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(failed[0].status.error, IssuerError::kConnectionLost);
   EXPECT_NE(failed[0].status.message.find("watch"), std::string::npos) << failed[0].status.message;
-  // A loop of the caller's is told to come back at once: the descriptor will never be readable.
+  // The caller's own loop is told to come back at once: the descriptor will never be readable.
   g_is_full = true;
   ASSERT_TRUE(grants.Submit(
       "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
