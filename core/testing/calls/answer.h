@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The answer of a ledger to any call, as a value that can be kept, compared and shown. A field that
-// means nothing for an outcome is left empty, so that two answers are equal if they say the same.
+// Holds the answer of a ledger to any call, as a value that can be kept, compared and shown. A
+// field that means nothing for an outcome is left empty, so that two answers are equal if they say
+// the same.
 
 #ifndef FFGRANT_TESTING_CALLS_ANSWER_H_
 #define FFGRANT_TESTING_CALLS_ANSWER_H_
@@ -17,7 +18,7 @@
 
 namespace ffgrant::testing {
 
-// A grant as a scheduler gets it. It has copies of its texts.
+// A grant as a scheduler gets it, with copies of its texts.
 struct ChosenGrant {
   ExecutionId execution_id;
   std::string partition_key;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A call of a ledger as a value: the operation and its arguments, with copies of their texts, so
-// that a call can be chosen, kept, shown, and made again on any ledger (make.h).
+// Makes a call of a ledger a value: the operation and its arguments, with copies of their texts. So
+// a call can be chosen, kept, shown, and made again on any ledger (make.h).
 //
 //   const Call claim = calls::Claim{{.execution_id = id, .worker = worker, ...}};
 //   const Answer answer = Make(ledger, claim);
@@ -158,8 +158,8 @@ static_assert(static_cast<std::size_t>(CallKind::kAdvance) + 1 == kCallKinds);
 class Call {
  public:
   Call() = default;
-  // Copies every text that `call` points to. Capabilities take 4 kB: if those of `call` are
-  // `capabilities`, they are shared instead of copied.
+  // Copies every text that `call` points to. A set of capabilities takes 4 kB: if the set of `call`
+  // is `capabilities`, this call shares the set instead of copying it.
   template <class T>
   requires std::is_constructible_v<calls::Any, const T&> &&(!std::is_same_v<T, Call>)
       Call(const T& call, std::shared_ptr<const CapabilitySet> capabilities = nullptr)  // NOLINT
@@ -174,7 +174,7 @@ class Call {
   }
   CallKind kind() const { return static_cast<CallKind>(any_.index()); }
   std::string_view name() const;
-  // The id of the execution that the call is about; empty if it names none.
+  // Returns the id of the execution that the call is about; empty if the call names none.
   ExecutionIdView execution() const;
   // Returns the worker that makes the call; it is empty if the call names none.
   WorkerIdentity worker() const;
@@ -186,7 +186,7 @@ class Call {
   void Own();
 
   calls::Any any_;
-  // These are never changed, so that copies can share them.
+  // The texts and the capabilities are never changed, so that copies of the call can share them.
   std::shared_ptr<const char[]> texts_;
   std::shared_ptr<const CapabilitySet> capabilities_;
 };

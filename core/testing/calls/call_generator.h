@@ -24,7 +24,7 @@
 
 namespace ffgrant::testing {
 
-// Stands for eight grants instead of one call. They run out at once, and each has new texts, so
+// Stands for eight grants instead of one call. All eight run out at once. Each has new texts, so
 // that a ledger has to throw away old texts while other grants still use theirs.
 inline constexpr CallKind kChurn = static_cast<CallKind>(kCallKinds);
 
@@ -80,7 +80,8 @@ class CallGenerator {
   // `clock` is the ledger's clock and must outlive the generator.
   CallGenerator(Choose choose, Choices choices, const Clock& clock, Inspect inspect = {});
 
-  // Chooses the next call. Learn() must be told its answer before another call is chosen.
+  // Chooses the next call. Learn() must be told the answer to this call before another call is
+  // chosen.
   Call Next();
   void Learn(const Call& call, const Answer& answer);
   // Whether Next() goes on with a churn that it has begun.
@@ -144,7 +145,7 @@ class CallGenerator {
   std::string texts_[3];
   std::uint64_t next_uuid_ = 0;
   std::uint64_t next_text_ = 0;
-  int churn_ = 0;  // the calls that a churn has left: grants, and a step of the clock after each
+  int churn_ = 0;  // how many calls of a churn are left: grants, and a step of the clock after each
 };
 
 }  // namespace ffgrant::testing

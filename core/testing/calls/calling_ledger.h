@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A ledger whose calls all arrive as values in one method, Do(). Ledgers that answer from a script,
-// and ledgers with a defect, derive from it.
+// Makes all calls of a ledger arrive as values in one method, Do(). Ledgers that answer from a
+// script, and ledgers with a defect, derive from this class.
 
 #ifndef FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_
 #define FFGRANT_TESTING_CALLS_CALLING_LEDGER_H_

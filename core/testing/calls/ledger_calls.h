@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Short forms of a ledger's calls, for tests that make many.
+// Gives short forms of a ledger's calls to tests that make many calls.
 
 #ifndef FFGRANT_TESTING_CALLS_LEDGER_CALLS_H_
 #define FFGRANT_TESTING_CALLS_LEDGER_CALLS_H_

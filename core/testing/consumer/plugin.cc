@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plugin that contains the claim path.
+// This plugin contains the claim path.
 
 #include "ffgrant/claims/memory_ledger.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program that knows nothing of ffgrant: it loads a plugin that contains ffgrant, and calls it.
+// This program knows nothing of ffgrant. It loads a plugin that contains ffgrant, and calls the
+// plugin.
 
 #include <dlfcn.h>
 

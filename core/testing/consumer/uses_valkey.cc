@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses the client without a server. Exits with 0 if the call reports this within its time limit.
+// Uses the client without a server. Exits with 0 if CreateExecution() reports within its time limit
+// that the server is unavailable.
 
 #include <cstdio>
 

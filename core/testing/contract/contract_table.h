@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limits and the alphabets of the wire contract as data. For each limit the table has the
+// Has the limits and the alphabets of the wire contract as data. For each limit the table has the
 // values one below it, at it and one above it. Each kind of text covers everything that its grammar
-// allows. Scenarios read this table, so that every engine gets all of it: the embedded ledger, the
-// shipped functions, real servers. No test should use a smaller alphabet of its own. The numbers
-// are copied from the contract, not from the code under test.
+// allows. Scenarios read this table, so that every engine gets all of its rows: the embedded
+// ledger, the shipped functions, real servers. No test should use a smaller alphabet of its own.
+// The numbers are copied from the contract, not from the code under test.
 
 #ifndef FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
 #define FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
@@ -23,7 +23,8 @@ struct LimitRow {
   bool taken;  // whether the contract accepts the value
 };
 
-// Durations in milliseconds. Contract 9.5 keeps sums below 1e14; the clock may use half of that.
+// Durations in milliseconds. Contract 9.5 keeps sums below 1e14; the clock may use half of this
+// range.
 inline constexpr LimitRow<std::int64_t> kDurationRows[] = {
     {INT64_MIN, false},          {-50'000'000'000'001, false}, {-50'000'000'000'000, true},
     {-49'999'999'999'999, true}, {-1, true},                   {0, true},
@@ -49,7 +50,7 @@ inline constexpr LimitRow<unsigned char> kLaneByteRows[] = {
     {0x00, false}, {0x1F, false}, {0x20, true},  {0x21, true},
     {0x7D, true},  {0x7E, true},  {0x7F, false}, {0x80, false}, {0xFF, false}};
 
-// Contract 6: the comma-joined tokens have at most 4,096 bytes, and there are at most 256.
+// Contract 6: the comma-joined tokens have at most 4,096 bytes, and there are at most 256 tokens.
 inline constexpr LimitRow<std::size_t> kCapabilityBytesRows[] = {
     {4'095, true}, {4'096, true}, {4'097, false}};
 inline constexpr LimitRow<std::size_t> kCapabilityCountRows[] = {
@@ -100,8 +101,8 @@ inline const std::vector<std::string>& OpaqueTexts() {
   return texts;
 }
 
-// Returns a comma-joined list of `bytes` bytes. It has two tokens: `a`, and one that fills the
-// rest.
+// Returns a comma-joined list of `bytes` bytes. The list has two tokens: `a`, and one that fills
+// the rest.
 inline std::string CapabilitiesOfBytes(std::size_t bytes) {
   std::string csv(bytes - 2, 'x');
   return "a," + csv;

@@ -233,7 +233,7 @@ std::string ClaimLoad::Record(const Call& call, const Answer& answer) {
   return {};
 }
 
-// Finds out what a call did that has ended with an unknown outcome.
+// Finds out what a call did whose outcome is unknown.
 void ClaimLoad::Resolve(const ExecutionIdView& id, HistoryLine& line) {
   const std::int64_t limit = MonotonicNs() + kResolveSeconds * 1'000'000'000;
   while (MonotonicNs() < limit) {

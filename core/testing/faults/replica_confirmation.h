@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds out whether a replica has what a primary has acknowledged. WAIT covers only what its own
-// connection has written. The stream to a replica is in order, so WAIT for a write of our own after
-// an acknowledged write covers the acknowledged write too.
+// Finds out whether a replica has what a primary has acknowledged. WAIT covers only the writes of
+// the connection that sends it. But a replica gets all writes in order. So the connection makes a
+// write of its own after an acknowledged write, and WAIT for its own write covers the acknowledged
+// write too.
 
 #ifndef FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_
 #define FFGRANT_TESTING_FAULTS_REPLICA_CONFIRMATION_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a ledger with one connection through a proxy that can forget it.
+// Test only: connects a ledger through a proxy that can forget the ledger's one connection.
 
 #ifndef FFGRANT_TESTING_LIVE_BEHIND_PROXY_H_
 #define FFGRANT_TESTING_LIVE_BEHIND_PROXY_H_

@@ -177,8 +177,8 @@ TEST(CommandDifferential, SameRepliesAndSameKeys) {
   }
 }
 
-// Makes histories of executions. Their entries have a few hundred bytes, and the server keeps about
-// a fixed number of them.
+// Makes histories of executions. An entry of a history has a few hundred bytes, and the server
+// keeps about a fixed number of entries.
 TEST(CommandDifferential, StreamsAreTrimmedByTheSameNodes) {
   Pair pair;
   std::mt19937_64 random(1);
@@ -232,7 +232,7 @@ TEST(CommandDifferential, NumbersOfScriptsBecomeTheSameTexts) {
   }
 }
 
-// Each is the body of a function of (keys, args); keys[1] holds a text.
+// Each text is the body of a function of (keys, args). The key that keys[1] names holds a text.
 constexpr const char* kBodies[] = {
     "return nope",
     "local x = nil\nreturn x.y",

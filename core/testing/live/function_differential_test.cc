@@ -3,8 +3,9 @@
 // Compares the simulated server with a real Valkey: both get the same calls at the same
 // microsecond, and then the reply and all keys have to be the same, byte for byte.
 //
-// The real server's clock cannot be set, so the simulated server's clock is set to it: each call
-// goes to the real server as MULTI, TIME, call, EXEC, during which the server's time stands still.
+// The real server's clock cannot be set, so the simulated server's clock is set to the real
+// server's time. Each call goes to the real server as MULTI, TIME, call, EXEC, during which the
+// server's time stands still.
 //
 // The two servers may differ in these things, so the test makes them alike:
 //  - the order of the fields of a hash and of the members of a set;

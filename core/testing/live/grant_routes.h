@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the two routes of FlowFabric's server that give out grants, for HttpServer.
+// Test only: lets an HttpServer answer on the two routes of FlowFabric's server that give out
+// grants.
 //
 //   HttpServer server(GrantRoutes(ledger, lane));
 
@@ -28,9 +29,9 @@ inline std::string Between(const std::string& text, std::string_view begin, std:
   return text.substr(from, text.find(end, from) - from);
 }
 
-// Answers a request for a claim with what `ledger` grants in `lane`, or with 204, and a request for
-// a reclaim with a grant or with the ledger's error. `ledger` must outlive the answers, and is used
-// by several threads at once. All other requests get 404.
+// Answers a request for a claim with a grant by `ledger` in `lane`, or with 204 if `ledger` grants
+// nothing. Answers a request for a reclaim with a grant or with the ledger's error. `ledger` must
+// outlive the answers, and is used by several threads at once. All other requests get 404.
 inline HttpServer::Answer GrantRoutes(valkey::ValkeyLedger& ledger, LaneIdView lane) {
   return [&ledger, lane](const std::string& request) -> std::string {
     const std::string instance = Between(request, R"("worker_instance_id":")", "\"");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small HTTP server for tests of clients. It keeps the requests that it gets, and gives the
+// This small HTTP server is for tests of clients. It keeps the requests that it gets, and gives the
 // answers that a test wants.
 //
 //   HttpServer server(AlwaysAnswers(200, "{}"));
@@ -71,7 +71,7 @@ class HttpServer {
   }
   int connections() const { return connections_; }
   // Sends bytes on every open connection, and returns when they have arrived there. The client may
-  // have closed some of them, which their threads have not noticed yet.
+  // have closed some of these connections without their threads having noticed this yet.
   void SendUnasked(const std::string& bytes) {
     const std::lock_guard lock(mutex_);
     for (const int connection : open_) {

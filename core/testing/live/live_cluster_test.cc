@@ -108,7 +108,8 @@ TEST_F(ClusterServer, EveryPartitionIsReachedThroughOneNode) {
   for (const int count : found) EXPECT_GT(count, 0);
 }
 
-// A cluster does not spread functions, so some of its nodes may have FlowFabric's.
+// A cluster does not spread functions, so some of its nodes may have FlowFabric's functions and
+// others not.
 TEST_F(ClusterServer, EachPrimaryHasItsOwnFunctions) {
   ServerInfo server;
   ASSERT_TRUE(ledger_.Connect(server));

@@ -25,7 +25,7 @@ std::int64_t MsSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
 }
 
-// Needs a single server. After each test its functions, users and limits are as before.
+// Needs a single server. After each test the server's functions, users and limits are as before.
 class LiveConnect : public LiveServer {
  protected:
   void SetUp() override {
@@ -62,7 +62,7 @@ class LiveConnect : public LiveServer {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Our library as it was before its functions had names of their own.
+  // Returns our library as it was before its functions had names of their own.
   static std::string OldOurs() {
     return Replaced(FlowFabricStandIn(), "name=flowfabric\n", "name=ffgrant\n") +
            "redis.register_function('ffgrant_version', function() return '2' end)\n";

@@ -71,8 +71,8 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
   ASSERT_TRUE(ClaimBy(ledger));
   EXPECT_EQ(Forked([&] {
               ClientOptions client = Here();
-              // Threads look up names, and a child has none of its parent's threads. So a name is
-              // tried here.
+              // Names are looked up in threads, and a child has none of its parent's threads. So
+              // the child connects to a name here.
               if (!client.servers[0].is_unix()) client.servers[0].host = "localhost";
               ValkeyLedger own({.client = client});
               return ClaimBy(own) && ClaimBy(own) ? 0 : 1;
@@ -82,7 +82,7 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
 }
 
 TEST_F(LiveProcess, AStaticLedgerMayOutliveMain) {
-  // exit() destroys the ledger after `last`, whose destructor still uses it.
+  // exit() destroys `last`, whose destructor still uses the ledger, before it destroys the ledger.
   EXPECT_EXIT(
       {
         static ValkeyLedger ledger({.client = Here()});

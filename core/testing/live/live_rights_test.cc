@@ -49,7 +49,7 @@ class LiveRights : public LiveServer {
     (void)ledger_.UnregisterWorker(registration_);
   }
 
-  // The patterns of keys that a call needs, from README's table.
+  // Returns the patterns of keys that a call needs, as README's table lists them.
   static std::set<std::string> KeysOf(std::string_view call) {
     static const std::map<std::string, std::set<std::string_view>> kCalls = {
         {"ff:attempt:*",

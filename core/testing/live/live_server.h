@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the server that scripts/claim-server has started, an operator's own connection to it,
-// and a ledger on it.
+// Test only: reaches the server that scripts/claim-server has started, by an operator's own
+// connection and by a ledger.
 
 #ifndef FFGRANT_TESTING_LIVE_LIVE_SERVER_H_
 #define FFGRANT_TESTING_LIVE_LIVE_SERVER_H_
@@ -89,7 +89,7 @@ inline std::string Replaced(std::string text, std::string_view from, std::string
   return text;
 }
 
-// Stands in for FlowFabric's library: our text under its names.
+// Returns a stand-in for FlowFabric's library: the text of our library, under FlowFabric's names.
 inline std::string FlowFabricStandIn(const std::string& contract = "34") {
   std::string text(FunctionLibrarySource());
   text = Replaced(text, "name=ffgrant\n", "name=flowfabric\n");

@@ -264,8 +264,8 @@ TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
   EXPECT_GT(held, 0u) << "no error came behind the lease";
 }
 
-// The server is stopped, so the reply does not come in time; when the server goes on, it comes too
-// late.
+// The server is stopped, so the reply does not come in time; when the server goes on, the reply
+// comes too late.
 class ImpatientClient : public LiveServer {
  protected:
   ImpatientClient() : LiveServer(400) {}

@@ -130,8 +130,8 @@ TEST_F(LiveTls, CallsGoThrough) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// The end of an answer may have been decrypted together with bytes before it, so that nothing of it
-// is left in the socket for which the client could wait.
+// The client may have decrypted the end of an answer together with the bytes before the end. Then
+// nothing of the answer is left in the socket for which the client could wait.
 TEST_F(LiveTls, AnAnswerOfManyRecordsIsReadToItsEnd) {
   ValkeyLedger ledger({.client = OverTls()});
   const LaneIdView lane = ParseLaneId("live-tls").lane;
@@ -197,7 +197,8 @@ TEST_F(LiveTls, AServerWithoutTlsIsFoundOutWithinTheLimit) {
   EXPECT_LE(MsSince(begin), 2000);
 }
 
-// The other way round: the server ends a connection that does not begin with a handshake.
+// Here the server uses TLS and the client does not: the server ends a connection that does not
+// begin with a handshake.
 TEST_F(LiveTls, AServerOfTlsIsNotTalkedToInTheClear) {
   ClientOptions options = OverTls();
   options.tls.enabled = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a real server that gets the same commands as a simulated one, which is told the moment
-// at which the real server ran each command. Also shows the replies and the stored keys of both
+// Test only: gives a real server the same commands as a simulated one, which is told the moment at
+// which the real server ran each command. Also shows the replies and the stored keys of both
 // servers as text.
 
 #ifndef FFGRANT_TESTING_LIVE_REAL_SERVER_H_
@@ -154,7 +154,8 @@ class RealServer {
     return 1'000'000 * std::atoll(time.element[0]->str) + std::atoll(time.element[1]->str);
   }
 
-  // Shows all keys as KeySpace::Dump() of a simulated server does; sets `now_us` to the moment.
+  // Shows all keys as KeySpace::Dump() of a simulated server does; sets `now_us` to the moment at
+  // which the keys were read.
   std::map<std::string, std::string> Dump(std::int64_t& now_us) {
     const ReplyPointer dump = Do({"EVAL", kDump, "0"});
     std::map<std::string, std::string> keys;

@@ -61,7 +61,7 @@ class SilentProxy {
     while (forgotten_ == before) std::this_thread::yield();
   }
   std::size_t accepted() const { return accepted_; }
-  // Returns the number of connections that it forgot because they were silent.
+  // Returns the number of connections that the proxy forgot because they were silent.
   std::size_t forgotten_in_silence() const { return forgotten_in_silence_; }
 
  private:

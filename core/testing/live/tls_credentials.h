@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: certificates that a test makes while it runs, and what a server needs to show them.
+// Test only: makes certificates while a test runs, and what a server needs to show the
+// certificates.
 
 #ifndef FFGRANT_TESTING_LIVE_TLS_CREDENTIALS_H_
 #define FFGRANT_TESTING_LIVE_TLS_CREDENTIALS_H_

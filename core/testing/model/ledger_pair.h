@@ -32,8 +32,9 @@ class LedgerPair {
  public:
   using Choose = CallGenerator::Choose;
 
-  // The ledger's room for workers' names, and, in pieces of 60 bytes, for the texts that only few
-  // grants have; then for executions and for what they share.
+  // How much room the ledger has: for workers' names, for the texts that only few grants have (in
+  // pieces of 60 bytes), for executions, and for the lanes and capability sets that executions
+  // share.
   struct Room {
     std::size_t max_names = 20;
     std::size_t max_text_pieces = 128;
@@ -53,7 +54,7 @@ class LedgerPair {
   // show here.
   bool Settle();
   const std::string& problem() const { return driver_.problem(); }
-  // Has "<state> <operation> <outcome>" of every call so far. A state's name says what sets the
+  // Returns "<state> <operation> <outcome>" of every call so far. A state's name says what sets the
   // execution apart from others (StateName).
   const std::set<std::string>& seen() const { return seen_; }
 
@@ -90,16 +91,17 @@ class LedgerPair {
   Names NamesFor(const Call& call);
   std::size_t TextPiecesFor(const Call& call, const Texts& in_use);
   static Created CreatedBy(const Call& call);
-  // Returns what a creation needs in addition and the ledger has no room for, in the ledger's
-  // words: "capability sets", "lanes" or "executions". Empty if nothing is missing.
+  // Returns what the ledger has no room for although a creation needs it, in the ledger's words:
+  // "capability sets", "lanes" or "executions". The text is empty if nothing is missing.
   std::string MissingFor(const Call& call) const;
-  // Returns what is wrong if the ledger says that it is full. It may say so of a creation exactly
-  // if MissingFor() says so; of another call only if there is no room for names or texts; and only
-  // of a call that would otherwise succeed.
+  // Returns what is wrong with the answer if the ledger answers that it is full. To a creation the
+  // ledger may answer this exactly if MissingFor() names something, and to another call only if
+  // there is no room for names or texts. In both cases the call must be one that would otherwise
+  // succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
   // Is run after each call. Counts what the call has released, and what was released because time
-  // passed, which the ledger notices only when it looks for room. `before` is the time before the
-  // call.
+  // passed. The ledger notices the latter only when it looks for room. `before` is the time before
+  // the call.
   void CountWhatIsKept(TimestampMs before);
 
   void See(const Call& call, const Answer& answer);

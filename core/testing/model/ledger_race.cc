@@ -12,7 +12,7 @@
 namespace ffgrant::testing {
 namespace {
 
-// The first number of a thread's call. The set-up's calls have smaller numbers.
+// The least number that a call of a thread can have. The set-up's calls have smaller numbers.
 constexpr std::uint8_t kFirstNumber = 64;
 // There is room for four names. Once all grants have run out, the workers of three leases are still
 // in use, so one more name fits.
@@ -88,7 +88,7 @@ internal::Shared LeaseOf(std::uint8_t execution) {
   return static_cast<internal::Shared>(8 + execution);
 }
 
-// A hash of an answer, field by field: making a text of the answer would take too long.
+// Hashes an answer field by field, since making a text of the answer would take too long.
 class Hash {
  public:
   template <class... T>
@@ -347,7 +347,8 @@ std::string LedgerRace::Check() {
 std::uint64_t LedgerRace::HistoryHash() const {
   Hash hash;
   for (const HistoryEntry& entry : history_) {
-    // The hash covers which call it is, its answer, and which calls had returned when it began.
+    // For each call the hash covers which call it is, its answer, and which calls had returned when
+    // the call began.
     hash.Mix(entry.call.kind(), entry.execution, entry.number, FenceIn(entry.call), entry.answer);
     for (const HistoryEntry& other : history_) {
       hash.Mix(other.returned_at < entry.called_at ? other.number : std::uint8_t{0});

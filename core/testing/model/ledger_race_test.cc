@@ -109,8 +109,9 @@ TEST_F(LedgerRaceTest, TwoMaintainersPromoteOnce) {
   EXPECT_GT(RunInterrupted(race), 3);
 }
 
-// Or the execution is gone by then, and its place is empty or holds another execution: one of
-// another partition, or one that is delayed itself, and for longer.
+// By the time a maintenance has the partition's lock, the execution that it saw is gone. The place
+// of the execution is empty or holds another one: one of another partition, or one that is itself
+// delayed, and for longer.
 TEST_F(LedgerRaceTest, PromotionMeetsAnotherInThePlace) {
   const std::vector<PlannedCall> end = {Call(CallKind::kMaintain), Call(CallKind::kIssue),
                                         Call(CallKind::kClaim), Call(CallKind::kComplete),
@@ -194,7 +195,8 @@ TEST_F(LedgerRaceTest, TwoMakeOneName) {
   }
 }
 
-// A scheduler does not find the lane, or finds its name while it is made or given up.
+// ClaimForWorker looks for a lane while another thread makes or gives up the lane's name: the call
+// does not find the lane, or finds the name half-way.
 TEST_F(LedgerRaceTest, ALaneComesAndGoesWhileOneLooksForIt) {
   EXPECT_GT(
       RunAll(TwoThreads(S::kAbsent, {Call(CallKind::kClaimForWorker)}, {Call(CallKind::kCreate)})),
@@ -204,8 +206,8 @@ TEST_F(LedgerRaceTest, ALaneComesAndGoesWhileOneLooksForIt) {
             1u);
 }
 
-// Runs `second` after each number of the steps of `first`, on a ledger of its own each time, and
-// then `judge`.
+// Interrupts `first` after one step, after two steps, and so on, each time on a new ledger. Runs
+// `second` in the interruption, and `judge` once both have ended.
 void RunEachInterruption(const MemoryLedgerOptions& options,
                          const std::function<void(Calls&)>& prepare,
                          const std::function<void(Calls&)>& first,
@@ -229,8 +231,8 @@ void RunEachInterruption(const MemoryLedgerOptions& options,
   }
 }
 
-// The lane's number becomes another lane's while a scheduler works with it. The scheduler gets an
-// execution of its own lane, or none, and never one of the other lane.
+// While a scheduler works with its lane's number, this number becomes that of another lane. The
+// scheduler gets an execution of its own lane, or none, and never one of the other lane.
 TEST(NumbersThatChange, ASchedulerKeepsToItsLane) {
   ManualClock clock(TimestampMs{kNow});
   ClaimForWorkerOutcome found;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of tests that run on the embedded ledger and on the model.
+// Has the fixture of tests that run on the embedded ledger and on the model.
 
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_TEST_FIXTURE_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_TEST_FIXTURE_H_

@@ -17,7 +17,7 @@ namespace {
 using Units = std::uint64_t;
 constexpr std::size_t kMaxUnits = 64;
 
-// A step of the search: a call, or a part of a call that isn't one step.
+// A step of the search: a call, or a part of a call that takes several steps.
 struct Unit {
   std::size_t entry = 0;
   std::uint8_t execution = 0;  // set for a part: it concerns only this execution

@@ -51,8 +51,9 @@ struct Circumstances {
   bool names_may_run_out = false;
 };
 
-// Returns an empty text if there is such an order, else the history as text. `start` is the model
-// in the state in which the history begins. It reads `clock`, which the search moves.
+// Returns an empty text if some order of the calls, made one at a time, explains the answers; else
+// the history as text. `start` is the model in the state in which the history begins. The model
+// reads `clock`, which the search moves.
 std::string CheckLinearizable(const History& history, const ModelLedger& start, ManualClock& clock,
                               const Circumstances& circumstances);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The model's records, grants and upkeep; leases are in model_ledger_leases.cc.
+// Has the model's records, grants and maintenance; leases are in model_ledger_leases.cc.
 
 #include "testing/model/model_ledger.h"
 

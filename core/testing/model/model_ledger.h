@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path, written as plainly as possible: the oracle of tests and fuzzers. An execution is
-// a hash of texts, as on a Valkey server, the sorted sets are sorted sets, and every call goes
-// through the contract's checks line by line. The model is slow and single-threaded. It shares
-// nothing with the embedded ledger but the interface and the text of capability sets.
+// Does the claim path as plainly as possible, and is the oracle of tests and fuzz targets. An
+// execution is a hash of texts, as on a Valkey server, the sorted sets are sorted sets, and every
+// call goes through the contract's checks line by line. The model is slow and single-threaded. It
+// shares nothing with the embedded ledger but the interface and the text of capability sets.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
 #define FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
@@ -71,8 +71,8 @@ class ModelLedger final : public ClaimLedger {
   MaintenanceResult RunMaintenance(const ExecutionIdView& id);
   Outcome Forget(const ExecutionIdView& id);
 
-  // Returns the executions that ClaimForWorker may choose now, wherever it begins: in each
-  // partition the first execution in the eligible set that IsToBeHad().
+  // Returns the executions that ClaimForWorker may choose now, wherever its search begins: in each
+  // partition the first execution of the eligible set for which IsToBeHad() is true.
   std::vector<std::string> AllowedChoices(const ClaimForWorkerArgs& args);
   // Returns whether the execution is in the lane's eligible set, has no live grant and has its
   // requirements met.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The model's leases: claim to completion.
+// Has the model's calls about leases, from claim to completion.
 
 #include <set>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small helpers of the model. Everything that the model stores is text.
+// Has small helpers of the model. Everything that the model stores is text.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_TEXTS_H_
 #define FFGRANT_TESTING_MODEL_MODEL_TEXTS_H_

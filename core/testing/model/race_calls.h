@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The small set of executions and workers that races are about, and their calls in short form.
+// Has the small set of executions and workers that races are about, and short forms of their calls.
 
 #ifndef FFGRANT_TESTING_MODEL_RACE_CALLS_H_
 #define FFGRANT_TESTING_MODEL_RACE_CALLS_H_

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tries all schedules of a few threads, one after another, depth first. Orders that differ only in
-// the order of independent steps are tried once: this is done by sleep sets (Godefroid,
+// Tries all schedules of a few threads, one after another, depth first. Of the schedules that
+// differ only in the order of independent steps, sleep sets leave one to be tried (Godefroid,
 // "Partial-order methods for the verification of concurrent systems", 1996).
 //
-// That is sound as long as the footprint of a step names everything that the step touches: locks,
-// what internal/schedule_point.h marks, and the data that a lock guards, which count as the lock.
-// So the search relies on there being no data race. Other tests look for those: threads under a
-// sanitizer, and schedules that switch after unlocking.
+// Sleep sets are sound as long as the footprint of a step names everything that the step touches:
+// locks, what internal/schedule_point.h marks, and the data that a lock guards, which count as the
+// lock. So the search relies on there being no data race. Other tests look for data races: threads
+// under a sanitizer, and schedules that switch after unlocking.
 
 #ifndef FFGRANT_TESTING_MODEL_SCHEDULE_SEARCH_H_
 #define FFGRANT_TESTING_MODEL_SCHEDULE_SEARCH_H_

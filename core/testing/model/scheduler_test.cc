@@ -103,7 +103,7 @@ TEST(SchedulerTest, ALockKeepsOthersOut) {
   EXPECT_EQ(orders, (std::set<std::string>{"aabb", "bbaa"}));
 }
 
-// Two threads want the last pieces of a pool at once: one of them gets them.
+// Two threads want the last pieces of a pool at once, and one of the threads gets the pieces.
 TEST(SchedulerTest, ThePoolOfTextsIsNeverOverdrawn) {
   Scheduler scheduler;
   std::set<std::string> results;

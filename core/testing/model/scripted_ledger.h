@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a ledger for tests of code that calls a ledger.
+// Test only: plays a ledger for tests of code that calls a ledger.
 
 #ifndef FFGRANT_TESTING_MODEL_SCRIPTED_LEDGER_H_
 #define FFGRANT_TESTING_MODEL_SCRIPTED_LEDGER_H_
