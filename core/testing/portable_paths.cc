@@ -10,7 +10,8 @@
 
 namespace {
 
-// The library's own constructor, which detects the features, has priority 101 and so runs before.
+// The library's own constructor, which detects the features, has priority 101 and so runs before
+// this one.
 [[gnu::constructor(102)]] void TakePortablePaths() noexcept {
   if (std::getenv("FFGRANT_TEST_PORTABLE_PATHS") != nullptr) {
     ffgrant::internal::cpu_features.store(0);

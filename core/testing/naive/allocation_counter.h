@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: counts the allocations of the calling thread. Linking this library replaces malloc and
-// its relatives, which operator new calls. A sanitizer has already replaced them; then the counter
-// uses the sanitizer's hooks. With a C library other than glibc only operator new is replaced, and
-// kCountsMalloc is false.
+// its relatives, which operator new calls. If a sanitizer has already replaced these functions, the
+// counter uses the sanitizer's hooks. With a C library other than glibc only operator new is
+// replaced, and kCountsMalloc is false.
 
 #ifndef FFGRANT_TESTING_NAIVE_ALLOCATION_COUNTER_H_
 #define FFGRANT_TESTING_NAIVE_ALLOCATION_COUNTER_H_

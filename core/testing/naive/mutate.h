@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: texts that are almost right.
+// Test only: makes texts that are almost right.
 
 #ifndef FFGRANT_TESTING_NAIVE_MUTATE_H_
 #define FFGRANT_TESTING_NAIVE_MUTATE_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: an execution id parser written from contract 1.6 and 1.8, step by step, without a fast
-// path. It is the oracle of tests and fuzz targets.
+// Test only: parses execution ids as contract 1.6 and 1.8 say, step by step, without a fast path.
+// This parser is the oracle of tests and fuzz targets.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_EXECUTION_ID_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_EXECUTION_ID_H_

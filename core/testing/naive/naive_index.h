@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the index grammar (contract 1.1), character by character.
+// Test only: parses the index grammar (contract 1.1) character by character.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_INDEX_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_INDEX_H_
@@ -14,8 +14,8 @@ namespace ffgrant::testing {
 struct NaiveIndex {
   bool valid = false;
   std::uint16_t value = 0;
-  // The offset of the first byte that is wrong at its place. It is the text's size if the text ends
-  // too early, and 0 if the text is valid.
+  // The offset of the first byte that is wrong at its place; the text's size if the text ends too
+  // early; 0 if the text is valid.
   std::size_t offset = 0;
   bool plus_sign = false;
   bool leading_zero = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a partition key parser written from contract 1.3 and 1.8, step by step, without a fast
-// path. It is the oracle of tests and fuzz targets.
+// Test only: parses partition keys as contract 1.3 and 1.8 say, step by step, without a fast path.
+// This parser is the oracle of tests and fuzz targets.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_PARTITION_KEY_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_PARTITION_KEY_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a uuid parser written from contract 1.5. Each form is a pattern that is compared
-// character by character. It is the oracle of tests and fuzz targets.
+// Test only: parses uuids as contract 1.5 says. Each form is a pattern that is compared character
+// by character. This parser is the oracle of tests and fuzz targets.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_UUID_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_UUID_H_
@@ -16,8 +16,8 @@
 
 namespace ffgrant::testing {
 
-// Returns what a text of this length must look like: `x` stands for a hex digit in either case, any
-// other character for itself. Empty for a length that no form has.
+// Returns the pattern that a text of this length must have: `x` stands for a hex digit in either
+// case, any other character for itself. The pattern is empty for a length that no form has.
 inline std::string_view NaiveUuidPattern(std::size_t length) {
   constexpr std::string_view kPatterns[] = {
       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",

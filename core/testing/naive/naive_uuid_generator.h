@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the stream of uuids that a seed gives (uuid_generator.h), written from the published
-// descriptions of SplitMix64, xoshiro256++ and version 4 uuids.
+// Test only: makes the stream of uuids that a seed gives (uuid_generator.h), written from the
+// published descriptions of SplitMix64, xoshiro256++ and version 4 uuids.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_UUID_GENERATOR_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_UUID_GENERATOR_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a pipe, for example for the stop requests of a test.
+// Test only: makes a pipe, for example for the stop requests of a test.
 
 #ifndef FFGRANT_TESTING_NAIVE_PIPE_H_
 #define FFGRANT_TESTING_NAIVE_PIPE_H_
@@ -23,7 +23,7 @@ class Pipe {
     close(ends_[1]);
   }
 
-  // The end that is read, which is readable while there is a byte in the pipe.
+  // Returns the end for reading, which is readable while there is a byte in the pipe.
   int descriptor() const { return ends_[0]; }
   bool PutByte() const { return write(ends_[1], "x", 1) == 1; }
   // Waits for a byte.

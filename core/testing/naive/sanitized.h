@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: whether a sanitizer slows this program down. Tests of random histories run fewer of
-// them then. The same tests run all of them without a sanitizer, so what they find in results is
-// found there; a sanitizer needs to see each line run, but not as often.
+// Test only: tells whether a sanitizer slows this program down. If so, tests of random histories
+// run fewer histories. Without a sanitizer the same tests run all histories, and these runs find
+// wrong results. A sanitizer needs to see each line run, but not as often.
 
 #ifndef FFGRANT_TESTING_NAIVE_SANITIZED_H_
 #define FFGRANT_TESTING_NAIVE_SANITIZED_H_

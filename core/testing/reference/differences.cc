@@ -40,8 +40,8 @@ bool Contains(std::span<const std::string_view> names, std::string_view name) {
 }
 
 // Returns true if ffgrant names the same member as the reference, or if the reference does not name
-// a member of the body. The reference names the innermost member on its path, whether it is known
-// there or not. If a difference is allowed, `known` becomes its name.
+// a member of the body. The reference names the innermost member on its path, even if this member
+// is not known there. If a difference is allowed, `known` becomes its name.
 bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
                 std::string_view& known) {
   if (theirs.empty() || ours == theirs) return true;
@@ -51,15 +51,15 @@ bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
       known = kMemberByPosition;
       return true;
     }
-    // The reference's name is known only inside of a handle and stands outside, or the other way
-    // round.
+    // The member that the reference names is known only inside of a handle and stands outside, or
+    // the other way round.
     if (Contains(kOfHandles, theirs) ? ours.empty() : ours == "handle") return true;
   }
   if (dto == FFREF_RECLAIM_RESPONSE && ours.empty()) {
     known = kMemberOfBufferedValue;
     return true;
   }
-  // The name is unknown in this variant.
+  // The name that the reference gives is unknown in this variant.
   if (dto == FFREF_REVOKE_LEASE_RESULT && ours.empty()) return true;
   return !Contains(MembersOf(dto, 0), theirs) && !Contains(MembersOf(dto, 1), theirs);
 }

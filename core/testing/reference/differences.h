@@ -55,7 +55,8 @@ class Comparer {
   Reference& reference() { return reference_; }
 
   // `lenient` and `strict` are the results of ParsePartitionKey in these modes. Strict mode must
-  // accept exactly the texts that the reference writes. Its own errors have no counterpart.
+  // accept exactly the texts that the reference writes. Strict mode's own errors have no
+  // counterpart there.
   Answer PartitionKey(std::string_view text, const PartitionKeyResult& lenient,
                       const PartitionKeyResult& strict);
   // Does the same for ParseExecutionId, and for the id that is minted from the parsed values.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's own code (ff-core 0.15.0 from crates.io, serde_json 1.0.149) behind a C interface.
-// Tests, fuzz targets and benchmarks compare ffgrant with it. reference.h offers the same in C++.
+// Puts FlowFabric's own code (ff-core 0.15.0 from crates.io, serde_json 1.0.149) behind a C
+// interface. Tests, fuzz targets and benchmarks compare ffgrant with this code. reference.h offers
+// the same in C++.
 //
 // The code comes from these places. Partition keys, execution ids, lanes, UUIDs, partitions, key
 // names, lease results, fences and partition counts are ff-core's types and functions. The bodies
 // of the claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here
-// these bodies are structs with the same members. The same serde and serde_json as in those crates
-// decode and write them. ff-core has no cluster slots. Here the crate crc16 computes a slot over
-// the hash tag, as Valkey documents it.
+// these bodies are structs with the same members. The serde and serde_json that those crates use
+// decode and write the structs. ff-core has no cluster slots. Here the crate crc16 computes a slot
+// over the hash tag, as Valkey documents it.
 //
 // Rules of the border:
 //   - Texts go in as pointer and size. The reference accepts only UTF-8, so the answer for any
@@ -298,9 +299,9 @@ typedef struct ffref_document {
 
 typedef enum ffref_reader {
   FFREF_AS_CLIENT = 0,  // serde_json::from_slice, as the client reads responses
-  // serde_path_to_error over a Deserializer, then its end(), as the server's extractor does. The
-  // member is the one that the error names, if it names one. Otherwise it is the innermost name of
-  // the path, or, if the path has no names, its first position.
+  // serde_path_to_error over a Deserializer, then the Deserializer's end(), as the server's
+  // extractor does. The document's member is the one that the error names. If the error names none,
+  // it is the innermost name of the path, or, if the path has no names, the path's first position.
   FFREF_AS_SERVER = 1,
 } ffref_reader;
 
@@ -329,7 +330,8 @@ ffref_status ffref_claim_grant_parse(ffref_scratch* scratch, ffref_view json, ff
 
 // --- for benchmarks ---
 
-// What a benchmark times: one call of the reference for each input. The inputs have been prepared.
+// The operations that a benchmark times. An operation makes one call of the reference for each
+// input; the inputs have been prepared.
 typedef enum ffref_operation {
   FFREF_RUN_PARTITION_KEY_PARSE,     // texts; PartitionKey::parse
   FFREF_RUN_PARTITION_FORMAT,        // partition keys that parse; Partition::hash_tag

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant's key names, selected by the reference's numbers for them (ffref_key).
+// Selects ffgrant's key names by the reference's numbers for them (ffref_key).
 
 #ifndef FFGRANT_TESTING_REFERENCE_KEY_ROLES_H_
 #define FFGRANT_TESTING_REFERENCE_KEY_ROLES_H_

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant_reference.h in C++: FlowFabric's own code, with ffgrant's types where they fit.
+// Offers ffgrant_reference.h in C++: FlowFabric's own code, with ffgrant's types where they fit.
 // ffgrant_reference.h says which code comes from where, what calls cost, and what happens with
 // texts that are not UTF-8.
 //
 // Every function returns the call's Status beside its answer. kPanicked means a bug of the
-// reference or a call that breaks its contract (a partition count of 0). It must never be ignored.
+// reference or a call that breaks its contract (a partition count of 0). This status must never be
+// ignored.
 //
 //   reference::Reference reference;
 //   const auto key = reference.ParsePartitionKey("{fp:7 }");
@@ -102,8 +103,8 @@ struct ParsedDocument {
   std::span<const ffref_value> values() const { return {document.values, document.value_count}; }
 };
 
-// For kOk the grant is set. kRejected means that the document was rejected, if its error_class is
-// not 0, or else the id in it.
+// For kOk the grant is set. kRejected means that the document was rejected if the document's
+// error_class is not 0; otherwise the id in the document was rejected.
 struct ParsedGrant {
   Status status = Status::kOk;
   ffref_grant grant = {};

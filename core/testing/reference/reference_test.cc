@@ -324,7 +324,8 @@ TEST(ReferencePrepared, EveryOperationRunsAndItsSumIsOfTheResults) {
   ffref_prepared_free(nullptr);
 }
 
-// Prepared inputs lie in a block of memory that the next ones take over, but only once it is free.
+// Prepared inputs lie in a block of memory that the next prepared inputs take over, but only once
+// the block is free.
 TEST(ReferencePrepared, InputsThatLiveAtOnceHaveMemoryOfTheirOwn) {
   constexpr ffref_operation kOperation = FFREF_RUN_PARTITION_KEY_PARSE;
   const auto prepare = [](std::string_view key) {

@@ -30,10 +30,10 @@ constexpr int kNoEngine = 3;
 
 struct Options {
   std::string server;  // empty: the embedded ledger
-  std::string store;   // where its keys are read and written; empty: the server
+  std::string store;   // where the stored keys are read and written; empty: the server
   bool use_loaded_library = false;
-  std::string contract;  // that ff_version may answer; empty: the client's own
-  std::string filter;    // runs scenarios whose full name contains it
+  std::string contract;  // what ff_version may answer; empty: the client's own contract
+  std::string filter;    // runs the scenarios whose full name contains this text
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;
   std::uint64_t calls = 200;  // the calls of each history

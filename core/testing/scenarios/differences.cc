@@ -8,8 +8,8 @@ namespace {
 
 // A claim may name another lane than the execution's (contract 7.7, 5). A function on a server
 // changes the sets that KEYS name, which are those of the caller's lane, and does not know that the
-// execution is in another lane's set; the embedded ledger knows it. FlowFabric's SDK always claims
-// with the grant's lane, so this happens only if a worker errs.
+// execution is in another lane's set. The embedded ledger knows in which set the execution is.
+// FlowFabric's SDK always claims with the grant's lane, so this happens only if a worker errs.
 constexpr std::string_view kOtherLane =
     "the functions take it out of the set of the caller's lane, which KEYS name";
 // In edge 8 of valkey-functions.md, the reference does one half of a call; our functions refuse the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the scenarios need from a ledger under test.
+// Declares what the scenarios need from a ledger under test.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_ENGINE_H_
@@ -36,7 +36,7 @@ class Engine {
   // Makes a delayed execution eligible if its time has come, as a deployment's scanner does.
   // Returns false if its time has not come.
   virtual bool Promote(const ExecutionIdView& id, LaneIdView lane) = 0;
-  // The keys, or nullptr if the engine has none.
+  // Returns the keys, or nullptr if the engine has none.
   virtual RawStore* store() = 0;
   virtual std::uint16_t partition_count() const = 0;
   // Is called before each scenario. A scenario uses ids and lanes that no other scenario uses.

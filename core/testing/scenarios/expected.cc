@@ -387,7 +387,7 @@ void Expected::Reclaimed(const Moment& at, const NewLease& taken) {
 }
 
 // Does what suspension and both endings have in common. If the lease was released, its times are
-// cleared; if the execution failed for good, they stay.
+// cleared; if the execution failed for good, the times stay.
 void Expected::DropLease(const char* keep_in) {
   sorted_sets.erase(LaneKey("active", Field("current_lane")));
   sorted_sets.erase(IndexKey("lease_expiry"));

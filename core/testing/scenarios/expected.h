@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state that has to be stored of an execution, written from the contract: sections 3 and 7 of
-// core/contract/wire-contract.md, section 3 of valkey-functions.md and stored-state-observed.md.
-// Nothing of a ledger is used here: key names and numbers are composed as texts. A scenario notes
-// each effect by the function that is named after it (expected.Claimed(...)); the scenario itself
-// says whether a call should have had that effect.
+// Says which state has to be stored of an execution. It is written from the contract: sections 3
+// and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
+// stored-state-observed.md. Nothing of a ledger is used here: key names and numbers are composed as
+// texts. A scenario notes each effect by the function that is named after it
+// (expected.Claimed(...)); the scenario itself says whether a call should have had that effect.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
 #define FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
@@ -117,7 +117,7 @@ class Expected {
   std::optional<Record> lease;          // lease:current
   std::optional<Moment> lease_renewed;  // if set, the lease's key has an expiry
   std::int64_t lease_renewed_ttl_ms = 0;
-  std::map<std::string, Value> sorted_sets;  // key -> score; it must be in no other sorted set
+  std::map<std::string, Value> sorted_sets;  // key -> score; the execution is in no other
   std::set<std::string> worker_sets;         // keys of the instances' sets that have the execution
   std::vector<Record> attempts;              // by attempt index
   std::vector<Value> attempt_scores;

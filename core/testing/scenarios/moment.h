@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The time of a call, as far as a caller can know it: it lies between two readings of the store's
-// clock. Every time that the call stored is computed from the same moment. So the first stored time
-// that is seen pins the moment, and every other one must then agree to the millisecond.
+// Holds the time of a call as far as a caller can know it: the time lies between two readings of
+// the store's clock. All times that the call stored are computed from the same moment. So the first
+// stored time that is seen pins the moment, and all others must then agree to the millisecond.
 //
 //   const Moment claimed(before, after);
 //   claimed.Is(acquired_at);            // within the range, which it pins

@@ -35,8 +35,8 @@ struct Snapshot {
   std::map<std::string, std::vector<Fields>> streams;
 };
 
-// Is not thread-safe. If a server doesn't answer, or answers with an error where none is expected,
-// std::runtime_error is thrown and the run ends.
+// Is not thread-safe. Throws std::runtime_error, which ends the run, if a server doesn't answer, or
+// answers with an error where none is expected.
 class RawStore {
  public:
   virtual ~RawStore() = default;
@@ -47,8 +47,7 @@ class RawStore {
   virtual bool Exists(const std::string& key) = 0;
   virtual std::optional<double> Score(const std::string& key, const std::string& member) = 0;
   virtual Snapshot Read(const Wanted& wanted) = 0;
-  // Returns type, content and expiry of a key as one text, by which one can tell whether the key
-  // changed.
+  // Returns type, content and expiry of a key as one text, so that a change of the key can be seen.
   virtual std::string Describe(const std::string& key) = 0;
 
   virtual void SetField(const std::string& key, const std::string& field,

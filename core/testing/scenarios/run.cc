@@ -47,8 +47,8 @@ Run::Run(Engine& engine, std::string prefix, std::size_t argument)
           },
           {}) {}
 
-// Names belong to one run, but in failures they are without the prefix, so that they are the same
-// in every run.
+// Each run has names of its own, which begin with its prefix. Failures show the names without the
+// prefix, so that they are the same in every run.
 std::string Run::WithoutPrefix(std::string text) const {
   if (prefix_.empty()) return text;
   for (std::size_t at = text.find(prefix_); at != std::string::npos; at = text.find(prefix_, at)) {
@@ -244,7 +244,7 @@ NewLease Run::LeaseOf(const ClaimOptions& options, const Execution& e) {
           UuidText(NextUuid()), options.ttl_ms};
 }
 
-// Is called after e.expected has been given the lease.
+// Is called once e.expected has the lease.
 void Run::NoteLease(Execution& e, const Answer& answer, LeaseKind kind) {
   const Lease& lease = *answer.lease;
   CheckEqual("lease id", e.expected.Field("current_lease_id"), UuidText(lease.fence.lease_id.uuid));

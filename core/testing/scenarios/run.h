@@ -36,8 +36,8 @@ namespace ffgrant::claims_conformance {
 inline constexpr std::int64_t kLong = 600'000;
 inline constexpr std::int64_t kShort = 20;
 
-// Each run makes these names unique, so that it leaves other names on a shared server alone: see
-// Run::Name(). A worker's names may be any texts, so these hold bytes that an engine could take for
+// Each run makes these names unique (Run::Name()), so that it leaves other names on a shared server
+// alone. A worker's names may be any texts, so these hold bytes that an engine could take for
 // something else.
 inline const Worker kWorker1 = {"w1 \xC3\xA9", "w1-i1 \xE2\x82\xAC:{x}"};
 inline const Worker kWorker1Other = {kWorker1.id, "w1-i2 \xE2\x82\xAC \"%s\"\\"};
@@ -107,8 +107,8 @@ struct Failure {
   std::string actual;
 };
 
-// Says that a call got another answer than it must get, so that what would follow means nothing.
-// Run's calls throw it after they have noted the failure; the runner catches it.
+// Says that a call got another answer than it must get, so that the rest of the scenario would mean
+// nothing. Run's calls throw this after they have noted the failure; the runner catches it.
 struct WentAstray {};
 
 class Run {
@@ -152,7 +152,8 @@ class Run {
   void Pass(std::int64_t ms);
   // Checks that everything that is stored of `e` is as expected.
   void CheckStored(Execution& e);
-  // Notes a failure of the scenario if the two differ. `what` names what is compared.
+  // Notes a failure of the scenario if `expected` and `actual` differ. `what` names what is
+  // compared.
   void CheckEqual(std::string_view what, const std::string& expected, const std::string& actual);
   void Check(std::string_view what, bool holds) {
     CheckEqual(what, "true", holds ? "true" : "false");
@@ -166,7 +167,7 @@ class Run {
   RawStore& store() { return *engine_.store(); }  // only if the scenario needs keys
   std::size_t argument() const { return argument_; }
   const std::vector<Failure>& failures() const { return failures_; }
-  // All executions that the run has made, for cleaning up.
+  // Returns all executions that the run has made, for cleaning up.
   const std::deque<Execution>& executions() const { return executions_; }
 
   std::string Name(std::string_view name) const { return prefix_ + std::string(name); }

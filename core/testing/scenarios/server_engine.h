@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Valkey or Redis server, or a cluster, reached through ffgrant::valkey: with real time and real
+// Reaches a Valkey or Redis server, or a cluster, through ffgrant::valkey, with real time and real
 // keys. The nodes of a cluster must share a clock to the millisecond, as nodes on one machine do.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_SERVER_ENGINE_H_
@@ -21,9 +21,9 @@ class ServerEngine final : public Engine {
  public:
   // `where` has the servers and the login. The stored keys are read from the first server of
   // `store`, without TLS. If `use_loaded_library` is true, no library is loaded. `contract` is the
-  // answer that ff_version may give there; if it is empty, the answer that the client accepts.
-  // Throws std::runtime_error if the server can't be reached, or has no functions, or has other
-  // functions.
+  // answer that ff_version may give there; if `contract` is empty, ff_version must give the answer
+  // that the client accepts. Throws std::runtime_error if the server can't be reached, or has no
+  // functions, or has other functions.
   ServerEngine(const valkey::ClientOptions& where, const valkey::ClientOptions& store,
                bool use_loaded_library, const std::string& contract);
 

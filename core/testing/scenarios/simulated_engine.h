@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ffgrant::valkey and the shipped functions on simulated servers, alone or as a cluster. The clock
-// moves only when a scenario or a wait moves it.
+// Runs ffgrant::valkey and the shipped functions on simulated servers, alone or as a cluster. The
+// clock moves only when a scenario or a wait moves it.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_SIMULATED_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_SIMULATED_ENGINE_H_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order of checks, tested by pairs. For each function the tables below list its checks in the
-// contract's order, each with a way to make it fail that leaves the other checks alone. Whichever
-// two checks fail, the first of them is reported, and nothing that is stored has changed.
+// Tests the order of checks by pairs. For each function the tables below list its checks in the
+// contract's order. Each check has a way to make it fail that leaves the other checks alone.
+// Whichever two checks fail, the first of them is reported, and nothing that is stored has changed.
 
 #include <functional>
 #include <string>

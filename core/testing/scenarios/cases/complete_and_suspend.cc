@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How an owner gives up its lease: valkey-functions.md sections 2 to 4, contract 7.5.
+// Tests how an owner gives up its lease: valkey-functions.md sections 2 to 4, contract 7.5.
 
 #include "testing/scenarios/cases/fences.h"
 #include "testing/scenarios/run.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Creating executions: valkey-functions.md sections 2 to 4, contract 3 (scores).
+// Tests the creation of executions: valkey-functions.md sections 2 to 4, contract 3 (scores).
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"

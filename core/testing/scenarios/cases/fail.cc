@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attempts that end without a result, and what the execution's retry policy does about it:
+// Tests attempts that end without a result, and what the execution's retry policy then does:
 // core/contract/live-observed.md, sections 1 and 2.
 
 #include <array>
@@ -126,7 +126,7 @@ void DelaysAtTheirLimits(Run& run) {
   for (const std::int64_t delay : {std::int64_t{0}, std::int64_t{1}, kMaxTtlMs}) {
     Execution& e = LeasedWith(run, {.max_retries = 1, .backoff = kFixed, .delay_ms = delay});
     run.Fail(e, {.retried_after_ms = delay});
-    if (delay != 1) run.Promote(e, delay == 0);  // 1 ms may have passed, or not
+    if (delay != 1) run.Promote(e, delay == 0);  // a retry after 1 ms may be due or not
     Execution& none =
         LeasedWith(run, {.max_retries = 1, .delay_ms = 0, .max_delay_ms = delay, .multiplier = 0});
     run.Fail(none, {.retried_after_ms = 0});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What renewal, suspension, completion and failure have in common: the checks of the caller's fence
-// and of the lease (contract 7.4, valkey-functions 4).
+// Tests what renewal, suspension, completion and failure have in common: the checks of the caller's
+// fence and of the lease (contract 7.4, valkey-functions 4).
 
 #ifndef FFGRANT_TESTING_SCENARIOS_CASES_FENCES_H_
 #define FFGRANT_TESTING_SCENARIOS_CASES_FENCES_H_

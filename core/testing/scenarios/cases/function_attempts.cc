@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// valkey-functions.md sections 2 and 3: what grants, claims and ends of attempts store beyond what
-// a ledger's call asks for. These are the lineage of retries and replays, an attempt's policy and
-// times, and streams.
+// Tests what grants, claims and ends of attempts store beyond what a ledger's call asks for
+// (valkey-functions.md sections 2 and 3). This is the lineage of retries and replays, an attempt's
+// policy and times, and streams.
 
 #include <cstdint>
 #include <functional>
@@ -195,8 +195,8 @@ void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
   }
 }
 
-// The limit is on tokens, however short they are: each counts, also if it repeats another. What is
-// empty is no token.
+// The limit is on the number of tokens, however short they are. A token that repeats another counts
+// too; an empty text does not.
 void AWorkersTokensAreCounted(Run& run) {
   for (const auto& [count, taken] : testing::kCapabilityCountRows) {
     for (const std::string comma : {",", ",,"}) {
@@ -263,7 +263,8 @@ void ADeadlineOutlivesARetry(Run& run) {
   run.Check("then it is gone", !deadline());
 }
 
-// It is not told to the scanner of deadlines any more.
+// An execution that has failed since it was reclaimed too often is out of the index that the
+// scanner of deadlines reads.
 void TooManyReclaimsEndTheDeadlineToo(Run& run) {
   Execution& e = ClaimedWithADeadline(run);
   const auto deadline = [&] {
@@ -279,7 +280,7 @@ void TooManyReclaimsEndTheDeadlineToo(Run& run) {
   run.Check("then it is gone", !deadline());
 }
 
-// A caller that names no cap gets the function's own.
+// If the caller names no cap, the function's own cap holds.
 void AReclaimWithoutACap(Run& run) {
   for (const char* const earlier : {"99", "100"}) {
     Execution& e = run.RevokedOne();
@@ -354,7 +355,7 @@ void ARetryPolicyHasDefaults(Run& run) {
   }
 }
 
-// What can't be followed is refused before the attempt is ended.
+// A policy that can't be followed is refused before the attempt is ended.
 void AFailureChecksItsRetryPolicy(Run& run) {
   Execution& e = run.Leased();
   const auto fixed = [](const std::string& delay) {
@@ -397,7 +398,8 @@ void AnOpenStreamIsClosedOnce(Run& run) {
   run.store().Delete(stream);
 }
 
-// The end of an attempt closes the attempt's stream, if there is one, and makes none.
+// The end of an attempt closes the attempt's stream if there is one, and makes no stream if there
+// is none.
 void TheEndOfAnAttemptClosesItsStream(Run& run) {
   const struct {
     std::string what;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// valkey-functions.md section 2: what a creation stores beyond what a ledger's call asks for. These
-// are idempotency keys, policies, tags and deadlines.
+// Tests what a creation stores beyond what a ledger's call asks for (valkey-functions.md section
+// 2): idempotency keys, policies, tags and deadlines.
 
 #include <cstdint>
 #include <string>
@@ -20,7 +20,8 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   Execution& first = run.New();
   Execution& second = run.New(&first);
   Execution& third = run.New(&first);
-  // Only a key that has `ff:noop:` in it is none.
+  // Only a key name with `ff:noop:` in it means that there is no key. This name lacks the last
+  // colon.
   const std::string name = run.Name("noop-ff:noop");
   const std::string key = RawIdempotencyKey(first, name);
   const std::int64_t before = run.engine().Now();
@@ -35,7 +36,7 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
             RawCreate(second, keyed));
   run.Check("a duplicate does not prolong it", run.store().ExpireTime(key) == until);
   run.CheckStored(second);
-  // The key decides, even if there is an execution of that id.
+  // The key decides, even if an execution with the id of the call exists.
   Execution& fourth = run.New(&first);
   ExpectRaw(run, "fourth", "1 OK " + fourth.expected.id + " waiting", "ff_create_execution",
             RawCreate(fourth));
@@ -47,7 +48,7 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   run.store().Delete(key);
 }
 
-// Without a time to remember it, and without a key, nothing is remembered.
+// Nothing is remembered without a time for which to remember the key, or without a key.
 void AnIdempotencyKeyNeedsATime(Run& run) {
   for (const std::string ttl : {"", "0", "-1", "5000"}) {
     Execution& e = run.New();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The edges of valkey-functions.md section 5, by number. Edges that only a client of another make
-// can send are tried by FCALLs without the ledger.
+// Tests the edges of valkey-functions.md section 5, by number. Edges that only a client of another
+// make can reach are tried by FCALLs without the ledger.
 
 #include "testing/scenarios/cases/raw_calls.h"
 #include "testing/scenarios/run.h"
@@ -64,7 +64,8 @@ void LeasesWithoutTime(Run& run) {
 
 // Edge 8: a call must not be left half done.
 void AFractionalGrantTtl(Run& run) {
-  // What was refused once is refused again: the functions remember texts that they have read.
+  // A ttl that was refused once is refused again, although the functions remember texts that they
+  // have read.
   for (const std::string ttl : {"50.5", "50.5", "1e-1"}) {
     Execution& e = run.Create();
     const RawCall call = RawIssue(run, e, ttl);

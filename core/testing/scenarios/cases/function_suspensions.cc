@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// valkey-functions.md section 4: suspensions beyond what a ledger's call asks for. These are
+// Tests what suspensions have beyond what a ledger's call asks for (valkey-functions.md section 4):
 // waitpoint secrets, tokens, conditions and reasons.
 
 #include <array>
@@ -251,7 +251,7 @@ void AResumeTakesTheTimeoutAway(Run& run) {
   }
 }
 
-// An execution whose suspension is closed, or is none, can't be resumed.
+// An execution that has no suspension, or whose suspension is closed, can't be resumed.
 void AResumeNeedsAnOpenSuspension(Run& run) {
   Execution& e = run.Leased();
   run.Suspend(e);
@@ -320,8 +320,8 @@ void ASuspensionKeepsNothingOfTheOneBefore(Run& run) {
   run.Check("a field of the one before is gone", record.count("of_another_version") == 0);
 }
 
-// A suspension may list further waitpoints. A resume closes those that are there, and leaves out
-// what names none.
+// A suspension may list further waitpoints. A resume closes the listed waitpoints that exist, and
+// skips entries that name no waitpoint.
 void AResumeClosesTheFurtherWaitpoints(Run& run) {
   const auto waitpoint = [](const Execution& e, const std::string& name) {
     return "ff:wp:" + RawTag(e) + ":" + name;
@@ -364,7 +364,7 @@ void AResumeClosesTheFurtherWaitpoints(Run& run) {
   }
 }
 
-// A list that is none hinders no resume.
+// A text that is no list of waitpoints hinders no resume.
 void AResumeTakesAnyListOfWaitpoints(Run& run) {
   for (const std::string list :
        {"", "[]", "{", "7", "null", "\"text\"", "{\"a\":1}", "[7,[],{}]"}) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls by FCALL without the ledger. KEYS and ARGV are those of valkey-functions.md section 2, with
-// any texts that a client of another make might send.
+// Makes calls by FCALL without the ledger. KEYS and ARGV are those of valkey-functions.md section
+// 2, with any texts that a client of another make might send.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
 #define FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_

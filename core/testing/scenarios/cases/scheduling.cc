@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scheduler's choice: claim_ledger.h, ClaimForWorker(). Its order is that of contract 3.
-// Contract 7.1 says what FlowFabric's scheduler does; ours differs because it also looks at the
-// executions behind the head.
+// Tests the scheduler's choice, which claim_ledger.h describes at ClaimForWorker(). The order of
+// choice is that of contract 3. Contract 7.1 says what FlowFabric's scheduler does; ours differs
+// because it also looks at the executions behind the head.
 
 #include <memory>
 #include <set>
@@ -157,8 +157,8 @@ void WindowsComeRound(Run& run) {
 }
 
 // A partition that always has an execution to claim does not keep another partition waiting. On an
-// engine where time passes by itself, a server of a cluster may be silent for longer than the
-// search waits for it, but not for many calls.
+// engine where time passes by itself, a server of a cluster may be silent for longer than a search
+// waits for it, but not during many searches.
 void ABusyPartitionStarvesNoOther(Run& run) {
   const std::vector<Execution*> busy = CreateInOrder(run, 8);
   Execution& other = run.New();

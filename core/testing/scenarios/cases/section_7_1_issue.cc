@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.1: issuing a claim grant.
+// Tests how a claim grant is issued (contract 7.1).
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"

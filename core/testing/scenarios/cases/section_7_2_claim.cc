@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.2: consuming a claim grant.
+// Tests how a claim grant is consumed (contract 7.2).
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"

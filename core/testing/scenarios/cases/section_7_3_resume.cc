@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.3: claiming an execution whose attempt was interrupted.
+// Tests how an execution whose attempt was interrupted is claimed (contract 7.3).
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -66,7 +66,8 @@ void ARecordThatOutlivedItsTimeIsDeleted(Run& run) {
   run.store().Persist(key);
   run.store().SetField(key, "grant_expires_at", std::to_string(run.engine().Now() - 1));
   const std::string before = run.store().Describe(key);
-  // Another worker does not delete it: its claim is invalid before the grant counts as expired.
+  // A claim by another worker does not delete the grant: this claim is invalid before the grant
+  // counts as expired.
   e.expected.GrantGone();
   const Worker other = run.Named(kWorker2);
   const auto claim = [&](const Worker& worker) {

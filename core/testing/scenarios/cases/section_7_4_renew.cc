@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.4: renewing a lease.
+// Tests how a lease is renewed (contract 7.4).
 
 #include <cstdint>
 #include <string>
@@ -67,8 +67,8 @@ void AtTheEdge(Run& run) {
   run.Renew(e, {}, ClaimError::kLeaseExpired);
 }
 
-// The lease's hash outlives the lease by the grace that its last renewal has named. After a grace
-// of 0 it ends with the lease.
+// The lease's hash outlives the lease by the grace that its last renewal has named. With a grace of
+// 0 the hash ends with the lease.
 void TheLeaseHashLastsForTheGrace(Run& run) {
   Execution& e = run.Leased();
   const Expected& x = e.expected;

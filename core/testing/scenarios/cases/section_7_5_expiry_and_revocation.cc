@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.5: how a lease is lost.
+// Tests how a lease is lost (contract 7.5).
 
 #include "testing/scenarios/cases/fences.h"
 #include "testing/scenarios/run.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Contract 7.6: reclaiming an execution that its owner has lost.
+// Tests how an execution that its owner has lost is reclaimed (contract 7.6).
 
 #include "testing/scenarios/cases/fences.h"
 #include "testing/scenarios/run.h"
