@@ -33,8 +33,8 @@ class ClaimWitness {
 
   // Notes that a member of the deployment has run a function at `now` and has answered `reply`.
   void Saw(const std::vector<std::string>& command, const std::string& reply, std::int64_t now);
-  // Notes that a server that does not belong to the deployment (any more) has run a function. This
-  // breaks a rule unless the function is about the server.
+  // Notes that a server which does not belong to the deployment (any more) has run a function. Such
+  // a run breaks a rule unless the function is about the server.
   void SawElsewhere(const std::vector<std::string>& command);
   // Notes that the executions in the slots for which `in` returns true may have lost their last
   // changes.
@@ -48,12 +48,12 @@ class ClaimWitness {
   const LeaseSeen* FindLease(std::string_view lease_id) const;
   // Returns whether the execution may have lost changes since its last lease was given.
   bool HasLost(std::string_view id) const;
-  // Returns when the execution's current lease ends, by the server's clock. Empty if no server has
+  // Returns when the execution's current lease ends, by the server's clock; empty if no server has
   // given a lease that still stands, or if changes may have been lost.
   std::optional<std::int64_t> LeaseEnd(std::string_view id) const;
   // Maps the ids of the executions whose current lease is known to the ids of these leases.
   std::map<std::string, std::string> CurrentLeases() const;
-  // Forbids this lease: a server that gives it from now on breaks a rule.
+  // Forbids this lease: a server that gives the lease from now on breaks a rule.
   void NeverAgain(std::string_view lease_id) { forbidden_.insert(std::string(lease_id)); }
 
   std::uint64_t executed() const { return executed_; }
@@ -67,7 +67,7 @@ class ClaimWitness {
     std::int64_t taken = 0;
   };
   struct Execution {
-    std::string lease_id;  // of the current lease; empty: there is none, or it is not known
+    std::string lease_id;  // of the current lease; empty if there is none, or if it is not known
     std::int64_t lease_end = 0;
     std::uint64_t epoch = 0;
     std::uint16_t slot = 0;

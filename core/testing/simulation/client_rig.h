@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the client alone, with servers that answer whatever a test wants. Each server has a
-// port of its own.
+// Test only: runs the client alone, with servers that answer whatever a test wants. Each server has
+// a port of its own.
 
 #ifndef FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
 #define FFGRANT_TESTING_SIMULATION_CLIENT_RIG_H_
@@ -211,7 +211,7 @@ inline Play Cluster(const std::string& slots) {
 struct FakeNode {
   std::string id;
   std::string run_id;
-  std::string table;      // the name of the table that it gives
+  std::string table;      // the name of the table that the node gives
   std::string info = "";  // more lines of INFO
 };
 struct FakeMember {

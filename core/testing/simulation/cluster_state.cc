@@ -86,7 +86,7 @@ void ClusterState::Forget(const std::string& id) {
 ClusterState::Change ClusterState::Learn(const ClusterState& sender) {
   if (forgotten_.count(sender.my_id_) != 0) return {};
   for (const auto& [id, member] : sender.members_) {
-    // What another node says of a third node is news only if the third node is unknown here.
+    // What the sender says of a third node is news only if the third node is unknown here.
     if (forgotten_.count(id) != 0 || id == my_id_) continue;
     if (id == sender.my_id_) {
       members_[id] = member;
@@ -107,7 +107,7 @@ ClusterState::Change ClusterState::LearnOfOwner(const ClusterState& teller) {
     if (owners_[slot] != mine || teller.owners_[slot] == me_there) continue;
     const ClusterMember* const owner = teller.Owner(slot);
     if (owner == nullptr || teller.IsUnclaimed(slot) || owner->epoch <= me().epoch) continue;
-    // The teller sends one update, about this owner.
+    // The teller sends only one update, which is about this owner.
     const auto known = members_.find(owner->id);
     if (known == members_.end() || known->second.epoch >= owner->epoch) return {};
     known->second.epoch = owner->epoch;
@@ -120,8 +120,8 @@ ClusterState::Change ClusterState::LearnOfOwner(const ClusterState& teller) {
 // As in clusterUpdateSlotsConfigWith() of Valkey, a slot goes to a primary that claims it with a
 // greater epoch than its owner's, or with any epoch if its owner does not claim it any more. Such
 // an owner stays the owner until another primary claims the slot, because it can redirect clients.
-// But the owner's epoch does not count: the owner may have got a newer epoch for other slots before
-// this node has heard who has this slot.
+// But the epoch of such an owner does not count: it may be newer only because the owner has got
+// other slots, while this node has not yet heard who now has this slot.
 ClusterState::Change ClusterState::Rebind(const std::string& id, const ClusterState& teller) {
   const ClusterMember& claimant = members_.at(id);
   const std::string shard = me().primary_id.empty() ? my_id_ : me().primary_id;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: what one node of a cluster believes about the cluster, and where it therefore sends a
-// command. Nodes may believe different things: each learns from the nodes that it can talk to, and
-// a greater epoch wins.
+// Test only: keeps what one node of a cluster believes about the cluster, and therefore where the
+// node sends a command. Nodes may believe different things: each learns from the nodes that it can
+// talk to, and a greater epoch wins.
 
 #ifndef FFGRANT_TESTING_SIMULATION_CLUSTER_STATE_H_
 #define FFGRANT_TESTING_SIMULATION_CLUSTER_STATE_H_
@@ -46,9 +46,9 @@ class ClusterState {
   const ClusterMember* Owner(std::uint16_t slot) const;
   // Returns "" if nobody owns the slot.
   const std::string& OwnerId(std::uint16_t slot) const { return names_[owners_[slot]]; }
-  // Returns whether any primary that claims the slot gets it, whatever the primary's epoch. This
-  // holds for a slot that has no owner, and for a slot that its owner did not claim when this node
-  // last heard from the owner.
+  // Returns whether any primary that claims the slot gets it, whatever the primary's epoch. True
+  // for a slot that has no owner, and for a slot that its owner did not claim when this node last
+  // heard from the owner.
   bool IsUnclaimed(std::uint16_t slot) const { return owners_[slot] == 0 || unclaimed_[slot]; }
   std::size_t CountSlots(std::string_view id) const;
   std::uint64_t HighestEpoch() const;
@@ -66,8 +66,8 @@ class ClusterState {
 
   // The actions that follow from the news that this node has learnt.
   struct Change {
-    std::string follow;               // the node that it replicates from now on, or ""
-    std::vector<std::uint16_t> lost;  // if it stays a primary: slots whose keys it deletes
+    std::string follow;               // the node that this node replicates from now on, or ""
+    std::vector<std::uint16_t> lost;  // if this node stays a primary: slots whose keys it deletes
   };
   // Takes over what `sender` says of itself and of others. If the sender now has the last slot of
   // this primary (or of this replica's primary), this node becomes a replica of the sender.
@@ -92,7 +92,7 @@ class ClusterState {
 
   bool down = false;  // the node sees no majority of the primaries
   // Hosts that this node tells in place of those that the members announce. "" and "?" stand for
-  // hosts that it does not know.
+  // hosts that this node does not know.
   std::map<std::string, std::string> told_hosts;  // node id -> host
 
  private:
@@ -105,7 +105,7 @@ class ClusterState {
   // Returns the place of `id` in names_; names_.size() if it is not there.
   std::size_t FindName(std::string_view id) const;
   void Bind(std::uint16_t slot, std::uint16_t name);
-  // Gives to the primary `id` the slots that it claims according to `teller`.
+  // Gives to the primary `id` the slots that this primary claims according to `teller`.
   Change Rebind(const std::string& id, const ClusterState& teller);
   std::vector<Range> Ranges() const;
   std::string HostOf(const ClusterMember& member) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commands on hashes, sets and sorted sets.
+// Executes the commands on hashes, sets and sorted sets.
 
 #include <algorithm>
 #include <array>

@@ -161,8 +161,7 @@ class DeploymentClaims {
     std::string execution;
     std::string lease;
   };
-  // The least and the greatest number of times that a function may have been executed for an
-  // execution.
+  // How often a function may have been executed for an execution: at least and at most so often.
   struct Bounds {
     std::int64_t least = 0;
     std::int64_t most = 0;
@@ -362,7 +361,7 @@ class DeploymentClaims {
     if (over || deployment_.OneIn(60)) NextExecution();
   }
 
-  // Puts another execution in place of the oldest, and mostly creates it at once.
+  // Puts another execution in place of the oldest, and mostly creates the new one at once.
   void NextExecution() {
     generator_.Replace(NewExecution());
     if (deployment_.OneIn(4)) return;

@@ -76,7 +76,7 @@ FunctionCall FunctionCalls::Make(std::string_view name, std::int64_t now_ms) {
   return Version();
 }
 
-// Mostly chooses a call that can follow the last call that succeeded; else any call.
+// Mostly chooses a call that can follow the last call that succeeded; otherwise chooses any call.
 std::string_view FunctionCalls::Choose() {
   static const std::map<std::string_view, std::vector<std::string_view>> kAfter = {
       {"", {"create_execution", "create_execution", "rotate_waitpoint_hmac_secret"}},

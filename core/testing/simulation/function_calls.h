@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: draws calls of the function library by a seed, as bare commands. The calls lead
-// executions through whole lives; in between come arguments and stored states that no client of
-// ours would make. The key names and the orders of the arguments are written down here once more
-// (functions/README.md); nothing comes from the client.
+// executions through whole lives. In between come arguments and stored states that no client of
+// ours would make. The key names and the orders of the arguments are those of functions/README.md.
+// They are written down here once more; nothing comes from the client.
 
 #ifndef FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
 #define FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
@@ -35,7 +35,7 @@ class FunctionCalls {
   std::vector<std::string> Next(std::int64_t now_ms);
   // Returns the functions that Next() may call.
   static const std::vector<std::string_view>& Names();
-  // Reads the reply to the last command, as texts; later calls take their fences from it.
+  // Reads the reply to the last command, as texts; later calls take their fences from this reply.
   void Learn(const std::vector<std::string>& reply);
 
  private:
@@ -50,7 +50,7 @@ class FunctionCalls {
     std::string waitpoint = "wp-0";
     std::string worker = "w1";
     std::string instance = "w1-i1";
-    std::string last;  // the last call that succeeded; it says what can come next
+    std::string last;  // the last call that succeeded, which says what can come next
   };
 
   std::size_t Below(std::size_t bound) {

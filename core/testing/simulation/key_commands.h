@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the commands on keys that the functions and the client use, with the arities, checks
-// and texts of a Valkey 9 server. An option that neither the functions nor the client use is
+// Test only: executes the commands on keys that the functions and the client use, with the arities,
+// checks and texts of a Valkey 9 server. An option that neither the functions nor the client use is
 // refused, as the server refuses an unknown option.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
@@ -52,7 +52,8 @@ inline constexpr std::string_view kSyntax = "ERR syntax error";
 // Returns whether `a` and `b` are equal apart from the case of ASCII letters.
 bool SameWord(std::string_view a, std::string_view b);
 
-// The commands, by the type of value that they work on; key_commands.cc lists them.
+// These functions execute the commands, which are in groups by the type of value that they work on.
+// key_commands.cc lists the commands.
 void RunHset(CommandCall& call);
 void RunHget(CommandCall& call);
 void RunHmget(CommandCall& call);

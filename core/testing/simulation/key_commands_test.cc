@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The edge cases of the simulated commands. live/command_differential_test.cc compares thousands of
-// commands with a real server.
+// Tests the edge cases of the simulated commands. live/command_differential_test.cc compares
+// thousands of commands with a real server.
 
 #include "testing/simulation/key_commands.h"
 

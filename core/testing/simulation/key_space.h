@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the keys of one simulated server, with their expiries.
+// Test only: keeps the keys of one simulated server, with their expiries.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_SPACE_H_
 #define FFGRANT_TESTING_SIMULATION_KEY_SPACE_H_
@@ -41,7 +41,7 @@ class KeySpace {
     wrong_type = value == nullptr;
     return value;
   }
-  // If this returns null and `wrong_type` is false, there is no such key.
+  // If the result is null and `wrong_type` is false, there is no such key.
   template <class T>
   T* FindAs(std::string_view key, bool& wrong_type) {
     Entry* const entry = Find(key);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the values that a key of the simulated server can have.
+// Test only: has the values that a key of the simulated server can have.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_VALUES_H_
 #define FFGRANT_TESTING_SIMULATION_KEY_VALUES_H_
@@ -81,7 +81,7 @@ class SortedSetValue {
 
  private:
   TextMap<double> scores_;
-  std::set<std::pair<double, std::string_view>> ordered_;  // its texts point to the keys of scores_
+  std::set<std::pair<double, std::string_view>> ordered_;  // the texts point to the keys of scores_
 };
 
 using KeyValue = std::variant<std::string, HashValue, SetValue, SortedSetValue, StreamValue>;

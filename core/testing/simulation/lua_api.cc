@@ -66,8 +66,8 @@ class LuaSink final : public ReplySink {
     std::size_t done;
   };
 
-  // Is called when the value on the top of the stack is complete: moves it into the array around
-  // it.
+  // Is called when the value on the top of the stack is complete: moves the value into the array
+  // around it.
   void Done() {
     while (depth_ > 0) {
       Open& open = open_[depth_ - 1];
@@ -252,7 +252,7 @@ int LuaApi::AclCheckCmd(lua_State* state) {
   return 1;
 }
 
-// Leaves the reply on the stack. Returns true if it is an error.
+// Leaves the reply on the stack. Returns true if the reply is an error.
 bool LuaApi::Run(LuaEngine& engine, lua_State* state) {
   if (!TakeWords(engine, state)) return true;
   LuaSink sink(state);

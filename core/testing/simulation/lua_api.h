@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: what scripts see of the server. Only lua_engine.cc uses it.
+// Test only: shows scripts what they see of the server. Only lua_engine.cc uses it.
 //
 // If a Lua function fails, longjmp() leaves it. So no function here may hold an object with a
 // destructor when it calls lua_error().

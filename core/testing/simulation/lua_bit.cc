@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The functions of `bit` that need no texts. Numbers are taken modulo 2^32, and the results are
+// Has the functions of `bit` that need no texts. Numbers are taken modulo 2^32, and the results are
 // signed.
 
 #include <bit>

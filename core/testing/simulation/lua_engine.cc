@@ -75,7 +75,7 @@ std::string ReadFirstLine(std::string_view line, std::string& name) {
   return SameWord(engine, "lua") ? "" : "ERR Engine '" + engine + "' not found";
 }
 
-// The counts of the engine whose lines are counted. They are global because Lua gives a hook
+// The counts of the engine whose lines are counted. The pointer is global because Lua gives a hook
 // nothing but the state.
 thread_local std::vector<std::uint64_t>* counting = nullptr;
 

@@ -46,7 +46,7 @@ class LuaEngine {
  public:
   struct Function {
     std::string library;
-    int reference = 0;  // its number in Lua's registry
+    int reference = 0;  // the function's number in Lua's registry
     bool no_writes = false;
   };
 
@@ -55,8 +55,8 @@ class LuaEngine {
   LuaEngine(const LuaEngine&) = delete;
   LuaEngine& operator=(const LuaEngine&) = delete;
 
-  // Does FUNCTION LOAD. Returns "" and sets `name` to the library's name; or returns the error's
-  // text and changes nothing.
+  // Does FUNCTION LOAD. If this succeeds, returns "" and sets `name` to the library's name;
+  // otherwise returns the error's text and changes nothing.
   std::string Load(std::string_view code, bool replace, std::string& name);
   bool Delete(std::string_view library);
   void Flush();
@@ -68,8 +68,9 @@ class LuaEngine {
 
   void Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply);
 
-  // From now on counts how often each line of `library` is executed, by calls and by loading it, as
-  // long as the library is loaded. "" ends the counting. Counting takes about as long as executing.
+  // From now on counts how often each line of `library` is executed, by calls and by the loading
+  // itself, as long as the library is loaded. An empty `library` ends the counting. Counting takes
+  // about as long as executing.
   void CountLines(std::string_view library);
   // Returns how often each line that holds code has run; lines are counted from 1 as in the loaded
   // text.
@@ -82,7 +83,8 @@ class LuaEngine {
   };
 
   std::string Run(std::string_view body, std::string_view library);
-  // Begins to count lines if `library` is the one that is counted. Returns whether it has begun.
+  // Begins to count lines if `library` is the one that is counted. Returns whether the counting has
+  // begun.
   bool BeginCounting(std::string_view library);
   void DropPending();
   void Unlink(std::string_view library);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests what a script sees. The expected texts are answers of Valkey 9.1.2. The test beside a real
-// server (live/command_differential_test.cc) compares more of them.
+// server (live/command_differential_test.cc) compares more answers.
 
 #include "testing/simulation/lua_engine.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the memory of a Lua state. A call makes and drops hundreds of small texts and tables;
-// with this heap 20 % more calls run in a second than with malloc.
+// Test only: manages the memory of a Lua state. A call makes and drops hundreds of small texts and
+// tables; with this heap 20 % more calls run in a second than with malloc.
 
 #ifndef FFGRANT_TESTING_SIMULATION_LUA_HEAP_H_
 #define FFGRANT_TESTING_SIMULATION_LUA_HEAP_H_
@@ -16,7 +16,8 @@
 namespace ffgrant::valkey::testing {
 
 // Keeps small blocks for the next request of their size. Never returns null, so that nothing in Lua
-// ever fails for lack of memory. So longjmp() leaves only the functions that fail on purpose.
+// ever fails for lack of memory. So the only functions that longjmp() leaves are those that fail on
+// purpose.
 class LuaHeap {
  public:
   LuaHeap() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The libraries of Lua that scripts have, and the functions in them that the server has replaced by
-// its own.
+// Has the libraries of Lua that scripts have, and the functions in these libraries that the server
+// has replaced by its own.
 
 #include <lua5.1/lua.hpp>
 
@@ -12,7 +12,7 @@ extern "C" int luaopen_cjson(lua_State* state);
 namespace ffgrant::valkey::testing {
 namespace {
 
-// pcall() of Lua, except that an error of the server becomes its text.
+// Does what pcall() of Lua does, except that an error of the server becomes the error's text.
 int ProtectedCall(lua_State* state) {
   const int arguments = lua_gettop(state);
   lua_pushboolean(state, 1);
@@ -29,8 +29,8 @@ int ProtectedCall(lua_State* state) {
   return lua_gettop(state);
 }
 
-// tostring() of Lua, except that all tables have the same address, and so have all functions: their
-// true addresses differ from run to run.
+// Does what tostring() of Lua does, except that all tables, functions and threads have the same
+// address, since true addresses differ from run to run.
 int ToString(lua_State* state) {
   luaL_checkany(state, 1);
   const int type = lua_type(state, 1);

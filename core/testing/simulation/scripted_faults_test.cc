@@ -66,8 +66,8 @@ Traffic TrafficOfAWay() {
 }
 
 // Cuts the stream once `operation` has moved `at` bytes: the next operation of this kind gets the
-// fault `then`. Up to there one byte moves at a time, so that it is known how many bytes have
-// moved.
+// fault `then`. Before the cut one byte moves at a time, so that the number of bytes that have
+// moved is known.
 ScriptedNetwork::Script CutAt(Operation operation, std::size_t at, Kind then) {
   return [operation, then, left = at, done = false](Operation asked) mutable -> Fault {
     if (asked != operation || done) return {};
@@ -204,7 +204,7 @@ TEST(ScriptedFaults, WhereNobodyListensItDidNotHappen) {
   EXPECT_EQ(rig.pipeline().last_error(), "can't connect");
   EXPECT_GE(rig.network->NowMs() - begin, 200);
   EXPECT_LE(rig.network->NowMs() - begin, 300);
-  // The tries are further and further apart.
+  // The time between two tries grows.
   ASSERT_GE(tries.size(), 4u);
   EXPECT_LE(tries.size(), 12u);
   EXPECT_GT(tries.back() - tries[tries.size() - 2], 2 * (tries[2] - tries[1]));
@@ -250,8 +250,8 @@ TEST(ScriptedFaults, AFaultOfTheFunctionIsAnErrorOfItsOwn) {
   EXPECT_EQ(rig.pipeline().last_error(), "WRONGTYPE Operation against a key");
 }
 
-// If a function ends with an error in its middle, this is not a refusal, whatever the text of the
-// error begins with: the function may have written something before.
+// An error that ends a function in its middle is no refusal, whatever the error's text begins with:
+// the function may have written something before.
 TEST(ScriptedFaults, AnErrorFromWithinAFunctionIsNoRefusal) {
   for (const std::string begin :
        {"NOPERM User u has no permissions to run the 'xadd' command", "OOM command not allowed",
@@ -402,7 +402,7 @@ TEST(FindClaim, TellsAClaimThatHappened) {
 
 TEST(FindClaim, TellsForGoodThatAClaimDidNotHappen) {
   LedgerRig rig;
-  // The command is on its way, and does not arrive while the call waits.
+  // The command stays on its way, and does not arrive while the call waits.
   bool hold = true;
   rig.network->SetScript([&](Operation operation) -> Fault {
     return operation == Operation::kArrive && hold ? Fault{Kind::kHold} : Fault{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a ledger on a scripted network. Its server gives the answers that a test wants, and
-// otherwise the right ones.
+// Test only: runs a ledger on a scripted network, whose server gives the answers that a test wants,
+// and otherwise the right ones.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
@@ -154,7 +154,7 @@ inline const std::string kFault = "-" + kFaultText + "\r\n";
 // The detail of a call whose reply can't be its answer.
 inline const std::string kMisfit = "an answer that does not fit its command";
 
-// Returns the only detail; empty unless there is exactly one.
+// Returns the only detail, or an empty text unless there is exactly one.
 inline std::string OnlyDetail(const ErrorDetails& details) {
   return details.size() == 1 ? std::string(details[0]) : std::string();
 }

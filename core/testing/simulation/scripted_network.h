@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a network between a client and a ServerEnd. Every operation can go wrong, and the
-// clock moves only when somebody waits.
+// Test only: plays a network between a client and a ServerEnd. Every operation can go wrong, and
+// the clock moves only when somebody waits.
 //
-// Bytes that the client has written are on their way until the server takes them. They may still
-// arrive when the client has long closed the connection: a command can be executed late, unless its
-// connection is killed before.
+// Bytes that the client has written are on their way until the server takes them. Such bytes may
+// still arrive when the client has long closed the connection. So a command can be executed late,
+// unless the server kills the connection before.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_NETWORK_H_
@@ -55,7 +55,7 @@ class ScriptedNetwork final : public Network {
   using Script = std::function<Fault(Operation)>;
 
   explicit ScriptedNetwork(ServerEnd& server) : server_(server), now_(own_clock_) {}
-  // Uses a clock, in ms, that it shares with other networks. `clock` must outlive the network.
+  // Uses a clock, in ms, that the network shares with others. `clock` must outlive the network.
   ScriptedNetwork(ServerEnd& server, std::int64_t& clock) : server_(server), now_(clock) {}
 
   std::unique_ptr<Stream> NewStream() override;
@@ -67,11 +67,11 @@ class ScriptedNetwork final : public Network {
   // Lets everything that is on its way arrive and be executed, also on closed connections, but not
   // on connections that were killed.
   void DeliverAll();
-  // The number of bytes that ever went each way.
+  // These return the number of bytes that ever went each way.
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }
-  // Returns the endpoint that connection `id`, 1..connections(), was opened to. With it, one
+  // Returns the endpoint that connection `id`, 1..connections(), was opened to. By the endpoint one
   // ScriptedServer can play several servers.
   const Endpoint& endpoint(std::int64_t id) const {
     return connections_[static_cast<std::size_t>(id - 1)]->endpoint;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a pipeline on a scripted network, and the rules that every completion must keep
-// whatever goes wrong.
+// Test only: runs a pipeline on a scripted network, and has the rules that every completion must
+// keep whatever goes wrong.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_RIG_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_RIG_H_

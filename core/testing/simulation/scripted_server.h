@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a server in a few lines. It knows only the parts of the claim path about which the
-// client makes promises: which worker has a grant, which leases were given, and which calls were
-// executed. The server is deterministic; its clock is given to it.
+// Test only: plays a server in a few lines. The server knows only the parts of the claim path about
+// which the client makes promises: which worker has a grant, which leases were given, and which
+// calls were executed. The server is deterministic; its clock is given to it.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_SERVER_H_
@@ -23,8 +23,8 @@
 
 namespace ffgrant::valkey::testing {
 
-// Returns the commands that `bytes` begins with, and removes their bytes. It is naive: it uses no
-// part of the client.
+// Returns the commands that `bytes` begins with, and removes their bytes. This function is naive
+// and uses no part of the client.
 std::vector<Words> TakeCommands(std::string& bytes);
 
 // Returns `command` with FlowFabric's name of the function that it calls. Tests use these names,
@@ -46,8 +46,8 @@ class ScriptedServer final : public ServerEnd {
   std::string Execute(std::int64_t client_id, const Words& command, std::int64_t now,
                       std::set<std::int64_t>& killed) override;
 
-  // Is called before each command, which it gets as WithFlowFabricName() returns it. If it returns
-  // a reply in RESP, this is the answer in place of the server's own, and nothing is executed.
+  // Is called before each command, and gets the command as WithFlowFabricName() returns it. If the
+  // function returns a reply in RESP, the server answers with this reply, and executes nothing.
   std::function<std::optional<std::string>(std::int64_t client_id, const Words& command)> answer;
 
   // Replaces the process by another with the same data and another run id.
@@ -61,7 +61,7 @@ class ScriptedServer final : public ServerEnd {
   int Executions(std::string_view function, std::string_view id) const;
 
   std::string mode = "standalone";  // or "cluster"
-  bool has_library = true;          // our library; before version 4 it has FlowFabric's names
+  bool has_library = true;          // our library, which before version 4 has FlowFabric's names
   bool foreign_library = false;     // FlowFabric's own library
   std::string own_version{kFunctionLibraryVersion};
   std::string contract_version{kFunctionContractVersion};  // of FlowFabric's own library
@@ -69,8 +69,8 @@ class ScriptedServer final : public ServerEnd {
   int replaces = 0;
   // Subcommands of CLIENT that an ACL forbids.
   std::set<std::string> forbidden;
-  // The functions that were called, whether they exist or not, by the names that were sent, in
-  // order, each with its connection.
+  // The functions that were called, whether they exist or not, in the order of the calls. Each has
+  // the name that was sent, and the call's connection.
   std::vector<std::pair<std::int64_t, std::string>> called;
   bool WasCalled(std::string_view name) const;
   // Error texts that answer the next calls; these calls are not executed.
@@ -78,7 +78,8 @@ class ScriptedServer final : public ServerEnd {
   // Sees every command that was executed, as WithFlowFabricName() returns it, and may change the
   // reply.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
-  // Replies in RESP to reads of the fields with these names, whatever is stored.
+  // Replies in RESP, by field name. A read of one of these fields gets the reply, whatever is
+  // stored.
   std::map<std::string, std::string> given_fields;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a simulated server on a port of the loopback, in real time, for clients that have
-// threads and sockets of their own.
+// Test only: serves a simulated server on a port of the loopback, in real time, for clients that
+// have threads and sockets of their own.
 //
 //   ServedSimulation served;
 //   ValkeyLedger ledger({.client = {.servers = {served.endpoint()}}});
@@ -38,7 +38,7 @@ namespace ffgrant::valkey::testing {
 class ServedSimulation {
  public:
   using Command = std::vector<std::string>;
-  // What is done with a command.
+  // The fate of a command.
   enum class Fate {
     kServed,
     kLostBefore,  // the connection ends, and nothing is executed
@@ -69,7 +69,7 @@ class ServedSimulation {
 
   Endpoint endpoint() const { return {"127.0.0.1", port_}; }
 
-  // Says what becomes of each command from here on. It is called with the server locked.
+  // From here on `decide` says what becomes of each command. It is called with the server locked.
   void Decide(std::function<Fate(const Command&)> decide) {
     const std::lock_guard lock(mutex_);
     decide_ = std::move(decide);
@@ -81,7 +81,7 @@ class ServedSimulation {
       return answer(command);
     };
   }
-  // Executes a command once more, whose fate is being decided.
+  // Executes once more the command whose fate is being decided.
   void Repeat(const Command& command) { (void)server_.Execute(kOperator, command, NowUs()); }
   // Runs a bare command on the server's keys, as an operator does, and returns the reply in RESP.
   std::string Do(const Command& words) {

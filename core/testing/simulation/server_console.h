@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: an operator's connection to a simulated server, at a time that the test
-// sets.
+// Test only: plays an operator's connection to a simulated server, at a time that the test sets.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SERVER_CONSOLE_H_
 #define FFGRANT_TESTING_SIMULATION_SERVER_CONSOLE_H_

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: the other end of a ScriptedNetwork: one scripted server, or a world of simulated ones.
+// Test only: declares the other end of a ScriptedNetwork, which is one scripted server or a world
+// of simulated ones.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SERVER_END_H_
 #define FFGRANT_TESTING_SIMULATION_SERVER_END_H_
@@ -28,7 +29,8 @@ class ServerEnd {
 
   // Returns whether connection `id` gets through to `endpoint`. Ids count from 1 in each network.
   virtual Accept Connect(std::int64_t /*id*/, const Endpoint& /*endpoint*/) { return Accept::kYes; }
-  // Is called once the client has closed the connection and all that it sent has arrived.
+  // Is called once the client has closed the connection and everything that the client sent has
+  // arrived.
   virtual void Leave(std::int64_t /*id*/) {}
   // Returns false if bytes on their way to the server or back do not arrive for now.
   virtual bool Hears(std::int64_t /*id*/) { return true; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: SHA-1 (FIPS 180-4), for redis.sha1hex().
+// Test only: computes SHA-1 (FIPS 180-4), for redis.sha1hex().
 
 #ifndef FFGRANT_TESTING_SIMULATION_SHA1_H_
 #define FFGRANT_TESTING_SIMULATION_SHA1_H_

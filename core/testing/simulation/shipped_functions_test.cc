@@ -62,7 +62,7 @@ TEST_F(ShippedFunctions, TooFewKeysOrArgumentsChangeNothing) {
   }
 }
 
-// An answer is for the user who asks, and for the rights that this user has now.
+// An answer depends on the user who asks, and on the rights that this user has now.
 TEST_F(ShippedFunctions, RefusedCommandsAreThoseOfWhoeverAsks) {
   const std::vector<std::string> ask = {
       "FCALL", "ffgrant_refused_commands", "1", "{fp:7}:k", "SET", "XADD", "HSET"};

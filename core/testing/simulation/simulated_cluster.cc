@@ -167,7 +167,8 @@ std::vector<std::string> SimulatedCluster::KeysIn(std::uint16_t first, std::uint
   return keys;
 }
 
-// Returns whether node i is `primary`, or a replica of it that can talk to it.
+// Returns whether node i is `primary`, or a replica that can talk to `primary`, which it
+// replicates.
 bool SimulatedCluster::Hears(std::size_t i, std::size_t primary) const {
   const ClusterState& state = *nodes_[i]->cluster;
   const bool follows = state.me().primary_id == nodes_[primary]->cluster->my_id();
@@ -176,7 +177,7 @@ bool SimulatedCluster::Hears(std::size_t i, std::size_t primary) const {
 
 // Does SETSLOT NODE: the operator tells both nodes, and each tells those of its replicas that it
 // can reach. All other nodes hear of it when nodes talk. valkey-cli tells the other primaries too,
-// only to spare clients some redirections.
+// but only to spare clients some redirections.
 void SimulatedCluster::MarkSlot(std::uint16_t slot, std::size_t from, std::size_t to) {
   state(from).SetStable(slot);
   state(to).SetStable(slot);

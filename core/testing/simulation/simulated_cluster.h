@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: simulated servers that form one cluster, and what operators and failures do to it.
-// Each node knows what it was told. Gossip() lets all nodes that can talk to each other tell all
-// they know.
+// Test only: makes simulated servers form one cluster, and does what operators and failures do to a
+// cluster. Each node knows what it was told. Gossip() lets all nodes that can talk to each other
+// tell all they know.
 //
 //   SimulatedCluster cluster(world, {.primaries = 3, .replicas = 1});
 //   cluster.Separate({0});          // node 0 is alone
@@ -60,12 +60,12 @@ class SimulatedCluster {
   void MigrateKey(std::string_view key, std::size_t from, std::size_t to);
   void MigrateKeys(std::uint16_t slot, std::size_t from, std::size_t to);
   void FinishMigration(std::uint16_t slot, std::size_t from, std::size_t to);
-  // Does all of this at once, for each slot of [first, last].
+  // Moves each slot of [first, last] with its keys at once.
   void MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from, std::size_t to);
 
   // Returns whether the other primaries would elect the replica. They do if most of the primaries
-  // that have slots can talk to it, believe that its primary has failed, and know no newer owner of
-  // a slot that it would take.
+  // that have slots can talk to the replica, believe that its primary has failed, and know no newer
+  // owner of a slot that the replica would take.
   bool WinsElection(std::size_t replica) const;
   // Makes the replica take its primary's slots, elected or not. Changes that the replica's link
   // still keeps are lost, unless the failover is `planned`. Returns how many commands' changes are

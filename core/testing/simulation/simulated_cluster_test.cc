@@ -33,7 +33,7 @@ class SimulatedClusterTest : public ::testing::Test {
   SimulatedWorld world_;
   SimulatedCluster cluster_;
   std::int64_t clients_ = 1000;
-  // A key in the middle third of the slots, which belongs to node 1.
+  // A key whose slot is in the middle third, which belongs to node 1.
   const std::string key_ = "{fp:1}:a";
   const std::string key2_ = "{fp:1}:b";
   const std::uint16_t slot_ = SlotOf(key_);
@@ -167,7 +167,8 @@ TEST_F(SimulatedClusterTest, AShardThatGivesItsLastSlotAwayFollows) {
 TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   cluster_.Separate({1});
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-CLUSTERDOWN The cluster is down");
-  // Until the node has found out, it still takes writes, and these writes are lost.
+  // Until the node has found out that it is cut off, it still takes writes, and these writes are
+  // lost.
   cluster_.state(1).down = false;
   EXPECT_EQ(Do(1, {"SET", key_, "lost"}), "+OK");
   EXPECT_EQ(cluster_.Failover(4), 1u);
@@ -179,8 +180,8 @@ TEST_F(SimulatedClusterTest, BothSidesOfASplitMaySayThatTheyOwnASlot) {
   EXPECT_EQ(Do(1, {"GET", key_}, {{"READONLY"}}), "kept");
 }
 
-// The former primary rejoins a part of the cluster that has heard of its heir, the new primary, but
-// cannot reach the heir.
+// The former primary rejoins a part of the cluster. This part has heard of the former primary's
+// heir, the new primary, but cannot reach the heir.
 TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
   cluster_.Separate({1});
   EXPECT_EQ(cluster_.Failover(4), 0u);
@@ -192,8 +193,8 @@ TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfItsHeirFromOthers) {
   EXPECT_EQ(Do(1, {"SET", key_, "v"}), "-MOVED " + std::to_string(slot_) + " " + Address(4));
 }
 
-// The former primary (node 4) could not talk to its heir (node 1) while the heir became its
-// replica. Then the heir takes over, and it is down when the former primary returns.
+// The former primary (node 4) cannot talk to its heir (node 1) while the heir becomes its replica.
+// Then the heir takes over, and is down when the former primary returns.
 TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfAnHeirWhoseRoleItDidNotKnow) {
   cluster_.Separate({1});
   EXPECT_EQ(cluster_.Failover(4), 0u);

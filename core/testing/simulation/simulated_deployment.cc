@@ -182,8 +182,8 @@ void SimulatedDeployment::ReplaceNode() {
 
 // ---- primaries and replicas ------------------------------------------------------
 
-// Cuts off the primary of `server`. If the others elect `server`, it takes over, and the changes
-// that its link still kept are lost.
+// Cuts off the primary of `server`. If the others elect `server`, then `server` takes over, and the
+// changes that its link still kept are lost.
 void SimulatedDeployment::TakeOver(SimulatedServer& server) {
   const std::size_t replica = IndexOf(server);
   if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return;

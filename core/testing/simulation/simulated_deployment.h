@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a cluster and the things that happen to deployments, chosen by a seed. The nodes
-// freeze, cannot be reached, and move to other addresses (strangers take over the old addresses).
-// Nodes are killed and come back, sometimes without their functions. Primaries are cut off and
-// their replicas take over, sometimes without their last writes. Slots move, at once or key by key
-// with ASK. Nodes leave and join another cluster, and new nodes come. A witness sees every function
-// that is executed.
+// Test only: runs a cluster, and lets the things happen to it that happen to deployments, chosen by
+// a seed. The nodes freeze, cannot be reached, and move to other addresses (strangers take over the
+// old addresses). Nodes are killed and come back, sometimes without their functions. Primaries are
+// cut off and their replicas take over, sometimes without their last writes. Slots move, at once or
+// key by key with ASK. Nodes leave and join another cluster, and new nodes come. A witness sees
+// every function that is executed.
 //
 //   SimulatedDeployment deployment(seed);
 //   options.servers = {deployment.name()};
@@ -44,7 +44,7 @@ class SimulatedDeployment {
   // configured with the address of a node instead follows this node wherever it goes, once all
   // other nodes that the client knew are gone: client_topology.cc, rule 2.)
   Endpoint name() const { return {.host = "cluster.example", .port = 6379}; }
-  // Makes a client's network, where connections break and bytes are held up.
+  // Makes a network for a client, where connections break and bytes are held up.
   std::unique_ptr<Network> NewNetwork();
 
   // Things go wrong only between Begin() and Heal(). Heal() first lets everything that is on its

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a server process within this process. It answers the commands that the client and the
-// functions send as Valkey 9 does, and runs the function libraries that are loaded into it. It is
-// given the time with every command, so a test can choose any time. The same commands at the same
-// times have the same replies.
+// Test only: plays a server process within this process. The server answers the commands that the
+// client and the functions send as Valkey 9 does, and runs the function libraries that are loaded
+// into it. It is given the time with every command, so a test can choose any time. The same
+// commands at the same times have the same replies.
 //
 //   SimulatedServer server({.run_id = "run-1", .address = {"10.0.0.1", 6379}});
 //   server.Execute(1, {"FUNCTION", "LOAD", source}, now_us);
@@ -58,8 +58,8 @@ class SimulatedServer final : public ScriptHost {
   // Returns whether the server has closed this connection. Ids are never used twice.
   bool HasClosed(std::int64_t client) const { return closed_.count(client) != 0; }
 
-  // Replaces the process: the new one has another run id, all connections are closed, and what was
-  // stored and loaded is kept or not.
+  // Replaces the process by a new one with another run id. All connections are closed. `keeps_data`
+  // says whether the new process has what was stored and loaded.
   void Restart(std::string run_id, bool keeps_data);
   void CloseConnections();
   void CloseConnection(std::int64_t client);
@@ -67,13 +67,13 @@ class SimulatedServer final : public ScriptHost {
   // Makes this server a replica. It gets a copy of everything now, and each change from then on. A
   // link that is not open keeps the changes for later.
   void BecomeReplicaOf(SimulatedServer& primary);
-  void Promote();  // loses the changes that its link still keeps
+  void Promote();  // loses the changes that the link still keeps
   bool is_replica() const { return primary_ != nullptr; }
-  void SetLinkOpen(bool open);  // for a replica; opening the link delivers what it keeps
+  void SetLinkOpen(bool open);  // for a replica; opening the link delivers the kept changes
   std::size_t waiting_changes() const { return link_.size(); }
   // Delivers the changes of the next `count` commands that the link keeps.
   void Deliver(std::size_t count);
-  // Replicas get a copy of the keys once more. Call it after keys were changed from outside.
+  // Gives replicas a copy of the keys once more. Call this after keys were changed from outside.
   void Resync();
 
   KeySpace& keys() { return keys_; }
@@ -89,8 +89,8 @@ class SimulatedServer final : public ScriptHost {
   std::map<std::string, SimulatedUser> users;
   std::size_t max_clients = SIZE_MAX;
   std::optional<ClusterState> cluster;
-  // Is called before each command. If it returns a reply in RESP, this is the answer, and nothing
-  // is executed.
+  // Is called before each command. If the function returns a reply in RESP, the server answers with
+  // this reply, and executes nothing.
   std::function<std::optional<std::string>(std::int64_t client,
                                            const std::vector<std::string>& command)>
       answer;
@@ -115,7 +115,7 @@ class SimulatedServer final : public ScriptHost {
   struct ServerCommand {
     std::string_view name;
     int arity;
-    bool always = false;  // it is executed even while the server refuses to serve
+    bool always = false;  // the command is executed even while the server refuses to serve
     void (SimulatedServer::*run)(Connection&, Arguments, ReplySink&);
   };
   // The meaning of a command's words, which is found out before the command is executed.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: simulated servers at addresses, with one clock for all of them and for the networks of
-// all clients. It can stop a server, freeze it, move it, or make it unreachable.
+// Test only: puts simulated servers at addresses, with one clock for all servers and for the
+// networks of all clients. A world can stop a server, freeze it, move it, or make it unreachable.
 //
 //   SimulatedWorld world;
 //   SimulatedServer& server = world.Start({"10.0.0.1", 6379});
@@ -34,7 +34,8 @@ class SimulatedWorld {
   SimulatedWorld(const SimulatedWorld&) = delete;
 
   // Starts a new process that listens at `address`, in place of the server that listened there
-  // before. It has no functions and no keys. The reference is valid as long as the world.
+  // before. The new process has no functions and no keys. The returned reference is valid as long
+  // as the world.
   SimulatedServer& Start(const Endpoint& address);
   // Kills the process: nobody listens, and its connections are gone. Restart() starts it again as a
   // new process, with or without what it had stored.
@@ -70,7 +71,7 @@ class SimulatedWorld {
   }
 
   // The time that a wait takes if it finds something to do. With 0, time passes only where somebody
-  // waits for it; then no fault may be endless.
+  // waits for time to pass; then no fault may be endless.
   std::int64_t tick_ms = 1;
 
   // Returns a text of 40 hexadecimal digits that no other call returns, for a run id or a node id.

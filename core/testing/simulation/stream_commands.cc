@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commands on streams.
+// Executes the commands on streams.
 
 #include <algorithm>
 #include <charconv>
@@ -47,7 +47,7 @@ struct Trim {
 };
 
 // Reads [MAXLEN [~|=] n] from word `at` on, and moves `at` to the word after it. Returns false if
-// it has answered with an error.
+// there was an error, with which it has then answered.
 bool ReadTrim(CommandCall& call, std::size_t& at, Trim& trim) {
   if (at + 1 >= call.words.size() || !SameWord(call.words[at], "MAXLEN")) return true;
   ++at;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: a stream as the server stores it. `MAXLEN ~ N` removes only whole nodes. How many
-// entries a history keeps therefore depends on how large its entries are, so the nodes are modelled
-// to the byte.
+// Test only: models a stream as the server stores it. `MAXLEN ~ N` removes only whole nodes. How
+// many entries a history keeps therefore depends on how large its entries are, so the nodes are
+// modelled to the byte.
 
 #ifndef FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
 #define FFGRANT_TESTING_SIMULATION_STREAM_VALUE_H_
@@ -38,7 +38,7 @@ class StreamValue {
     std::vector<Entry> entries;
   };
 
-  // Returns the id that `*` stands for at `now_ms`. It is later than all ids before it.
+  // Returns the id that `*` stands for at `now_ms`. This id is later than all ids before it.
   StreamId NextId(std::int64_t now_ms) const;
   // Adds an entry. `id` must be later than last_id(). `words` is a list of fields and values.
   void Add(StreamId id, std::span<const std::string_view> words);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of tests of the client with a cluster that changes.
+// Has the fixture of tests of the client with a cluster that changes.
 
 #ifndef FFGRANT_TESTING_SIMULATION_TOPOLOGY_TEST_FIXTURE_H_
 #define FFGRANT_TESTING_SIMULATION_TOPOLOGY_TEST_FIXTURE_H_
@@ -66,8 +66,8 @@ class Topology : public ::testing::Test {
       return refused ? Fault{Fault::Kind::kRefused} : Fault{};
     };
   }
-  // Connects a client to cluster A, with three primaries and three replicas; then lets these of
-  // them, c among them, join cluster B.
+  // Connects a client to cluster A, which has three primaries and three replicas. Then lets the
+  // members `left`, c among them, join cluster B.
   void LeaveTogether(ClientRig& rig, const std::vector<FakeMember>& left) {
     A().members = {{"a", 1},
                    {"b", 2},

@@ -132,7 +132,8 @@ TEST_F(WorkerCalls, InputIsWhatWasCreated) {
   EXPECT_EQ(input.attempt_reason(), "");
   EXPECT_EQ(input.previous_attempt(), std::nullopt);
 
-  // The same buffer is used for another execution; nothing of the first is left.
+  // The same buffer is used for another execution, and nothing of the first execution's input is
+  // left.
   const MintedExecutionId bare = Create();
   const Lease other = Claim(bare);
   ASSERT_TRUE(ledger_->ReadInput(bare.view(), other.attempt_index, input));
@@ -213,7 +214,7 @@ TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
   EXPECT_EQ(input.attempt_reason(), "lease_lease_revoked");
   EXPECT_EQ(input.previous_attempt(), AttemptIndex{1});
 
-  // Nothing of it is left for the next execution, or after an error.
+  // Nothing of the first execution's input is left for the next execution, or after an error.
   const MintedExecutionId other = Create();
   ASSERT_TRUE(ledger_->ReadInput(other.view(), Claim(other).attempt_index, input));
   EXPECT_EQ(input.payload(), "");
@@ -277,7 +278,8 @@ TEST_F(WorkerCalls, InputIsTakenOnlyFromAnswersThatFit) {
   EXPECT_EQ(input.payload(), "p");
 }
 
-// An execution that is not there outweighs what is wrong with the rest, in either order.
+// That an execution does not exist outweighs what is wrong with the other answers, whichever comes
+// first.
 TEST_F(WorkerCalls, InputOfWhatIsNotThereIsNotFoundWhateverElseIsWrong) {
   const MintedExecutionId absent(7, ids_.Next());
   Do({"HSET", Key(absent, "payload"), "a", "b"});
@@ -545,14 +547,16 @@ TEST_F(WorkerCalls, FailuresFollowOnlyAnswersThatFit) {
 
 // ---- flows ----------------------------------------------------------------------
 
-// Whoever runs the flow goes on with it when it is told, so it is told of nothing but ends.
+// What runs the flow goes on with the flow when it is told of an execution. So it must be told of
+// nothing but ends.
 TEST_F(WorkerCalls, AFlowIsToldOnceOfEachEndAndOfNothingElse) {
   std::vector<std::string> told;
   server_.on_publish = [&](std::string_view channel, std::string_view text) {
     EXPECT_EQ(channel, "ff:dag:completions");
     told.emplace_back(text);
   };
-  // Returns what was told since the last call.
+  // Returns whether exactly one thing was told since the last call: that `id` has ended with
+  // `outcome`.
   const auto is_told = [&](const MintedExecutionId& id, std::string_view outcome) {
     const std::vector<std::string> texts = std::exchange(told, {});
     if (texts.size() != 1) return false;
@@ -630,7 +634,8 @@ class Registering : public WorkerCalls {
   WorkerRegistration registration_;
 };
 
-// The key that says whose the rest is goes last, so that an end that broke off can be tried again.
+// The key that says to whom the other keys belong is deleted last, so that an end that broke off
+// can be tried again.
 TEST_F(Registering, AnEndThatBreaksOffIsFinishedByTheNext) {
   for (int done = 0; done < 3; ++done) {
     SCOPED_TRACE(done);
@@ -649,7 +654,7 @@ TEST_F(Registering, AnEndThatBreaksOffIsFinishedByTheNext) {
   }
 }
 
-// The key may be gone, and another process may have set it again since.
+// After a lost answer the key may be gone, and another process may have set the key again since.
 TEST_F(Registering, AnEndWhoseAnswerIsLostIsNotRepeated) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
   int deletions = 0;
@@ -673,7 +678,7 @@ TEST_F(Registering, WritesWhatFlowFabricsScannerReads) {
   EXPECT_TRUE(IsListed());
   EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
   EXPECT_EQ(Do({"PTTL", kCaps}).substr(0, 2), ":4");
-  // The call is made again, as after a lost answer: the registration has all of its time again.
+  // The call is made again, as after a lost answer, and the registration has all of its time again.
   world_.Pass(3000);
   EXPECT_EQ(Register(registration_), ClaimError::kNone);
   EXPECT_EQ(Do({"PTTL", kAlive}).substr(0, 2), ":4");
@@ -691,7 +696,8 @@ TEST_F(Registering, IsRefreshedAndElseRunsOut) {
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
   EXPECT_EQ(Caps("registered_at_ms"), "5");
   EXPECT_NE(Caps("last_heartbeat_ms"), "5");
-  // A field that is missing comes back; the worker is registered since then all the same.
+  // A field that is missing comes back, and the time since which the worker is registered stays the
+  // same.
   Do({"HDEL", kCaps, "caps_csv"});
   ASSERT_EQ(Refresh(registration_), ClaimError::kNone);
   EXPECT_EQ(Caps("registered_at_ms"), "5");
@@ -732,12 +738,12 @@ TEST_F(Registering, EndsWithWhatTheServerAnswersToEachStep) {
   using enum ClaimError;
   const struct {
     Kind kind;
-    std::string word;  // of the command that is answered so
+    std::string word;  // of the command that gets `reply`
     std::string reply;
     ClaimError error;
     std::string_view detail;
   } kCases[] = {
-      // The registration is there already, so the calls read whose it is, and prolong it.
+      // The registration exists already, so the calls read to whom it belongs, and prolong it.
       {Kind::kRegister, "SET", ":1\r\n", kUnknownOutcome, kMisfit},
       {Kind::kRegister, "SET", "$1\r\nx\r\n", kUnknownOutcome, kMisfit},
       {Kind::kRegister, "SET", "-ERR no\r\n", kUnknownCode, "ERR no"},
@@ -772,7 +778,7 @@ TEST_F(Registering, EndsWithWhatTheServerAnswersToEachStep) {
         EXPECT_EQ(details_[0], c.detail) << c.word << " " << c.reply;
       }
       server_.answer = nullptr;
-      // The call works if it is made again.
+      // The call works when it is made again.
       EXPECT_EQ(Register(registration_), kNone) << c.word << " " << c.reply;
     }
   }
@@ -908,7 +914,8 @@ TEST_F(Deployments, FromItsStartToItsEnd) {
   ExecutionInput input;
   ASSERT_TRUE(work.ReadInput(input));
   EXPECT_EQ(input.payload(), "abc");
-  // The loop takes longer than the lease and the registration last: the worker keeps both.
+  // The loop takes longer than the lease and the registration would last, but the worker keeps
+  // both.
   for (int i = 0; i < 20; ++i) {
     (void)worker.RunDue();
     world_.Pass(500);
@@ -984,7 +991,7 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
   }
 }
 
-// A worker has claimed the execution and is heard of no more. Another one gets a reclaim grant.
+// A worker has claimed the execution and is heard of no more. Another worker gets a reclaim grant.
 TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));
@@ -998,7 +1005,8 @@ TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
     };
     EXPECT_EQ(granted(), ClaimError::kExecutionNotReclaimable);
     world_.Pass(5000);
-    // The lease is marked by its late owner's renewal; FlowFabric's scanner marks it as well.
+    // The renewal by the owner, which comes too late, marks the lease as expired. On a deployment
+    // FlowFabric's scanner would do this.
     const RenewOutcome late = ledger_->Renew({.execution_id = id.view(),
                                               .attempt_index = lost.attempt_index,
                                               .fence = lost.fence,
@@ -1044,7 +1052,8 @@ TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
 TEST_F(Deployments, ALeaseIsNeverHeldLongerThanByTheServer) {
   enum class Kind { kClaim, kReclaim };
   for (const Kind kind : {Kind::kClaim, Kind::kReclaim}) {
-    // The last of the answers is lost, and the worker looks for what became of its claim.
+    // With the last of these delays the answer is lost, and the worker looks for what became of its
+    // claim.
     for (const std::int64_t late_ms : {0, 400, 700}) {
       SCOPED_TRACE(::testing::Message() << static_cast<int>(kind) << ", late by " << late_ms);
       DeploymentWorker worker(Options());
@@ -1121,7 +1130,8 @@ TEST_F(WorkerCalls, RightsAreToldByAServerThatTakesNoWrites) {
   }
 }
 
-// The earlier registration could not be ended. It is the worker's own, so the worker takes it up.
+// The earlier registration could not be ended. This registration is the worker's own, so the worker
+// takes it up.
 TEST_F(Deployments, AStartTakesUpWhatAStopHasLeft) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));
@@ -1249,7 +1259,7 @@ TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
   }
 }
 
-// The keeper of a worker keeps what the worker has claimed, and takes more.
+// A worker's keeper keeps the leases that the worker has claimed, and takes more leases.
 TEST_F(Deployments, TheKeeperIsTheWorkersOwn) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));
@@ -1264,7 +1274,7 @@ TEST_F(Deployments, TheKeeperIsTheWorkersOwn) {
   EXPECT_EQ(worker.ledger().Inspect(id.view())->public_state, "completed");
 }
 
-// An ending may need several tries, and the lease has to last until it gets through.
+// An ending may need several tries, and the lease has to last until one of the tries gets through.
 TEST_F(Deployments, ALeaseIsKeptUntilItsEndingHasReturned) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));

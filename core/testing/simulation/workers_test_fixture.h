@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of tests that run whole workers, with their threads and sockets, against a stand-in
-// for FlowFabric's HTTP server and a simulated Valkey that runs the shipped functions.
+// Has the fixture of tests that run whole workers, with their threads and sockets, against a
+// stand-in for FlowFabric's HTTP server and a simulated Valkey that runs the shipped functions.
 
 #ifndef FFGRANT_TESTING_SIMULATION_WORKERS_TEST_FIXTURE_H_
 #define FFGRANT_TESTING_SIMULATION_WORKERS_TEST_FIXTURE_H_
@@ -70,7 +70,7 @@ class Workers : public ::testing::Test {
                                 valkey::ExecutionContent{.payload = payload, .kind = kind}));
     return id;
   }
-  // Creates an execution that another worker has claimed, which is heard of no more.
+  // Creates an execution that another worker has claimed; that worker is heard of no more.
   MintedExecutionId CreateForADeadWorker(std::string_view payload) {
     const MintedExecutionId id = Create(payload);
     const WorkerIdentity dead = {{"x"}, {"x-1"}};

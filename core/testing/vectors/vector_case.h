@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tools of the checks in vector_kinds.h: they read a vector's members one by one and collect
-// the differences between a vector and the results of core.
+// Has the tools of the checks in vector_kinds.h, which read a vector's members one by one and
+// collect the differences between a vector and the results of core.
 
 #ifndef FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
 #define FFGRANT_TESTING_VECTORS_VECTOR_CASE_H_
@@ -48,7 +48,7 @@ class Case {
 
 // The members of an object in a vector. Each member must be read: the destructor fails the case for
 // every member that nobody has read, so an unknown member can't go unnoticed. A missing member, a
-// member of another type and a repeated member fail the case too; the value returned is then empty.
+// member of another type and a repeated member fail the case too; the returned value is then empty.
 class Object {
  public:
   Object(const simdjson::dom::element& element, std::string path, Case& result);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A writer that breaks its promises (write_result.h) must fail the case.
+// Tests that a writer that breaks its promises (write_result.h) fails the case.
 
 #include "testing/vectors/vector_case.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks of the conformance vectors, one for each kind. corpus/vectors/README.md describes the
-// format.
+// Has the checks of the conformance vectors, one for each kind. corpus/vectors/README.md describes
+// the format.
 
 #ifndef FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
 #define FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A vector with a wrong member must fail, whichever member is wrong.
+// Tests that a vector with a wrong member fails, whichever member is wrong.
 
 #include "testing/vectors/vector_kinds.h"
 
@@ -135,7 +135,7 @@ TEST(VectorKindsTest, AWrongValueFails) {
   }
 }
 
-// A renamed member is a missing member and an unknown one.
+// A renamed member counts as a missing member and as an unknown one.
 TEST(VectorKindsTest, AMissingOrUnknownMemberFails) {
   for (const std::string_view line : kGood) {
     for (std::size_t colon = line.find("\":"); colon != std::string_view::npos;
