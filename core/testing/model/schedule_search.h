@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tries all schedules of a few threads, one after another, depth first. Of the schedules that
-// differ only in the order of independent steps, sleep sets leave one to be tried (Godefroid,
+// differ only in the order of independent steps, it tries only one, by sleep sets (Godefroid,
 // "Partial-order methods for the verification of concurrent systems", 1996).
 //
 // Sleep sets are sound as long as the footprint of a step names everything that the step touches:

@@ -56,7 +56,7 @@ class Comparer {
 
   // `lenient` and `strict` are the results of ParsePartitionKey in these modes. Strict mode must
   // accept exactly the texts that the reference writes. Strict mode's own errors have no
-  // counterpart there.
+  // counterpart in the reference.
   Answer PartitionKey(std::string_view text, const PartitionKeyResult& lenient,
                       const PartitionKeyResult& strict);
   // Does the same for ParseExecutionId, and for the id that is minted from the parsed values.

@@ -48,7 +48,7 @@ Run::Run(Engine& engine, std::string prefix, std::size_t argument)
           {}) {}
 
 // Each run has names of its own, which begin with its prefix. Failures show the names without the
-// prefix, so that they are the same in every run.
+// prefix, so that a failure has the same text in every run.
 std::string Run::WithoutPrefix(std::string text) const {
   if (prefix_.empty()) return text;
   for (std::size_t at = text.find(prefix_); at != std::string::npos; at = text.find(prefix_, at)) {

@@ -263,7 +263,7 @@ void ADeadlineOutlivesARetry(Run& run) {
   run.Check("then it is gone", !deadline());
 }
 
-// An execution that has failed since it was reclaimed too often is out of the index that the
+// An execution that has failed because it was reclaimed too often is out of the index that the
 // scanner of deadlines reads.
 void TooManyReclaimsEndTheDeadlineToo(Run& run) {
   Execution& e = ClaimedWithADeadline(run);
