@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The code that the benchmark programs share: the check before the timing, the loops over a set of
+// Defines what the benchmark programs share: the check before the timing, the loops over a set of
 // inputs, and the counters.
 
 #ifndef FFGRANT_BENCH_BENCH_MAIN_H_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many workers in one loop: their requests for grants share one GrantPipeline, and their calls on
-// Valkey one ClaimPipeline. A worker is a small state here, not a thread, so that the load program
-// takes little of the processors that the deployment needs.
+// Runs many workers in one loop. Their requests for grants share one GrantPipeline, and their calls
+// on Valkey share one ClaimPipeline. A worker is a small state here, not a thread, so that the load
+// program takes little of the processors that the deployment needs.
 
 #ifndef FFGRANT_BENCH_FLOWFABRIC_FLEET_H_
 #define FFGRANT_BENCH_FLOWFABRIC_FLEET_H_
@@ -26,9 +26,9 @@
 namespace ffgrant::bench {
 
 struct FleetOptions {
-  http::IssuerOptions issuer;  // its connections are the most workers
+  http::IssuerOptions issuer;  // there can be at most as many workers as issuer.connections
   valkey::ClientOptions valkey;
-  std::string worker_id;  // the workers' instances are this, '-' and the worker's number
+  std::string worker_id;  // a worker's instance is this id, '-' and the worker's number
   LaneIdView lane;
   PartitionConfig partitions;
   std::uint64_t seed = 1;  // of the pauses
@@ -39,7 +39,7 @@ class Fleet {
   Fleet(const FleetOptions& options, const Executions& executions);
 
   // Lets `workers` workers take executions and lead them through `steps` until the plan has handed
-  // out all of them. Ends the program if a step fails.
+  // out all its executions. Ends the program if a step fails.
   Figures Run(std::size_t workers, Plan& plan, Steps steps);
 
  private:

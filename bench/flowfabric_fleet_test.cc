@@ -51,7 +51,7 @@ class Fleets : public ::testing::Test {
         }) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     valkey::ServerInfo server;
-    EXPECT_TRUE(ledger_.Connect(server));  // this loads the functions
+    EXPECT_TRUE(ledger_.Connect(server));  // Connect() loads the functions
   }
 
   void Create(int count) {
@@ -61,7 +61,7 @@ class Fleets : public ::testing::Test {
       executions_.Add(std::string(id.text()));
     }
   }
-  // Says what answers requests in place of the routes.
+  // Lets `answer` answer requests. The routes answer those for which `answer` returns nothing.
   void AnswerWith(std::function<std::optional<std::string>(const std::string&)> answer) {
     const std::lock_guard lock(mutex_);
     answer_ = std::move(answer);
@@ -145,7 +145,7 @@ TEST_F(Fleets, ALoadGoesNoFurtherThanItsSteps) {
   EXPECT_EQ(Count(pairs, kWhole), 16u);
   EXPECT_EQ(Count(pairs, kRenew) + Count(pairs, kComplete), 0u);
   EXPECT_EQ(pairs.asked, 16 + pairs.nothing) << "a load's figures are its own";
-  // A load leaves the executions that are not in its plan.
+  // A load does not touch the executions that are not in its plan.
   const Figures cycles = Run(8, Steps::kCycle, 3);
   EXPECT_EQ(Count(cycles, kComplete), 8u);
   std::size_t claimed = 0;
@@ -186,7 +186,7 @@ TEST_F(Fleets, AnOpenLoadCountsFromItsMoments) {
 }
 
 // libcurl repeats a request whose kept connection turns out to be closed, and the fleet does not
-// count it again.
+// count such a request again.
 TEST_F(Fleets, AKeptConnectionThatCloses) {
   Create(40);
   std::atomic<std::uint64_t> asked{0};
@@ -276,7 +276,7 @@ TEST_F(Fleets, ACompletionWhoseAnswerIsLost) {
   EXPECT_EXIT(Run(8), ExitedWithCode(1), "flowfabric_load: complete: unknown_outcome");
 }
 
-// The server executes the completion twice, and the answer is the second one's.
+// The server runs each completion twice, and the fleet gets the answer of the second run.
 TEST_F(Fleets, ACompletionThatIsRepeated) {
   Create(8);
   served_.Decide([this](const Command& command) {

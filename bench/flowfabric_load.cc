@@ -2,21 +2,22 @@
 //
 // Puts load on a running FlowFabric deployment. Grants come from its server over HTTP; the rest of
 // the claim path runs on its Valkey. scripts/jobs/live/load_job.py writes commands line by line to
-// the standard input. The lines:
+// the standard input. The commands are:
 //
 //   create COUNT WORKERS            takes the next COUNT ids of --ids and creates them
 //   closed WORKERS COUNT STEPS      COUNT of the created executions go through the steps;
 //                                   STEPS is grant, pair (grants and claims) or cycle (also
 //                                   renews and completes). All workers are in one loop
-//   threads WORKERS COUNT STEPS     the same, with a thread for each worker
-//   open WORKERS COUNT RATE STEPS   as closed, begun at random moments, RATE a second
+//   threads WORKERS COUNT STEPS     the same as closed, with a thread for each worker
+//   open WORKERS COUNT RATE STEPS   the same as closed, but the executions begin at random moments,
+//                                   RATE a second on average
 //   verify WORKERS                  reads back the results of all completed executions
 //   forget                          gives up the executions so far
 //
 // The answer to each command is one line of JSON. A worker claims only executions that --ids names:
-// a grant for any other execution ends the program and later expires. The token comes from
-// FF_API_TOKEN or from the file that FF_API_TOKEN_FILE names. server_url.h describes where Valkey's
-// password comes from.
+// a grant for any other execution ends the program, and the grant later expires. The token comes
+// from FF_API_TOKEN or from the file that FF_API_TOKEN_FILE names. server_url.h describes where
+// Valkey's password comes from.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -230,7 +231,7 @@ class Load {
     Report(count, seconds, CpuSeconds() - cpu, all);
   }
 
-  // The loads of threads alone need no fleet.
+  // Makes the fleet at the first call, since loads with a thread for each worker need none.
   Fleet& TheFleet() {
     if (!fleet_) {
       fleet_ = std::make_unique<Fleet>(FleetOptions{.issuer = Issuer(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the two kinds of load on a FlowFabric deployment share: the executions, the plan of a load,
-// and what is measured (flowfabric_load.cc, flowfabric_fleet.h).
+// Defines what the two kinds of load on a FlowFabric deployment share: the executions, the plan of
+// a load, and the measurements (flowfabric_load.cc, flowfabric_fleet.h).
 
 #ifndef FFGRANT_BENCH_FLOWFABRIC_WORK_H_
 #define FFGRANT_BENCH_FLOWFABRIC_WORK_H_

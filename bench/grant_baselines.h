@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Grants as JSON without core: their members as plain values, how they are understood, and how
-// std::string writes them.
+// Defines baselines for grants as JSON, written without core: structs with a grant's members, a
+// function that parses the members' texts, and functions that append the JSON to a std::string.
 
 #ifndef FFGRANT_BENCH_GRANT_BASELINES_H_
 #define FFGRANT_BENCH_GRANT_BASELINES_H_

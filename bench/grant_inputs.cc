@@ -24,8 +24,8 @@ GrantSet MakeGrantSet(bool wants_escapes) {
   for (std::size_t i = 0; i < documents.size(); ++i) {
     plain::GrantMembers members;
     SelfCheck(reader.ReadMembers(documents[i], members), "a document is not read", documents[i]);
-    // The texts that simdjson returns lie in its own buffer. This finds the same bytes in the
-    // document.
+    // The texts that simdjson returns lie in its own buffer. `in_document` finds the same bytes in
+    // the document.
     const auto in_document = [&](std::string_view text, std::string_view after) {
       const std::size_t begin = documents[i].find(after) + after.size();
       return documents[i].substr(begin, text.size());

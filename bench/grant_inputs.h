@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The grants that benchmarks serialize.
+// Makes the grants that benchmarks serialize.
 
 #ifndef FFGRANT_BENCH_GRANT_INPUTS_H_
 #define FFGRANT_BENCH_GRANT_INPUTS_H_

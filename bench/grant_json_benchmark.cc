@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Benchmarks of grants from and to JSON. The first row of the figures compares ParseGrant_Core with
-// ParseGrant_SimdjsonOnDemand, which reads the four members but parses none of them;
-// ..._SimdjsonOnDemandTyped parses them, too, as Core does. simdjson_grant_reader.h says what both
-// leave out.
+// Times reading grants from JSON and writing grants as JSON. The first row of the figures compares
+// ParseGrant_Core with ParseGrant_SimdjsonOnDemand, which reads the four members but does not parse
+// their texts. ..._SimdjsonOnDemandTyped also parses the texts, as Core does.
+// simdjson_grant_reader.h says what both leave out.
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Benchmarks of CRC16, cluster slots and key names.
+// Times CRC16, cluster slots and key names.
 
 #include "ffgrant/hash_slot.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The inputs of the benchmarks: seeded sets of 65,536 inputs in random order, more than a branch
-// predictor can learn. The texts of a set lie back to back in memory in the order in which they are
-// visited, so that the operation is timed and not the fetching of its input.
+// Makes the inputs of the benchmarks: seeded sets of 65,536 inputs in random order, more than a
+// branch predictor can learn. The texts of a set lie back to back in memory in the order in which
+// they are visited, so that the operation is timed and not the fetching of its input.
 
 #ifndef FFGRANT_BENCH_INPUTS_H_
 #define FFGRANT_BENCH_INPUTS_H_

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Benchmarks of the embedded ledger's claim path, in blocks (ledger_blocks.h) and one claim at a
-// time.
+// Times the embedded ledger's claim path, in blocks (ledger_blocks.h) and one claim at a time.
 //
 // The clock is the ledger's default, CounterClock(). Cases with `clock:system` or `clock:coarse`
 // use another clock. The baselines use the same clock as the ledger.
@@ -58,7 +57,7 @@ struct Cycle {
   }
 };
 
-// Does the same with the plain baselines.
+// Does what Cycle does, with the plain baselines.
 struct PlainCycle {
   std::shared_ptr<plain::SimdjsonGrantReader> reader =
       std::make_shared<plain::SimdjsonGrantReader>();
@@ -184,7 +183,7 @@ void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,
   ReportPercentiles(state, ticks);
 }
 
-// Makes the same calls for a thousand workers in turn.
+// Makes the calls that Pairs makes, for a thousand workers in turn.
 struct PairsOfManyWorkers {
   static constexpr std::size_t kWorkers = 1000;
   struct Names {

@@ -33,10 +33,10 @@ inline constexpr std::size_t kBatch = 32;  // scripts/jobs/common/tables.py has 
 // The number of executions that are claimed between two readings of the benchmark's own clock.
 inline constexpr std::size_t kBlock = 32768;
 
-// Lets the threads of a case wait for each other. All of them must call Wait() equally often. They
-// sleep until the last one has come: a thread that spun would have used up its time slice and would
-// lose its core in the timed block. Then they spin until all are awake, since waking up can take as
-// long as a block of 500 claims.
+// Lets the threads of a case wait for each other. All of them must call Wait() equally often. The
+// threads sleep until the last one has come: a thread that spun would have used up its time slice
+// and would lose its core in the timed block. Then the threads spin until all are awake, since
+// waking up can take as long as a block of 500 claims.
 class Rendezvous {
  public:
   explicit Rendezvous(int threads)
@@ -97,8 +97,8 @@ inline void SetExecution(const ExecutionIdView& id, ClaimArgs& args) {
   args.attempt_id = AttemptIdOf(id);
 }
 
-// Returns the thread's CPU time. In a run with one thread, a busy machine disturbs it less than the
-// wall time.
+// Returns the thread's CPU time. In a run with one thread, a busy machine disturbs this time less
+// than the wall time.
 inline double ThreadSeconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -146,7 +146,7 @@ class BlockTimer {
 // Times `work(fixture, begin, end)`, which claims the executions [begin, end) of the population and
 // returns how many calls failed. A run goes on after the executions of the run before it: if each
 // run began with the first executions, these would soon be in the processor's cache, however many
-// others there are.
+// other executions there are.
 template <class Ledger, class Work>
 void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Rendezvous& threads,
                Work work) {

@@ -286,7 +286,7 @@ void RunRequirementSets(benchmark::State& state, std::size_t sets) {
 }
 
 // All threads of a crowd make this many claims together. The number is the same in each row,
-// because the longest call is the longer, the more calls there are.
+// because the longest of many calls tends to be longer than the longest of few.
 constexpr std::size_t kCrowdClaims = 16 * kLive;
 
 // Times single claims in more threads than there may be cores. The calls of all threads form one

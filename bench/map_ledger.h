@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The baselines of the ledger's figures: the claim path over a concurrent map of PlainExecution.
-// Such a ledger does less than core's, and pays nothing for what it does not do.
+// Implements the baselines of the ledger's figures: the claim path over a concurrent map of
+// PlainExecution. Such a ledger does less than core's, and pays nothing for what it does not do.
 //
 // A store is the map:
 //
@@ -104,8 +104,8 @@ class StoreLedger {
   Store store_;
 };
 
-// The keys: the id's text, as a server would have it, or the id's uuid. Within a shard both
-// identify the same executions.
+// A map's key is either the id's text, as a server would have it, or the id's uuid. Within a shard
+// both identify the same executions.
 struct StringKey {
   using Type = std::string;
   // Uses Abseil's own string_view, since an Abseil that was built for C++14 cannot hash

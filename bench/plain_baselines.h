@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keys, ids, slots and names as a competent developer writes them with the standard library. Core
-// is compared with them in time and in results. They were written from the contract, not from core.
+// Handles keys, ids, slots and names as a competent developer does with the standard library. Core
+// is compared with these functions in time and in results. They were written from the contract, not
+// from core.
 
 #ifndef FFGRANT_BENCH_PLAIN_BASELINES_H_
 #define FFGRANT_BENCH_PLAIN_BASELINES_H_
@@ -55,7 +56,7 @@ std::uint16_t HashSlot(std::string_view key);
 std::uint16_t HashSlot(Partition partition);
 
 std::string GrantKeyString(Partition partition, std::string_view execution_id);
-// Does the same, into a string that keeps its capacity.
+// Appends the same key to a string that keeps its capacity.
 void AppendGrantKey(Partition partition, std::string_view execution_id, std::string& out);
 std::string EligibleKeyString(Partition partition, std::string_view lane);
 

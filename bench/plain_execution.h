@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One execution and the claim path's rules for it, as one writes them in an afternoon. The
-// baselines of the ledger keep such executions in their maps. It makes the checks of contract 7.1,
-// 7.2 and of completing in the same order as core, and has the same fields of execution, grant and
-// lease, with values inline. It has no order of eligible executions, no index of lease expiries and
-// no opaque grant texts. It is not thread-safe: the map around it locks.
+// Implements one execution and the claim path's rules for it, as one writes them in an afternoon.
+// The baselines of the ledger keep such executions in their maps. PlainExecution makes the checks
+// of contract 7.1, 7.2 and of completing in the same order as core. It has the same fields of
+// execution, grant and lease as core, with values inline. There is no order of eligible executions,
+// no index of lease expiries and no opaque grant texts. The class is not thread-safe: the map
+// around it locks.
 
 #ifndef FFGRANT_BENCH_PLAIN_EXECUTION_H_
 #define FFGRANT_BENCH_PLAIN_EXECUTION_H_

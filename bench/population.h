@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The executions that the ledger's benchmarks claim, and the ledgers that hold them.
+// Makes the executions that the ledger's benchmarks claim, and the ledgers that hold them.
 
 #ifndef FFGRANT_BENCH_POPULATION_H_
 #define FFGRANT_BENCH_POPULATION_H_

@@ -2,15 +2,15 @@
 //
 // Puts load on a running server. The caller writes commands line by line to its standard input, and
 // so can look at the server between two loads. server_url.h describes --server and where the
-// password comes from. The lines:
+// password comes from. The commands are:
 //
 //   closed DEPTH COUNT STEP...   COUNT executions go through the steps, DEPTH of
 //                                them at once
 //   open RATE COUNT STEP...      the executions begin at random moments, RATE a
 //                                second on average, even if the server can't
 //                                keep up
-//   repeat DEPTH COUNT STEP      makes the step on executions whether or not they
-//                                had it; for functions that change nothing
+//   repeat DEPTH COUNT STEP      makes the step also on executions that had it
+//                                before; for functions that change nothing
 //   forget                       begins anew, with other executions
 //   ids                          lists the executions so far, one a line, then "."
 //
@@ -103,8 +103,8 @@ std::string Quoted(std::string_view text) {
   return quoted + "\"";
 }
 
-// Tells the caller which servers are used, so that it can use them too. The password is never
-// printed.
+// Tells the caller which servers are used, so that the caller can use them too. The password is
+// never printed.
 void Describe() {
   const valkey::ClientOptions options = Where();
   std::string servers;
@@ -351,8 +351,9 @@ class Driver {
         latest = std::max(latest, now - planned[next]);
         Submit(load, next++, 0);
       }
-      // Waits for whole milliseconds only while the next call is that far away, and naps in
-      // between: a client that spins would take the server's core on a machine with few cores.
+      // Waits for whole milliseconds while the next call is at least two milliseconds away, and
+      // naps when it is nearer. A client that spins would take the server's core on a machine with
+      // few cores.
       const auto left = next < load.count
                             ? std::chrono::floor<std::chrono::milliseconds>(planned[next] - now)
                             : std::chrono::milliseconds(1000);

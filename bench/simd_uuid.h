@@ -35,8 +35,8 @@ struct IdOutcome {
 };
 
 // Does the same and reports the rule that is broken, the first byte that breaks it, and the text at
-// fault. This code has core's duties: it shows how fast the peer is if it does as much as core. As
-// for core, a text that lenient mode rejects has the same error in strict mode.
+// fault. This function shows how fast the peer is if it does as much as core. As for core, a text
+// that lenient mode rejects has the same error in strict mode.
 IdOutcome ExplainExecutionIdSimd(std::string_view text, ParseMode mode);
 
 }  // namespace ffgrant::bench::plain

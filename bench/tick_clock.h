@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A clock for single operations of some tens of nanoseconds.
+// Defines a clock for single operations of some tens of nanoseconds.
 
 #ifndef FFGRANT_BENCH_TICK_CLOCK_H_
 #define FFGRANT_BENCH_TICK_CLOCK_H_
@@ -14,8 +14,8 @@
 
 namespace ffgrant::bench {
 
-// Reads the time in such a way that no instruction of the measured code can move across the
-// reading: the time stamp counter on x86-64, steady_clock elsewhere.
+// Reads the time stamp counter on x86-64, and steady_clock elsewhere. On x86-64 no instruction of
+// the measured code can move across the reading.
 inline std::uint64_t TicksBefore() noexcept {
 #if defined(__x86_64__)
   _mm_lfence();

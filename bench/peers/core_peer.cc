@@ -17,7 +17,8 @@ void AddEach(Registry& registry) {
   (AddLimit<Figures>(registry), ...);
 }
 
-// Core's functions that parse many texts at once, beside one call for each text.
+// The number of texts in one call of core's functions that parse many texts at once. These
+// functions are timed beside core's calls with one text each.
 constexpr std::size_t kBatch = 256;
 
 template <class Value, auto parse_many, class Figure>

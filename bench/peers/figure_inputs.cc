@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The inputs of the figures for which bench/inputs.h has no suitable inputs.
+// Makes the inputs of the figures for which bench/inputs.h has no suitable inputs.
 
 #include "bench/peers/name_figures.h"
 

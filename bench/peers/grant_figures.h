@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures of grants from and to JSON. A JSON library is one class with one method here, for all the
-// figures that it takes part in:
+// Defines the figures of reading grants from JSON and of writing grants as JSON. A JSON library
+// takes part with classes that have one method each: a reader for all figures that read, and a
+// writer for the figure that writes:
 //
 //   struct XyzReader {
 //     static constexpr std::string_view kImpl = "Xyz";

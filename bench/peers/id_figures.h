@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures of uuids and execution ids.
+// Defines the figures of uuids and execution ids.
 
 #ifndef FFGRANT_BENCH_PEERS_ID_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_ID_FIGURES_H_
@@ -42,8 +42,8 @@ struct ParseExecutionIdStrict : ParseExecutionIdLenient {
   static constexpr std::string_view kOp = "ParseExecutionIdStrict";
 };
 
-// The same operations, for peers that report errors as core does. They stand in the same rows of
-// the table.
+// The same operations, for peers that report errors as core does. Such peers stand in the same rows
+// of the table.
 struct ExplainExecutionIdLenient : ParseExecutionIdLenient {
   using Value = plain::IdOutcome;
 };
@@ -105,8 +105,8 @@ struct MintAndUse : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdAndUse";
 };
 
-// Mints an id with a random uuid that the implementation makes. Only the partition can be compared;
-// that the text is an id is checked too.
+// Mints an id with a random uuid that the implementation makes. Only the partition can be compared,
+// but a text that is not an id is noticed too.
 struct MintRandomId : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdRandom";
   static constexpr std::array<std::string_view, 1> kCases = {"random"};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures of partition keys.
+// Defines the figures of partition keys.
 
 #ifndef FFGRANT_BENCH_PEERS_KEY_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_KEY_FIGURES_H_

@@ -3,9 +3,9 @@
 // Times pairs of issuing and claiming a grant: core's ledger beside databases and concurrent maps
 // that keep the same rules. First every ledger is compared with core's by one long random history.
 //
-// The limit beside each case copies into the executions' memory, in the order in which they are
-// claimed. For each execution it copies as many bytes as core's ledger touches: two cache lines,
-// once for the grant and once for the claim.
+// The limit beside each case copies into the executions' memory, in the order in which the
+// executions are claimed. For each execution it copies as many bytes as core's ledger touches: two
+// cache lines for the grant, and the same two for the claim.
 
 #include <absl/base/config.h>
 
@@ -146,7 +146,7 @@ void AddAll(Registry& registry) {
 #else
   registry.AddLeftOut("SQLite", "libsqlite3-dev");
 #endif
-  // Two threads meet most often with the fewest executions.
+  // Two threads meet most often where there are the fewest executions.
   AddPairs(registry, kLive.front(), 2);
   for (const std::size_t live : kLive) {
     AddPairs(registry, live, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures of CRC16, cluster slots and key names.
+// Defines the figures of CRC16, cluster slots and key names.
 
 #ifndef FFGRANT_BENCH_PEERS_NAME_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_NAME_FIGURES_H_

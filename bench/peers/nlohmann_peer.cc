@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// nlohmann JSON: https://json.nlohmann.me/features/parsing/
-// It runs without exceptions, as a DOM and by its SAX interface, which its author advises where no
-// DOM is needed. Both copy every text into a std::string.
+// Adds nlohmann JSON as a peer: https://json.nlohmann.me/features/parsing/
+// The library runs without exceptions. There is a peer that makes a DOM, and one that uses the SAX
+// interface, which the library's author advises where no DOM is needed. Both copy every text into a
+// std::string.
 
 #include <cstddef>
 #include <cstdint>

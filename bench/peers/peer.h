@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The interface that all peers of a figure share.
+// Defines the interface that all peers of a figure share.
 //
 // A *figure* (in key_figures.h and the like) is a struct that describes one operation:
 //
@@ -13,8 +13,9 @@
 //     static std::string_view Limit(std::size_t case_index, std::size_t i);
 //   };
 //
-// A *peer* of a figure is a class that does this once for each call, in the form that suits its
-// library best. Its members hold the objects that the library advises to keep between calls:
+// A *peer* of a figure is a class that does the figure's operation once for each call, in the form
+// that suits its library best. Its members hold the objects that the library advises to keep
+// between calls:
 //
 //   struct Re2Thing {
 //     static constexpr std::string_view kImpl = "Re2";       // BM_..._<kImpl>
@@ -27,8 +28,8 @@
 // the peer's next call.
 //
 // The *limit* beside each case reads a little of each cache line that the operation reads or, for a
-// formatting operation (kFormats), writes a little of each that it writes. Limit() returns the text
-// that is read or written. Nothing can be faster than the limit.
+// formatting operation (kFormats), writes a little of each cache line that the operation writes.
+// Limit() returns the text that is read or written. Nothing can be faster than the limit.
 
 #ifndef FFGRANT_BENCH_PEERS_PEER_H_
 #define FFGRANT_BENCH_PEERS_PEER_H_
@@ -112,10 +113,10 @@ void CheckAgainstCore() {
   }
 }
 
-// Calls `operation` for `times` inputs, from input `i` on, and after the last input again for the
-// first one. Returns the input that comes next. Not inlined, so that the untimed calls run the same
-// code as those that are timed, and the compiler finds only one place at which to inline the
-// operation.
+// Calls `operation` for `times` inputs, from input `i` on. The last input is followed by the first
+// one. Returns the index of the input that comes next. This function is not inlined, so that
+// untimed calls run the same code as timed calls, and the compiler finds only one place at which to
+// inline the operation.
 template <class Set, class Operation>
 [[gnu::noinline]] std::size_t RunInputs(const Set& set, std::size_t count, std::size_t i,
                                         std::size_t times, Operation& operation) {
@@ -129,10 +130,10 @@ template <class Set, class Operation>
   return i;
 }
 
-// Times `operation` on the inputs of `set`. First it does the same for ten milliseconds untimed. A
-// repetition uses each input once, so without this a peer would be measured in the state of the
-// caches in which the peer before it left them: a peer that only looks at the beginnings of the
-// texts took 30 ns or 6, depending on that.
+// Runs `operation` on the inputs of `set` for ten milliseconds untimed, and then times it. A
+// repetition uses each input once, so without the untimed run a peer would find the caches in the
+// state in which the peer before it left them. Depending on this state, a peer that only looks at
+// the beginnings of the texts took 30 ns or 6 ns.
 template <class Set, class Operation>
 void RunWarm(benchmark::State& state, const Set& set, std::size_t count, Operation operation) {
   std::size_t i = 0;
@@ -184,15 +185,15 @@ inline std::uint32_t ReadSome(std::string_view text) {
   return sum;
 }
 
-// A figure that formats its Limit() has kFormats.
+// A formatting figure, whose operation writes the text of Limit(), has kFormats.
 template <class Figure>
 concept Formats = requires {
   Figure::kFormats;
 };
 
-// The limit of each case of a figure: ReadSome or CopySome of Limit(). A memcpy of the whole text
-// would not be a lower limit: the text's size varies, and vector code can read 64 bytes without
-// storing them.
+// Adds the limit of each case of a figure: CopySome() of Limit() for a formatting figure, and
+// ReadSome() of Limit() for any other. A memcpy of the whole text would not be a lower limit: the
+// text's size varies, and vector code can read 64 bytes without storing them.
 template <class Figure>
 void AddLimit(Registry& registry) {
   for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {

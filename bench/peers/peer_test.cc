@@ -2,7 +2,7 @@
 //
 // The check of a peer against core must find a wrong peer, even if it is wrong about only one of
 // 65,536 inputs, about what it rejects, or about one byte that it writes. A peer that serves as an
-// experiment must have core's duties, also where no input of a benchmark asks for them.
+// experiment must do all that core does, even where no input of a benchmark asks for it.
 
 #include "bench/peers/peer.h"
 
@@ -127,7 +127,7 @@ TEST(ExperimentTest, SimdjsonRefusesWhatCoreRefuses) {
     plain::GrantMembers members;
     EXPECT_EQ(static_cast<bool>(ParseClaimResponse(set[0], scratch, response)), valid) << json;
     EXPECT_EQ(checked.Read(set[0], members), valid) << json;
-    // The reader that leaves things unread takes all of these.
+    // The plain reader, which skips what it does not need, accepts all of these documents.
     EXPECT_TRUE(unchecked.ReadMembers(set[0], members)) << json;
   };
   const std::string all(kMembers);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FlowFabric's own code (core/testing/reference/). Its results are compared call by call. The timed
-// code is a run over a thousand inputs that Rust holds in its own types, so that the time includes
-// neither the border between the languages nor a conversion of inputs; a row of its own shows what
-// is left of the border. All inputs of a case lie in one block of memory, on both sides.
-// The checksum of the timed run shows that the run does the same as the compared calls.
+// Adds FlowFabric's own code (core/testing/reference/) as a peer. The results are compared call by
+// call. What is timed are runs over a thousand inputs that Rust holds in its own types. The time of
+// a run therefore includes no conversion of inputs and almost nothing of the border between the
+// languages. A row of its own shows what is left of the border. All inputs of a case lie in one
+// block of memory, on both sides of the border. A checksum over all inputs shows that a run does
+// the same as the compared calls.
 
 #include <cstddef>
 #include <cstdint>
@@ -190,8 +191,8 @@ void AddRun(Registry& registry, std::string_view impl, ffref_operation operation
     });
     registry.AddTimed(
         Figure::kOp, impl, Figure::kCases[which],
-        // The inputs are written right before they are read, so they are in the caches that hold
-        // them if any inputs are.
+        // The inputs are written right before they are read. So they are in the caches, as far as
+        // they fit there.
         [=](benchmark::State& state) {
           Prepared prepared = prepare();
           std::size_t first = 0;
@@ -236,8 +237,8 @@ void AddReferencePeers(Registry& registry) {
   constexpr auto kUuids = FormatUuidText::Limit;
   AddBoth<FormatUuidText, UuidWriter>(registry, FFREF_RUN_UUID_FORMAT, kUuids);
   AddBoth<MintId, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
-  // The reference's minting includes making the text, on the heap. So the same operation is timed
-  // as for MintId.
+  // When the reference mints an id, it also makes the text, on the heap. So the operation that is
+  // timed here is the same as for MintId.
   AddBoth<MintAndUse, Minter>(registry, FFREF_RUN_MINT_FOR_FLOW_GIVEN, kUuids);
   // Ids with random uuids can't be compared; their sizes can.
   AddRun<MintRandomId>(registry, "Reference", FFREF_RUN_MINT_FOR_FLOW, kUuids,

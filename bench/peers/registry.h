@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The list of what is checked and timed. Each peer adds itself. Benchmarks run figure by figure and
-// case by case, however the peers were added, so that each peer is timed right beside core.
+// Holds the list of what is checked and timed. Each peer adds itself. Benchmarks run figure by
+// figure and case by case, however the peers were added, so that each peer is timed right beside
+// core.
 
 #ifndef FFGRANT_BENCH_PEERS_REGISTRY_H_
 #define FFGRANT_BENCH_PEERS_REGISTRY_H_

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures of claim requests from and to JSON, and of grants in large documents.
+// Defines the figures of reading claim requests from JSON, of writing claim requests as JSON, and
+// of reading grants in large documents.
 
 #ifndef FFGRANT_BENCH_PEERS_REQUEST_FIGURES_H_
 #define FFGRANT_BENCH_PEERS_REQUEST_FIGURES_H_
@@ -53,7 +54,8 @@ struct ParseRequest {
   }
 };
 
-// The peer of a reader of requests: kImpl, and Read(json, members), which returns whether it could.
+// Makes a peer of a reader of requests. A reader has kImpl and Read(json, members), which returns
+// whether the request could be read.
 template <class Reader>
 class RequestPeer {
  public:
@@ -102,7 +104,7 @@ struct ParseLargeGrant {
       "key/8KiB",    "key/64KiB",   "escapes/1KiB", "escapes/8KiB", "escapes/64KiB"};
   using Value = std::optional<plain::GrantMembers>;
 
-  // The documents of a case have 8 MiB together.
+  // All documents of a case together have 8 MiB.
   static std::size_t InputCount(std::size_t case_index) {
     constexpr std::size_t kCounts[] = {8192, 1024, 128};
     return kCounts[case_index % 3];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Claim requests and large grants: core, the limits, and a std::string that keeps its capacity.
+// Adds the peers of the figures of claim requests and large grants: core, the limits, and a
+// std::string that keeps its capacity.
 
 #include <array>
 #include <charconv>

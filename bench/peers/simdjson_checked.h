@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// simdjson's on-demand reader with core's duties: experiments for rows in which the reader that
-// leaves unread what it does not need is ahead of core. Like simdjson_peer.cc, the source that
-// includes this is compiled twice, and CMakeLists.txt gives the classes other names for the newest
-// simdjson.
+// Makes simdjson's on-demand reader do all that core does. The readers here are experiments: they
+// stand beside rows in which the plain on-demand reader, which skips what it does not need, is
+// faster than core. Like simdjson_peer.cc, the source that includes this header is compiled twice,
+// and CMakeLists.txt gives the classes other names for the newest simdjson.
 
 #ifndef FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_
 #define FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_
@@ -74,9 +74,9 @@ inline bool CheckSimdjsonValue(simdjson::ondemand::value value) {
 
 // Reads an object with simdjson's on-demand reader and checks what core checks: each member's name
 // is read, members may come in any order, a repeated member and a missing one are refused, unknown
-// members are checked to their end, and nothing may follow the document. The members are found by
-// their places in `names`. `read(place, value)` reads one of them. Like core, this reader tells
-// what is wrong with a document only after it has looked at all of the document before the fault.
+// members are checked to their end, and nothing may follow the document. `read(place, value)` reads
+// the member whose name stands at `place` in `names`. Like core, this reader refuses a document
+// only after it has looked at all of the document before the fault.
 class CheckedSimdjsonObject {
  public:
   template <std::size_t kCount, class Read>
@@ -108,7 +108,7 @@ class CheckedSimdjsonObject {
       if ((seen >> place & 1) != 0 || !read(place, field.value())) return false;
       seen |= 1u << place;
     }
-    // There is a place to go on from unless the document has ended.
+    // simdjson has a current location unless the document has ended.
     const char* next;
     return seen == (1u << kCount) - 1 &&
            document.current_location().get(next) == simdjson::OUT_OF_BOUNDS;

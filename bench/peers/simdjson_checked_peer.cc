@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The peers of simdjson_checked.h. This file is compiled twice, as simdjson_peer.cc is.
+// Adds the readers of simdjson_checked.h as peers. This file is compiled twice, as simdjson_peer.cc
+// is.
 
 #include <simdjson.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// simdjson: https://github.com/simdjson/simdjson/blob/master/doc/performance.md
+// Adds simdjson as a peer: https://github.com/simdjson/simdjson/blob/master/doc/performance.md
 // There is one parser for all documents, and the input is followed by simdjson's padding, so
 // nothing is copied. simdjson writes no JSON.
 //

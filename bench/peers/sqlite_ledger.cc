@@ -95,7 +95,8 @@ class IdBlob {
   std::array<std::uint8_t, 18> bytes_;
 };
 
-// Binds and steps a statement once, and resets it at the end. The bound values must outlive it.
+// Binds and steps a statement once, and resets it at the end. The bound values must outlive the
+// Call.
 class Call {
  public:
   Call(sqlite3_stmt* statement, const IdBlob& id) : statement_(statement) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The claim path on SQLite in memory: one table, and statements that are prepared once. Issuing is
-// one UPDATE with its checks in the WHERE clause; claiming is a SELECT and an UPDATE. Only if an
-// update found no row does the ledger ask for the reason. The ledger follows the advice of
-// https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and /pragma.html. Its connection is
-// used by one thread and has no mutexes, and there is no journal, since nothing is rolled back. The
-// table is stored in the order of its key. Texts and blobs are bound without a copy.
+// Implements the claim path on SQLite in memory, with one table and with statements that are
+// prepared once. Issuing is one UPDATE with its checks in the WHERE clause; claiming is a SELECT
+// and an UPDATE. The ledger asks for the reason of a refusal only if an update found no row. The
+// ledger follows the advice of https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and
+// /pragma.html. Its connection is used by one thread and has no mutexes, and there is no journal,
+// since nothing is rolled back. The table is stored in the order of its key. Texts and blobs are
+// bound without a copy.
 //
 // By default each call is a transaction of its own; Begin() and Commit() put many calls into one.
 
@@ -24,8 +25,8 @@
 
 namespace ffgrant::bench::peers {
 
-// Serves one thread at a time. Its functions are declared like
-// those of StoreLedger (bench/map_ledger.h).
+// Serves one thread at a time. The functions are declared like those of StoreLedger
+// (bench/map_ledger.h).
 class SqliteLedger {
  public:
   SqliteLedger(std::size_t max_executions, const Clock& clock);
@@ -49,7 +50,7 @@ class SqliteLedger {
   void Execute(const char* sql);
   Statement Prepare(std::string_view sql);
 
-  // Returns why a call was refused: makes the checks in the contract's order.
+  // Each makes the checks in the contract's order and returns why a call was refused.
   ClaimError WhyNotIssued(const IssueGrantArgs& args, std::int64_t now);
   ClaimError WhyNotCompleted(const ExecutionIdView& id, std::int64_t now);
 

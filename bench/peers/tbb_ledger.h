@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// oneTBB's concurrent_hash_map as a store of StoreLedger (bench/map_ledger.h):
+// Makes oneTBB's concurrent_hash_map a store of StoreLedger (bench/map_ledger.h):
 // https://oneapi-src.github.io/oneTBB/main/tbb_userguide/concurrent_hash_map.html
 // An accessor locks its element, so the store needs no shards or mutexes of its own. The map is
 // made with its final number of buckets. The key is the uuid and the partition. Uuids are random,

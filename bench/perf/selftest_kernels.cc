@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The benchmarks with which scripts/perf selftest measures the gate: five kinds of work in four
-// sizes. An iteration does a hundred portions of its work and SlowdownPercent() more. If two
+// Defines the benchmarks with which scripts/perf selftest measures the gate: five kinds of work in
+// four sizes. An iteration does a hundred portions of its work and SlowdownPercent() more. If two
 // programs differ only in what SlowdownPercent() returns, their times differ by exactly this share.
 
 #include <benchmark/benchmark.h>
@@ -38,8 +38,8 @@ Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
   return kept.emplace(std::pair(size, make), make(size)).first->second;
 }
 
-// Runs `portion(number)` for each portion. The compiler must compute its result, although nothing
-// uses it. `name` is the benchmark's name without its argument.
+// Runs `portion(number)` for each portion. The results are computed although nothing uses them.
+// `name` is the benchmark's name without its argument.
 template <class Portion>
 void Run(benchmark::State& state, const char* name, Portion portion) {
   const int portions = 100 + SlowdownPercent(name, state.range(0));
@@ -101,7 +101,7 @@ void BM_Digits_Selftest(benchmark::State& state) {
 }
 BENCHMARK(BM_Digits_Selftest)->Arg(64)->Arg(512)->Arg(4096)->Arg(65536);
 
-// Returns a cycle: every element names the next one, and all are in one cycle.
+// Returns one cycle of all elements: every element names the next one.
 std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
   std::vector<std::uint32_t> next(bytes / 4);
   std::iota(next.begin(), next.end(), 0u);
