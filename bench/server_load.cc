@@ -9,8 +9,9 @@
 //   open RATE COUNT STEP...      the executions begin at random moments, RATE a
 //                                second on average, even if the server can't
 //                                keep up
-//   repeat DEPTH COUNT STEP      makes the step also on executions that had it
-//                                before; for functions that change nothing
+//   repeat DEPTH COUNT STEP      makes the step on the first COUNT executions,
+//                                even if they had it before; for functions that
+//                                change nothing
 //   forget                       begins anew, with other executions
 //   ids                          lists the executions so far, one a line, then "."
 //

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Capability tokens (contract 6, 7.1): two lists of tokens, those that an execution requires and
-// those that a worker offers, are compared with sets of strings.
+// Checks capability tokens (contract 6, 7.1): makes capability sets of two lists of tokens, those
+// that an execution requires and those that a worker offers, and compares the sets with sets of
+// strings.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,11 +29,13 @@ namespace {
 using Tokens = std::vector<std::string_view>;
 
 // Each line of an input is one token; a form feed separates the two lists. A token that begins with
-// `*` stands for many: `*3x` is x0, x1, x2. In this way a few bytes reach the limits.
+// `*` stands for many tokens: the sum of its next two bytes is their number, and each of them is
+// the rest of the token with a number after it. For example, `*`, the bytes 1 and 2, and the rest
+// `x` stand for x0, x1 and x2. In this way a few bytes reach the limits.
 struct Lists {
   Tokens required;
   Tokens offered;
-  std::deque<std::string> made;  // the views point into these texts, so it must not move them
+  std::deque<std::string> made;  // the views point into these texts, which a deque never moves
 };
 
 void Expand(std::string_view token, Lists& lists, Tokens& into) {

@@ -165,7 +165,7 @@ class PipelineRun {
 
  private:
   // The client notices a silent connection only by a call that gets no answer, and the next call
-  // may have to wait until the client may reconnect. After this, all calls must work.
+  // may have to wait until the client may reconnect. After such failed calls, all calls must work.
   bool Recovers() {
     if (AllCallsWork(1000)) return true;
     // If the reply with the version of our library comes twice, the client takes the second one for
@@ -176,7 +176,8 @@ class PipelineRun {
     return AllCallsWork(2000);
   }
 
-  // Whether all calls of one execution work, if one execution after the other is tried.
+  // Tries up to twenty executions, one after the other. Returns whether all calls of one of them
+  // work.
   bool AllCallsWork(std::uint64_t first_seed) {
     for (std::uint64_t seed = first_seed; seed < first_seed + 20; ++seed) {
       const Way way(seed);
@@ -212,8 +213,8 @@ class PipelineRun {
     const ClaimError error = made.done.error;
     if (refused_ && error == ClaimError::kUnknownCode) return;
     if (faults_.misleads()) {
-      // After a reply that came twice, a call may get another call's reply. Only the success of a
-      // claim can still be judged, since it names the claim.
+      // After a reply that came twice, a call may get another call's reply. Only a claim that
+      // succeeds can still be judged, since its reply names the claim.
       if (made.call != Call::kClaim || error != ClaimError::kNone) return;
       std::array<char, kUuidTextSize> lease;
       FormatUuid(ways_[made.way].lease_id.uuid, lease);
@@ -234,7 +235,7 @@ class PipelineRun {
   ScriptedRig rig_;
 };
 
-// Makes one call after the other. If the outcome of a call is lost, the run looks for it.
+// Makes one call after the other. If the outcome of a call is lost, the run looks for the outcome.
 class LedgerRun {
  public:
   explicit LedgerRun(std::string_view input) : input_(input) {

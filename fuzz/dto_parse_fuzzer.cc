@@ -101,7 +101,7 @@ void CheckDto(NaiveDto dto, const InputCopies& input) {
       Check<ClaimRequestView>(dto, input, {"lane", "instance", {}, 42}, ParseClaimRequest);
       return;
     case NaiveDto::kClaimResponse:
-      return;  // grant_parse_fuzzer covers these
+      return;  // grant_parse_fuzzer covers claim responses
     case NaiveDto::kReclaimRequest:
       Check<ReclaimRequestView>(dto, input, {"w", "i", "l", "h", 42, "r", {}, {}},
                                 ParseReclaimRequest);

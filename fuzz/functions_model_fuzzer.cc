@@ -50,8 +50,8 @@ constexpr std::size_t kWidth = 16;
 constexpr std::size_t kMaxRecords = 48;
 // kLong is longer than all the time that one history can let pass.
 constexpr std::int64_t kLong = 600'000;
-// A server's lease hash lives on for this long after the end of a lease that was renewed
-// (contract 7.4). In the model a hash has no end. This is the longest grace there is.
+// A server's lease hash lives on for this long after the end of a lease that was renewed (contract
+// 7.4). In the model a hash has no end. kMaxTtlMs is the longest grace there is.
 constexpr std::int64_t kGraceMs = kMaxTtlMs;
 
 // A server that is used for all histories, since loading the library takes longer than a history.
@@ -116,8 +116,8 @@ testing::Choices MakeChoices() {
   testing::Choices choices;
   choices.kinds.assign(std::begin(kKinds), std::end(kKinds));
   // Two of the executions are in one partition. The partitions include the first and the last one,
-  // and the uuids the least and the greatest one. One lane has bytes that have a meaning in keys,
-  // formats and patterns, and one has the full length.
+  // and the uuids include the least and the greatest one. One lane has bytes that have a meaning in
+  // keys, formats and patterns, and another lane has the full length.
   choices.executions = {{"{fp:0}:22222222-2222-4222-8222-222222222222", "main"},
                         {"{fp:0}:11111111-1111-4111-8111-111111111111", "main"},
                         {"{fp:255}:ffffffff-ffff-ffff-ffff-ffffffffffff", "a:b {c}%s-[d]*"},
@@ -177,7 +177,7 @@ class Pair {
             {[this](const Call& call, const Answer& answer) { return BesideModel(call, answer); },
              [this](const Call& call, const Answer&) { return StoredDifference(call); }}) {}
 
-  // Returns false if the two differ; problem() then says how.
+  // Returns false if the functions and the model differ; problem() then says how they differ.
   bool Step() {
     Call call = generator_.Next();
     const Answer answer = driver_.Do(call);
@@ -216,7 +216,8 @@ class Pair {
     const ExecutionIdView& id = generator_.target();
     const auto state = Server().ledger().Inspect(id);
     auto expected = model_.Inspect(id);
-    // After the shortest ttl of all, even the longest grace is over.
+    // With the least ttl of all, -kMaxTtlMs, a lease has ended so long ago that even the longest
+    // grace is over.
     if (state && expected && expected->lease_expires_at &&
         expected->lease_expires_at->value + kGraceMs <= Server().Now()) {
       expected->lease_current = state->lease_current;

@@ -99,7 +99,7 @@ IngressError NaiveIngress(const ClaimGrantView& grant, const PartitionConfig& co
 void CheckIngressOf(std::string_view json, const ClaimGrantView& grant) {
   const std::uint16_t index = grant.partition().partition.index;
   const std::uint16_t above = static_cast<std::uint16_t>(index == 65535 ? index : index + 1);
-  // Two of the configurations have counts that are just large enough, or one too small.
+  // In two of the configurations each count is either just large enough or one too small.
   for (const PartitionConfig& config : {PartitionConfig{}, PartitionConfig{above, index, index},
                                         PartitionConfig{index, above, above}}) {
     const IngressError got =

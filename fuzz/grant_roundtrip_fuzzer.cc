@@ -64,8 +64,8 @@ void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse,
     return;
   }
   CheckWrite("serialize", json, json, values.choices().Word(), write_view);
-  // The cost of trying every length is quadratic, so this is done seldom and not for long
-  // documents.
+  // Trying every length has a quadratic cost, so every length is tried only seldom, and never for
+  // long documents.
   if (json.size() < 400 && values.choices().Below(64) == 63) {
     for (std::size_t room = 0; room < json.size(); ++room) {
       CheckWriteInto(room, "serialize", json, json, write_view);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lease handles (contract 9.1): any bytes are decoded and compared with a decoder that follows a
-// table of the fields. Accepted handles are encoded again.
+// Decodes any bytes as lease handles (contract 9.1) and compares the results with those of a
+// decoder that follows a table of the fields. Accepted handles are encoded again.
 
 #include <cstddef>
 #include <cstdint>

@@ -67,8 +67,8 @@ class RecordStream {
   std::span<const std::uint8_t> left_;
 };
 
-// Operations by the numbers that LedgerPair::Step() gives them. The generator chooses these more
-// often than Step() would, above all those that let time pass.
+// Operations by the numbers that LedgerPair::Step() gives them. The generator chooses the
+// operations in kOftener more often than Step() would, above all those that let time pass.
 constexpr std::uint8_t kMoveClock = 33;
 constexpr std::uint8_t kFail = 34;
 constexpr std::uint8_t kOperations = 38;
@@ -81,7 +81,8 @@ void GenerateHeader(Random& random, std::span<std::uint8_t> header) {
   header[0] = random.OneIn(2) ? 0 : static_cast<std::uint8_t>(random.Next() | 1);
 }
 
-// Moves the clock to where something of the execution ends: just before, at or just after it.
+// Makes the record move the clock to the moment at which something of the execution ends, or to
+// just before or just after this moment.
 void PointClock(Random& random, std::span<std::uint8_t> record) {
   record[3] = kUsual;
   record[4] = 1;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs up to three threads on a small embedded ledger, interleaved as the input says. The answers
-// that they get must be linearizable, the invariants of contract 7.7 must hold, and some order of
-// the calls must explain the state at the end (ledger_race.h). The threads are fibers. They can
-// switch where locks are taken and released, where the clock is read, and where other things are
-// shared.
+// that the threads get must be linearizable, the invariants of contract 7.7 must hold, and some
+// order of the calls must explain the state at the end (ledger_race.h). The threads are fibers.
+// They can switch where locks are taken and released, where the clock is read, and where other
+// things are shared.
 //
 //   header   the states of the executions at the start, and the schedule: after how many points
 //            it switches, and to which thread
@@ -187,7 +187,7 @@ void MutateHeader(Random& random, std::span<std::uint8_t> header) {
     case 1:
       header[3] = static_cast<std::uint8_t>(random.Next());
       break;
-    case 2:  // everything from there on comes one switch later
+    case 2:  // each switch from there on comes one place later
       std::copy_backward(header.begin() + static_cast<std::ptrdiff_t>(i), header.end() - 2,
                          header.end());
       break;

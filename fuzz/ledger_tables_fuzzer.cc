@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares each part of the embedded ledger with a map: the table of executions, whose hashes
-// collide as the input says; the pool of names, which runs out of names and of bytes; the eligible
-// sets, in the order of contract 3. All three are small, so that inputs reach their limits.
+// collide as the input says; the pool of names, which runs out of names and of bytes; and the
+// eligible sets, in the order of contract 3. All three are small, so that inputs reach their
+// limits.
 
 #include <algorithm>
 #include <array>

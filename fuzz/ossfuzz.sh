@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite. These set $CC, $CXX, $CFLAGS, $CXXFLAGS
+# Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite. Both set $CC, $CXX, $CFLAGS, $CXXFLAGS
 # and $LIB_FUZZING_ENGINE, so nothing here depends on the engine. The results go to $OUT: binary,
 # seed corpus, dictionary and options of every target but the canary.
 set -eu

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decodes replies of a server: any bytes, in any pieces. The result must be the same as for the
-// bytes in one piece, and the same as a naive decoder's, which follows RESP's grammar. Limits of
-// depth and size must hold. A reply that is read as a claim's answer must answer that claim
+// Decodes any bytes, in any pieces, as replies of a server. The result must be the same as for the
+// bytes in one piece, and the same as that of a naive decoder, which follows RESP's grammar. Limits
+// of depth and size must hold. A reply that is read as a claim's answer must answer that claim
 // (contract 7.2).
 
 #include <algorithm>
@@ -120,8 +120,8 @@ struct Read {
   bool malformed = false;
 };
 
-// Reads the input in pieces. `pieces` gives their sizes and is used again from its beginning when
-// it ends.
+// Reads the input in pieces. `pieces` gives the sizes of the pieces. After its end it is used again
+// from its beginning.
 Read ReadInPieces(std::string_view input, std::string_view text, std::string_view pieces,
                   const NaiveResp* naive) {
   static thread_local ReplyReader reader(kLimits);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Generates and mutates the choices of values to write.
+// Generates and mutates inputs that choose the values to write.
 
 #ifndef FFGRANT_FUZZ_ROUNDTRIP_GRAMMAR_H_
 #define FFGRANT_FUZZ_ROUNDTRIP_GRAMMAR_H_

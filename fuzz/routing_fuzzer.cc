@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids, scan starts, lane
-// names, random uuids. The input gives counts, a uuid and names; naive arithmetic computes every
-// result once more.
+// Checks routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids, scan starts,
+// lane names and random uuids. The input gives counts, a uuid and names; naive arithmetic computes
+// every result once more.
 
 #include <cstddef>
 #include <cstdint>
@@ -103,7 +103,7 @@ void CheckUuidRoutes(std::string_view input, const PartitionConfig& config, cons
               WithoutAllocation(input, [&]() noexcept { return MintExecutionId(flow, config); }));
 }
 
-// A partitioner that always answers with the index that it was given, right or wrong.
+// A partitioner whose answer is always the index that its constructor was given, right or wrong.
 class FixedPartitioner final : public LanePartitioner {
  public:
   explicit FixedPartitioner(std::uint16_t index) : index_(index) {}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The worker (contract 7.2 worker side, 7.6). Grants are handed in one after the other, permits are
-// released and moved in any order, and the ledger answers as the input says. A naive count of
-// permits and a list of the expected calls judge the worker. Every error code must keep its name
-// and classes (contract 8). The clocks are checked once in each process.
+// Runs the worker (contract 7.2 worker side, 7.6). Grants are handed in one after the other,
+// permits are released and moved in any order, and the ledger answers as the input says. A naive
+// count of permits and a list of the expected calls judge the worker. Every error code must keep
+// its name and classes (contract 8). The clocks are checked once in each process.
 
 #include <array>
 #include <chrono>
@@ -247,8 +247,8 @@ class Session {
   std::array<bool, kClaims> holds_{};
 };
 
-// Checks names and classes of every code in both directions. Any other text must not be taken for a
-// code.
+// Checks the name of every code in both directions, and the code's classes. No other text may be
+// taken for a code.
 void CheckCodes(std::string_view input) {
   bool known = false;
   for (const ErrorCode& row : kErrorCodes) {

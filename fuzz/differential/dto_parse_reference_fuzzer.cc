@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares the other DTOs with the reference. The first byte chooses a DTO; the rest is the
-// document, which the reference decodes as its client and its server do. Verdict, class, error,
-// member and values must be the same.
+// Compares how our code and the reference parse the DTOs other than claim responses. The first byte
+// chooses a DTO; the rest is the document, which the reference decodes as its client and its server
+// do. Verdict, class, error, member and values must be the same.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +37,7 @@ void CheckDto(NaiveDto dto, std::string_view json) {
     case NaiveDto::kClaimRequest:
       return Check<ClaimRequestView>(json, ParseClaimRequest);
     case NaiveDto::kClaimResponse:
-      return;  // grant_parse_reference_fuzzer covers these
+      return;  // grant_parse_reference_fuzzer covers claim responses
     case NaiveDto::kReclaimRequest:
       return Check<ReclaimRequestView>(json, ParseReclaimRequest);
     case NaiveDto::kReclaimResponse:

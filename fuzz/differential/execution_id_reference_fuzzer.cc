@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares execution ids and UUIDs with the reference. For any text, the verdict, error, payload,
-// the error's message, partition and UUID must be the same. Strict mode must accept exactly the
-// text that the reference mints from partition and UUID. The UUID parser is also compared by
-// itself.
+// Compares how our code and the reference parse execution ids and UUIDs. For any text, the verdict,
+// error, payload, the error's message, partition and UUID must be the same. Strict mode must accept
+// exactly the text that the reference mints from partition and UUID. The UUID parser is also
+// compared by itself.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   reference::Comparer& comparer = TheComparer();
   Expect(text, comparer.ExecutionId(text, ParseExecutionId(text, ParseMode::kLenient),
                                     ParseExecutionId(text, ParseMode::kStrict)));
-  // Compares the text that the id parser hands to the UUID parser, and the whole text.
+  // Compares the UUID parsers on the text that the id parser hands to the UUID parser or, if there
+  // is no tag, on the whole text.
   const std::size_t tag_end = text.find("}:");
   const std::string_view uuid = tag_end == text.npos ? text : text.substr(tag_end + 2);
   Expect(text, comparer.Uuid(uuid, ParseUuid(uuid, ParseMode::kLenient)));

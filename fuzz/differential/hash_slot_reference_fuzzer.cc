@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares hashing with the reference. The input's CRC16 and slot are compared. If the input is
-// UTF-8, it is taken as a lane, whose check and partition are compared. The first bytes are taken
-// as a UUID, and its partitions in all families and the ids that are minted from it are compared.
+// Compares our hashing with the reference's. The input's CRC16 and slot are compared. If the input
+// is UTF-8, it is taken as a lane, whose check and partition are compared. The first bytes are
+// taken as a UUID. Its partitions in all families are compared, and so are the ids that are minted
+// from it.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares partition keys with the reference. For any text, the verdict, error, payload, the
-// error's message, partition and tag must be the same. Strict mode must accept exactly the text
-// that the reference writes.
+// Compares how our code and the reference parse partition keys. For any text, the verdict, error,
+// payload, the error's message, partition and tag must be the same. Strict mode must accept exactly
+// the text that the reference writes.
 
 #include <cstddef>
 #include <cstdint>

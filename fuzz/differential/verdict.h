@@ -18,8 +18,8 @@
 
 namespace ffgrant::fuzz {
 
-// Returns the comparer of this process. It asks the reference by itself, and knows which inputs the
-// reference cannot be asked about.
+// Returns the comparer of this process. The comparer asks the reference by itself, and knows which
+// inputs the reference cannot be asked about.
 inline reference::Comparer& TheComparer() {
   static reference::Comparer comparer;
   return comparer;

@@ -3,11 +3,11 @@
 // Tries every length and every byte place of every fast path. A fault that people really make
 // concerns one path at one length: for example, in a text of 13 bytes the path does not look at
 // byte 8. So each text of each document gets every length from 0 to beyond the widest block. At
-// each length each of its bytes becomes each byte that matters, and each set of instructions reads
-// the result. Each number gets each count of digits, and each of its places each byte that matters.
-// The oracles are the naive writers and the naive decoder. With --paths, in a build that counts
-// paths (internal/paths.h), the program fails unless each path was taken with each length that it
-// can have, and with no other.
+// every length, each byte of the text is replaced by each byte that matters, and the result is read
+// with every set of instructions. Each number gets every count of digits, and each of its digits is
+// replaced by each byte that matters. The oracles are the naive writers and the naive decoder. With
+// --paths, in a build that counts paths (internal/paths.h), the program fails unless each path was
+// taken with each length that it can have, and with no other.
 
 #include <algorithm>
 #include <chrono>
@@ -120,7 +120,7 @@ void CheckCanonical(std::string_view json, const ClaimResponseView* parsed) {
   if (taken && !(view == *parsed)) Fail("values of a canonical document", json);
 }
 
-// Reads `json` with every set of instructions.
+// Reads `text` with every set of instructions.
 template <class View>
 void CheckRead(NaiveDto dto, std::string_view text, Parser<View> parse) {
   ++checked;
@@ -150,7 +150,7 @@ constexpr std::size_t kMostBytes = 100;
 // claim responses.
 constexpr std::size_t kFewerBytes = 66;
 
-// Tries every length of a text, and at each place each byte that matters.
+// Gives a text every length, and replaces each of its bytes by each byte that matters.
 template <class View>
 void SweepText(NaiveDto dto, const OpenText<View>& open, Writer<View> write, Parser<View> parse) {
   const std::size_t most = dto == NaiveDto::kClaimResponse ? kMostBytes : kFewerBytes;
@@ -453,8 +453,9 @@ void IssuedDocuments() {
 }
 
 // Tries unknown members that are longer than what the reader remembers at once. The number of
-// blanks before the values moves every byte of them over the limits between what is remembered.
-// Each place takes each byte that matters.
+// blanks before the values varies, so that each byte of the values comes to lie at the end and at
+// the beginning of what the reader remembers. Each byte of the values is replaced by each byte that
+// matters.
 void UnwantedValues() {
   const std::string values =
       R"({"name":"n17","list":[1,-20,3.5,4e10,0,true,null],"":{}},"a\u00e9b","\n",[[]],123456789,)"
@@ -477,7 +478,7 @@ void UnwantedValues() {
       }
       check(json.substr(0, place));
     }
-    // The other kind of check: all values of a reclaim response are checked in full.
+    // All values of a reclaim response are checked in full, which is the other kind of check.
     CheckRead(NaiveDto::kReclaimResponse,
               "{\"status\":\"reclaim_cap_exceeded\",\"x\":[" + std::string(blanks, ' ') + values +
                   R"(],"execution_id":"i","reclaim_count":1})",
@@ -487,8 +488,8 @@ void UnwantedValues() {
 
 // ---- numbers -------------------------------------------------------------------
 
-// Tries each count of digits, and at each place each byte that matters. The rest of the document
-// stays the same.
+// Gives a number each count of digits, and replaces each digit by each byte that matters. The rest
+// of the document stays the same.
 void Numbers() {
   static const char kDigits[] = "0123456789/:;-+.eE \",}]\x30";
   for (std::size_t digits = 1; digits <= 22; ++digits) {
@@ -539,7 +540,7 @@ void Numbers() {
       }
     }
   }
-  // The value of a digit must be weighed by its place, for every digit at every place.
+  // Every digit must be weighed by its place, at every place.
   for (unsigned count = 1; count <= 8; ++count) {
     for (unsigned place = 0; place < count; ++place) {
       for (char digit = '0'; digit <= '9'; ++digit) {
@@ -687,7 +688,8 @@ void Checksums() {
   }
 }
 
-// Tries `{` and `}` at each pair of places of a key, or without one or both, for every length.
+// Tries keys of every length: with `{` and `}` at each pair of places, with only one of the two,
+// and with neither.
 void Slots() {
   for (std::size_t size = 0; size <= 40; ++size) {
     for (std::size_t open = 0; open <= size; ++open) {
@@ -764,7 +766,7 @@ void Capabilities() {
   }
 }
 
-// Checks key names: the bytes of an id or a lane appear in them unchanged, at every length.
+// Checks key names with lanes of every length: the bytes of the lane appear in the key unchanged.
 void Keys() {
   const Partition partition = {PartitionFamily::kExecution, 65535};
   for (std::size_t size = 0; size <= 80; ++size) {
@@ -842,8 +844,8 @@ std::vector<std::string> OtherForms(const std::string& uuid) {
   return {simple, "{" + uuid + "}", "urn:uuid:" + uuid};
 }
 
-// Tries an index of each number of digits, with each value of each digit, and then every text that
-// differs by one byte.
+// Tries keys and ids with indexes of many numbers of digits, and every text that differs from one
+// of them by one byte. Each digit of an index also takes each value.
 void KeysAndIds() {
   const auto check_key = [](const std::string& text) { CheckKey(text); };
   const auto check_id = [](const std::string& text) { CheckId(text); };
@@ -870,7 +872,7 @@ void KeysAndIds() {
   }
 }
 
-// Tries texts of every size that are not keys or ids, or only just are.
+// Tries texts of every size, most of which are not keys or ids. Some of them only just are.
 void KeyAndIdSizes() {
   const std::string uuid(kIdText.substr(kIdText.find("}:") + 2));
   for (std::size_t size = 0; size <= 270; ++size) {
@@ -918,7 +920,7 @@ void Uuids() {
 
 #ifdef FFGRANT_COUNT_PATHS
 // The lengths with which a path can be taken, `step` apart. A path may have several rows. If `last`
-// is the last length that is counted, there are longer ones too.
+// is the last length that is counted, the path can also be taken with longer lengths.
 struct Lengths {
   internal::Path path;
   const char* name;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partition keys and execution ids: tries every input of a kind where that is possible, so that
-// nothing depends on chance. The oracles are the naive parsers and the table of all texts that
-// strict mode may accept. --long adds tests that take minutes.
+// Tries every partition key and execution id of a kind where this is possible, so that nothing
+// depends on chance. The oracles are the naive parsers and the table of all texts that strict mode
+// may accept. --long adds tests that take minutes.
 
 #include <array>
 #include <atomic>

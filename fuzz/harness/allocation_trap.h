@@ -11,8 +11,8 @@
 
 namespace ffgrant::fuzz {
 
-// Returns the result of `call`. An allocation during the call is a finding. Put it around only the
-// call under test: oracles may allocate.
+// Returns the result of `call`. An allocation during the call is a finding. `call` should be only
+// the call under test: oracles may allocate.
 template <class Call>
 auto WithoutAllocation(std::string_view input, Call&& call) {
   const std::size_t before = testing::ThreadAllocations();

@@ -208,7 +208,7 @@ void CheckSizes(Check& check, std::size_t size, std::size_t max_size, unsigned i
   for (unsigned int seed = 0; seed < seeds; ++seed) {
     const auto number = static_cast<unsigned int>(check.random().Next());
     check.Mutate(check.Content(size), max_size, number);
-    // The other input is short, as long as this one, or long.
+    // The second input of a crossover is short, as long as the first one, or long.
     const std::size_t other = seed % 3 == 0   ? check.random().Below(kSmall)
                               : seed % 3 == 1 ? size
                                               : check.random().Below(2 * kSmall + size);

@@ -21,8 +21,8 @@ class Choices {
 
   bool empty() const { return bytes_.empty(); }
 
-  // Returns a number below `bound`. `bound` must not be 0. It takes as many bytes as the bound
-  // needs, so that an edit of one byte changes one choice.
+  // Returns a number below `bound`. `bound` must not be 0. The choice takes as many bytes as the
+  // bound needs, so that an edit of one byte changes one choice.
   std::uint32_t Below(std::uint32_t bound) {
     std::uint32_t value = Byte();
     for (std::uint32_t rest = (bound - 1) >> 8; rest != 0; rest >>= 8) {

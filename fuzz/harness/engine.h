@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The functions between a target and the program that drives it: libFuzzer, AFL++ or the replay
-// main. A target defines the first three; the engine defines the fourth. A target may define the
-// last one to print a report of its own; the replay main then calls it at the end.
+// Declares the functions between a target and the program that drives it: libFuzzer, AFL++ or the
+// replay main. A target defines the first three; the engine defines the fourth. A target may define
+// the last one to print a report of its own; the replay main then calls it at the end.
 //
-// What engines may pass to a mutator and a crossover, and what they get in return (callback_check.h
-// checks this for every target):
+// This is the contract of a mutator and a crossover: what engines may pass to them, and what
+// engines get in return. callback_check.h checks the contract for every target.
 //   - `data` has room for the larger of `size` and `max_size` bytes. libFuzzer passes
 //     size = max_size + 1 when it minimises, so size may be above max_size. Any of the sizes may be
 //     0, and a pointer to nothing may be null.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a target reports a finding.
+// Reports a finding of a target.
 
 #ifndef FFGRANT_FUZZ_HARNESS_FAILURE_H_
 #define FFGRANT_FUZZ_HARNESS_FAILURE_H_
@@ -10,8 +10,9 @@
 
 namespace ffgrant::fuzz {
 
-// Prints what does not hold, and for which input, and aborts, which every engine takes as a crash.
-// Call it only on failure, so that building the texts costs nothing otherwise.
+// Prints what does not hold and for which input, and then aborts, which every engine takes as a
+// crash. Callers should build the texts only after a failure, so that the texts cost nothing
+// otherwise.
 [[noreturn]] void Fail(std::string_view what, std::string_view input,
                        std::string_view expected = {}, std::string_view got = {});
 

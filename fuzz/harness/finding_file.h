@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file in which the replay main leaves the input on which a target died.
+// Writes the file in which the replay main leaves the input on which a target died.
 
 #ifndef FFGRANT_FUZZ_HARNESS_FINDING_FILE_H_
 #define FFGRANT_FUZZ_HARNESS_FINDING_FILE_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A target that dies in the way that its input names. finding_file_test.cc uses it.
+// This target dies in the way that its input names. finding_file_test.cc runs it.
 
 #include <cstdlib>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Copies of an input that make reads past its end noticeable. One is in an allocation of exactly
-// the input's size, for AddressSanitizer and valgrind; the other ends at a page that nobody may
-// touch, for every build.
+// Makes copies of an input in which reads past the end are noticed. One is in an allocation of
+// exactly the input's size, for AddressSanitizer and valgrind; the other ends at a page that nobody
+// may touch, for every build.
 
 #ifndef FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
 #define FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
@@ -37,8 +37,9 @@ class InputCopies {
   std::string_view exact() const { return {exact_.get(), size_}; }
   // The copy is valid until the thread makes the next InputCopies.
   std::string_view at_page_end() const { return at_page_end_; }
-  // Returns the two copies in an order that depends on the input. It is for two calls that should
-  // see different copies, where making both calls on both copies would double the target's time.
+  // Returns the two copies in an order that depends on the input. This order is for two calls that
+  // should see different copies, where making both calls on both copies would double the target's
+  // time.
   std::array<std::string_view, 2> shuffled() const {
     const std::size_t sum =
         size_ + (size_ == 0 ? 0 : static_cast<unsigned char>(exact_[size_ / 2]));

@@ -225,7 +225,8 @@ class Generator {
     json += Space();
     if (FaultHere(16)) json += OneOf(random_, kTrailing);
     if (FaultHere(10)) json.resize(random_.Below(json.size() + 1));
-    // The name is nearly right, which readers that compare words must notice.
+    // One bit is wrong. If it lies in a name, the name is nearly right, which readers that compare
+    // whole words must notice.
     if (!json.empty() && FaultHere(3)) {
       char& byte = json[random_.Below(json.size())];
       byte = static_cast<char>(byte ^ (1 << random_.Below(8)));
@@ -382,8 +383,8 @@ class Generator {
     const std::string value = random_.OneIn(2)   ? SomeValue(random_)
                               : random_.OneIn(2) ? SomeString(random_)
                                                  : Nested(random_, random_.Below(5));
-    // A reader that looks for the tag first reads each name twice. Long names with escapes show
-    // whether it needs memory for them twice.
+    // A reader that begins by looking for the tag reads each name twice. Long names with escapes
+    // show whether such a reader needs the memory for a name twice.
     const std::string name = random_.OneIn(8) ? "\\n" + std::string(random_.Below(600), 'a')
                                               : Copied(OneOf(random_, kUnknownNames));
     return '"' + name + "\":" + Space() + value;

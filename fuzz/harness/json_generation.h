@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Generates JSON documents of the DTOs. Most are well-formed and say the same thing in one of its
-// many spellings; often a document has one fault.
+// Generates JSON documents of the DTOs. Each document is one of the many spellings of what it says.
+// Many documents have one fault; most of the others are well-formed.
 
 #ifndef FFGRANT_FUZZ_HARNESS_JSON_GENERATION_H_
 #define FFGRANT_FUZZ_HARNESS_JSON_GENERATION_H_

@@ -38,7 +38,7 @@ void CheckLongest(const std::string& key, std::size_t max_size) {
 }
 bool IsLongest(Partition partition) { return NaivePartitionTag(partition).size() == 10; }
 
-// Does the same for a key that lives in the slot of its partition.
+// Does what CheckKey() does, for a key that must lie in the slot of its partition.
 template <class Write>
 void CheckRoutedKey(const std::string& expected, Partition partition, std::size_t max_size,
                     Write write) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replaces a target's oracle, so that every target has a crash that can be minimised. Linked with
-// --wrap=LLVMFuzzerTestOneInput, it takes the engine's calls and makes them fail if the input
+// Replaces a target's oracle, so that every target has a crash that can be minimised. The probe is
+// linked with --wrap=LLVMFuzzerTestOneInput, so it gets the engine's calls. It fails if the input
 // contains kNeedle. The target's mutator stays as it is.
 
 #include <cstddef>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Combines what a target saw into one number. Results that go into it can't be optimised away. The
-// replay main compares the numbers of two runs of an input, which finds hidden state and chance.
+// Combines what a target saw into one number. Results that go into this number can't be optimised
+// away. The replay main compares the numbers of two runs of an input, which finds hidden state and
+// chance.
 
 #ifndef FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_
 #define FFGRANT_FUZZ_HARNESS_OBSERVATIONS_H_
@@ -35,7 +36,7 @@ inline void Observe(std::string_view bytes) {
   }
 }
 
-// Returns true for about one input in `n`; the observations so far decide which. Use it for checks
+// Returns true for about one input in `n`; the observations so far decide which. It is for checks
 // that cost more than all others together.
 inline bool ObservedOneIn(std::uint64_t n) { return (observations >> 20) % n == 0; }
 

@@ -28,7 +28,7 @@ void StartStretching(std::uint64_t seed) {
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size,
                                         std::size_t max_size) {
   using ffgrant::fuzz::engine_random;
-  // libFuzzer asserts that max_size is not 0. If size is above max_size, it returns too many bytes.
+  // libFuzzer asserts that max_size is not 0, and returns too many bytes if size is above max_size.
   if (max_size == 0 || size > max_size) {
     ffgrant::fuzz::Fail("a mutator calls LLVMFuzzerMutate with sizes that no engine takes",
                         std::to_string(size) + " of at most " + std::to_string(max_size));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small LLVMFuzzerMutate for programs without an engine. It refuses calls that an engine would
-// not accept.
+// Defines a small LLVMFuzzerMutate for programs without an engine. This function refuses calls that
+// an engine would not accept.
 
 #ifndef FFGRANT_FUZZ_HARNESS_OWN_ENGINE_H_
 #define FFGRANT_FUZZ_HARNESS_OWN_ENGINE_H_
@@ -10,9 +10,9 @@
 
 namespace ffgrant::fuzz {
 
-// From now on the bytes that LLVMFuzzerMutate makes depend only on `seed`. In one of four calls it
-// also fills all the room that it gets, so that a mutator that claims too much room is found. Not
-// thread-safe.
+// From now on the bytes that LLVMFuzzerMutate makes depend only on `seed`. About one call in four
+// also fills all the room that it gets, so that a mutator that claims too much room is found.
+// StartStretching() is not thread-safe.
 void StartStretching(std::uint64_t seed);
 
 }  // namespace ffgrant::fuzz

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mutator's source of chance. An engine gives each call a seed, so constructing one must cost
-// nothing (a Mersenne twister takes 2 us).
+// Gives a mutator its random numbers. An engine gives each call of a mutator another seed, so
+// constructing a generator must cost nothing (constructing a Mersenne twister takes 2 us).
 
 #ifndef FFGRANT_FUZZ_HARNESS_RANDOM_H_
 #define FFGRANT_FUZZ_HARNESS_RANDOM_H_

@@ -81,11 +81,11 @@ class Records {
   std::size_t count_ = 0;
 };
 
-// Makes an input shorter: it takes out whole records, or sometimes bytes.
+// Makes an input shorter by taking out whole records, or sometimes any bytes.
 std::size_t CutRecords(const RecordFormat& format, Random& random, std::uint8_t* data,
                        std::size_t size, std::size_t max_size) {
   if (max_size < format.header + format.width || random.OneIn(4)) {
-    // The end of the last record may be missing.
+    // Here the last record may lose its end.
     return random.OneIn(4) ? max_size : CutToFit(random, data, size, max_size);
   }
   return format.header + CutToFit(random, data + format.header, size - format.header,

@@ -35,7 +35,7 @@ struct RecordFormat {
 
 // MutateRecords and CrossOverRecords implement the callbacks whose contract is in engine.h. If an
 // input ends within a record, MutateRecords completes the record, unless an engine minimises the
-// input. If not even one record fits, it mutates bytes.
+// input. If not even one record fits, MutateRecords mutates bytes.
 std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::size_t size,
                           std::size_t max_size, unsigned int seed);
 // The result has the header of one input and records of both.

@@ -17,8 +17,8 @@
 
 namespace ffgrant::fuzz {
 
-// A text in a buffer of fixed size, which is not smaller than the text. Whatever would not fit is
-// left out.
+// A text in a buffer of fixed size. The buffer is never smaller than the text: whatever would not
+// fit is left out.
 class TextBuffer {
  public:
   TextBuffer(std::uint8_t* data, std::size_t size, std::size_t max_size)
@@ -26,7 +26,7 @@ class TextBuffer {
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
-  // Does nothing if there is no byte at `at`, for example because it did not fit.
+  // Does nothing if there is no byte at `at`, for example because the byte did not fit.
   void Set(std::size_t at, char c) {
     if (at < size_) data_[at] = c;
   }

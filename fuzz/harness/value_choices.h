@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values for the members of DTOs, chosen by a fuzzer's bytes.
+// Makes values for the members of DTOs. A fuzzer's bytes choose the values.
 
 #ifndef FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_
 #define FFGRANT_FUZZ_HARNESS_VALUE_CHOICES_H_

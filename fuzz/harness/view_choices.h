@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bodies of contract 5 that a fuzzer's bytes choose.
+// Makes bodies of contract 5. A fuzzer's bytes choose their values.
 
 #ifndef FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_
 #define FFGRANT_FUZZ_HARNESS_VIEW_CHOICES_H_

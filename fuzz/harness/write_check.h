@@ -20,8 +20,8 @@
 namespace ffgrant::fuzz {
 
 // Calls `write(std::span<char>)` with a buffer of `room` bytes that ends at a page that nobody may
-// touch. If `expected` fits, `write` must write exactly that, else nothing; in both cases it must
-// report the size of `expected`.
+// touch. If `expected` fits, `write` must write exactly `expected`, else nothing. In both cases
+// `write` must report the size of `expected`.
 template <class Write>
 void CheckWriteInto(std::size_t room, std::string_view what, std::string_view input,
                     std::string_view expected, Write& write) {

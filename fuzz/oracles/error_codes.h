@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The error codes of the claim path, copied by hand from the table of contract 8, row by row. Each
-// row has both upstream classes, which disagree for some codes.
+// Lists the error codes of the claim path, copied by hand from the table of contract 8, row by row.
+// Each row has the script class and the engine class, which disagree for some codes.
 
 #ifndef FFGRANT_FUZZ_ORACLES_ERROR_CODES_H_
 #define FFGRANT_FUZZ_ORACLES_ERROR_CODES_H_

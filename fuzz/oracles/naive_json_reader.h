@@ -3,7 +3,7 @@
 // Test only: reads the tokens of JSON as the reference does (contract 4), byte by byte, into
 // std::string. It shares no code with the library's reader.
 //
-// What an error's offset means, since no other implementation reports offsets:
+// No other implementation reports offsets, so this table defines what an error's offset is:
 //   kUnexpectedEnd     the document's size, whichever token is cut short
 //   kUnexpectedByte    the byte
 //   kInvalidNumber     the first byte that makes the number invalid
@@ -34,7 +34,7 @@ struct NaiveNumber {
   bool negative = false;
   // True for an integer other than -0.
   bool integer = false;
-  // For an integer: true if `magnitude` holds its absolute value.
+  // For an integer: true if `magnitude` holds the integer's absolute value.
   bool fits = false;
   std::uint64_t magnitude = 0;
 };
@@ -44,12 +44,12 @@ struct NaiveNode {
   enum class Type { kNull, kBool, kNumber, kString, kArray, kObject };
 
   Type type = Type::kNull;
-  std::size_t offset = 0;  // the offset of its first byte
+  std::size_t offset = 0;  // the offset of the node's first byte
   std::size_t close = 0;   // the offset of the closing bracket
   NaiveNumber number;
   std::string text;
   std::vector<NaiveNode> items;
-  std::size_t comma = 0;  // the comma before it, if it is an array's element
+  std::size_t comma = 0;  // the comma before the node, if the node is an array's element
   // For an object: the name of each item, and where the name stands.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;

@@ -13,7 +13,7 @@ constexpr std::uint64_t kMinSigned = std::uint64_t{1} << 63;  // as a magnitude
 
 bool ReadEnum(const NaiveField& field, NaiveJsonReader& reader, NaiveValue* value);
 
-// While it lives, failures name this member.
+// While a MemberScope lives, failures name its member.
 class MemberScope {
  public:
   MemberScope(std::string_view member, NaiveJsonReader& reader)

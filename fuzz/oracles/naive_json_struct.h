@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: reads the structs and enums that the DTOs are made of. A table of its members
-// describes each of them (contract 4; observed 0.3, 0.4 and 2).
+// Test only: reads the structs and enums that the DTOs are made of. Each struct and each enum is
+// described by a table of its members (contract 4; observed 0.3, 0.4 and 2).
 //
-// What an error's offset means, beyond naive_json_reader.h:
+// Beyond the table in naive_json_reader.h, an error's offset is:
 //   kMissingField, kTooFewElements  the closing bracket
 //   kTooManyElements                the comma
 //   kSurplusElement                 the comma
 //   kDuplicateField                 the quote of the second name
 //   all other errors of a value     where the value begins
-// A failure names a member if it lies between the beginning of the member's name, or the comma
-// before its element, and the end of its value.
+// A failure names a member if the failure lies between the beginning and the end of the member. A
+// member begins with its name or, as an element, with the comma before it. It ends with its value.
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_STRUCT_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_STRUCT_H_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads the response that is tagged by a member (observed 1). Everything except the tag is buffered
-// as a tree. The tree is decoded once the tag is known and the form of the whole document was found
-// right.
+// as a tree. The tree is decoded once the tag is known and the whole document has turned out to
+// have the right form.
 
 #include <cstddef>
 #include <span>

@@ -14,7 +14,7 @@ class Decoder {
   // Decodes one reply, or returns how the text ends instead.
   std::optional<NaiveRespEnd> Reply(NaiveReply& reply, int depth) {
     if (rest_.empty()) return NaiveRespEnd::kNeedMore;
-    // A reply far below the limit must be accepted. How much memory it takes exactly is the
+    // A reply far below the limit must be accepted. Exactly how much memory a reply takes is the
     // reader's own choice.
     size_ += 1;
     const char type = rest_[0];
