@@ -10,7 +10,8 @@
 namespace ffgrant::bench {
 namespace {
 
-// An allocation counter that never counted would report zeros that look good.
+// Whether the allocation counter counts. A counter that never counted would report zeros that look
+// good.
 bool AllocationCounterCounts() {
   // The pointer is volatile, or the compiler would drop the pair of allocation and release.
   void* volatile kept = nullptr;

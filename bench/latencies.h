@@ -30,7 +30,7 @@ inline double Percentile(const std::vector<std::uint32_t>& sorted, double share)
   return sorted[static_cast<std::size_t>(share * last + 0.5)] * NanosecondsPerTick();
 }
 
-// Sorts `ticks`. The counters of several threads are averaged.
+// Sorts `ticks` and reports their quantiles. The counters of several threads are averaged.
 inline void ReportPercentiles(benchmark::State& state, std::vector<std::uint32_t>& ticks) {
   if (ticks.empty()) return;
   std::sort(ticks.begin(), ticks.end());

@@ -20,8 +20,8 @@
 // after those that it took before, so `closed 64 500 create` comes first.
 //
 // The answer to each load is one line of JSON. A time lasts from the moment when an execution was
-// to begin until the answer of its last step. In an open load the begin is the planned moment,
-// however late the call was sent. Any answer but OK ends the program with status 1.
+// to begin until the answer of its last step. In an open load an execution was to begin at its
+// planned moment, however late the call was sent. Any answer but OK ends the program with status 1.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>

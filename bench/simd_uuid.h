@@ -34,9 +34,9 @@ struct IdOutcome {
   friend bool operator==(const IdOutcome&, const IdOutcome&) = default;
 };
 
-// Does the same and reports the rule that is broken, the first byte that breaks it, and the text at
-// fault. This function shows how fast the peer is if it does as much as core. As for core, a text
-// that lenient mode rejects has the same error in strict mode.
+// Parses like the two functions above, and reports the rule that is broken, the first byte that
+// breaks this rule, and the text at fault. This function shows how fast the peer is if it does as
+// much as core. As for core, a text that lenient mode rejects has the same error in strict mode.
 IdOutcome ExplainExecutionIdSimd(std::string_view text, ParseMode mode);
 
 }  // namespace ffgrant::bench::plain

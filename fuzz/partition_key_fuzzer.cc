@@ -2,8 +2,8 @@
 //
 // Parses partition keys (contract 1.1 - 1.3, 1.8) from any bytes in both modes and compares
 // verdict, error, payload and offset with a naive parser, which was written from the grammar step
-// by step. Accepted keys are written again. Strict mode must accept exactly the texts that come out
-// of this unchanged.
+// by step. Accepted keys are written again. Strict mode must accept exactly the texts that are the
+// same after they were read and written.
 
 #include <cstddef>
 #include <cstdint>

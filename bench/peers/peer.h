@@ -172,7 +172,7 @@ inline void CopySome(std::string_view text, char* to) {
   std::memcpy(to + size - 4, text.data() + size - 4, 4);
 }
 
-// Reads the same bytes. No code that reads a whole text can do less.
+// Reads the bytes that CopySome() copies. No code that reads a whole text can do less.
 inline std::uint32_t ReadSome(std::string_view text) {
   const std::size_t size = text.size();
   std::uint32_t sum;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every schedule of 3 grants x 3 workers x 6 operations.
+// Runs every schedule of 3 workers that make 6 calls, two each, on 3 executions.
 //
 // Three executions are ready: one is granted, one is leased, and one has a lease that ran out and a
 // reclaim grant. Three workers make two calls each: one of the pairs below, on one of the

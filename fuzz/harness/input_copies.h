@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes copies of an input in which reads past the end are noticed. One is in an allocation of
+// Makes copies of an input in which reads past the end are noticed. One copy is in an allocation of
 // exactly the input's size, for AddressSanitizer and valgrind; the other ends at a page that nobody
 // may touch, for every build.
 

@@ -36,8 +36,8 @@ inline void Observe(std::string_view bytes) {
   }
 }
 
-// Returns true for about one input in `n`; the observations so far decide which. It is for checks
-// that cost more than all others together.
+// Returns true for about one input in `n`; the observations so far decide which. This function is
+// for checks that cost more than all others together.
 inline bool ObservedOneIn(std::uint64_t n) { return (observations >> 20) % n == 0; }
 
 }  // namespace ffgrant::fuzz
