@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all jobs share: builds, processes, terminal, machine, tables, intervals and packages."""
+"""Holds what all jobs share: builds, processes, terminal, machine, tables, intervals, packages."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures to reach, and how each figure is read from the results."""
+"""Lists the figures to reach, and reads each figure from the results."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jobs.common.gbench import Stat, ratio
 class Bar:
     """A figure to reach. If several benchmarks fit, the worst one counts."""
     what: str
-    op: str  # regular expressions that have to match all of it
+    op: str  # this and the next two are regular expressions that have to match the whole text
     impl: str
     case: str
     metric: str
@@ -23,8 +23,8 @@ class Bar:
     unit: str = "x"
     scale: float = 1.0
     threads: int = 1
-    # 0: as many as the row itself. With another number the baseline may be the row's own
-    # implementation.
+    # How many threads the baseline's row has; 0: as many as the row itself. With another number the
+    # baseline may be the row's own implementation.
     baseline_threads: int = 0
 
 

@@ -31,14 +31,15 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended. stopped says why run() ended it, and is empty if it ended by itself."""
+    """How a program ended. `stopped` says why run() ended the program, and is empty if the program
+    ended by itself."""
     status: int  # exit status; -N after signal N
     stdout: bytes  # at most the first 64 MiB, see is_cut
-    tail: bytes  # the last bytes that it printed on either output
-    errors: bytes  # the last bytes that it printed on standard error
+    tail: bytes  # the last bytes that the program printed on either output
+    errors: bytes  # the last bytes that the program printed on standard error
     seconds: float
     stopped: str = ""
-    idle: float = 0.0  # seconds without progress before run() ended it
+    idle: float = 0.0  # seconds without progress before run() ended the program
 
     @property
     def is_cut(self):
@@ -75,7 +76,7 @@ def _marked(mark):
     """The processes that have this mark in their environment."""
     wanted = f"{_MARK}={mark}".encode()
     found = []
-    # Path.glob() would raise an error if a process ended while it looks.
+    # Path.glob() would raise an error if a process ended during the search.
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0"):
@@ -155,8 +156,8 @@ class _Reader:
 
 
 def _watch(process, reader, end, stall, progress, on_tick, every):
-    """Waits for the end of the process. Returns (why the process has to be ended, "" if it ended by
-    itself; the seconds without progress)."""
+    """Waits for the end of the process. Returns why the process has to be ended, which is empty if
+    it ended by itself, and the seconds without progress."""
     now = start = time.monotonic()
     seen, since = progress() if progress else None, now
     tick = min(0.05, every)
@@ -179,7 +180,8 @@ def _watch(process, reader, end, stall, progress, on_tick, every):
 
 def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tick=None,
         before=None, on_start=None, every=_TICK_SECONDS):
-    """Runs a command for at most `limit` seconds. Raises OSError if it cannot be started.
+    """Runs a command for at most `limit` seconds. Raises OSError if the command cannot be
+    started.
 
     env: the whole environment; None stands for this process's own. progress: a function whose
     value changes while the program gets on. If the value stays the same for `stall` seconds, the

@@ -17,7 +17,7 @@ from jobs.common.terminal import duration
 
 ROOT = Path(__file__).resolve().parents[3]
 # The folder for builds, downloads and the files that jobs keep for themselves. scripts/bootstrap
-# refuses a variable that is no absolute path.
+# refuses an FFGRANT_BUILD_DIR that is no absolute path.
 BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 

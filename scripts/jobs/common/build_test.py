@@ -31,7 +31,7 @@ class ChosenClang(unittest.TestCase):
         return str(path)
 
     def chosen(self, wanted=None):
-        """(what bootstrap --clang prints, its errors)"""
+        """Returns what bootstrap --clang prints, and its error messages."""
         env = {"PATH": str(self.folder), **({"FFGRANT_CLANG": wanted} if wanted else {})}
         done = subprocess.run([build.ROOT / "scripts" / "bootstrap", "--clang"], env=env,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

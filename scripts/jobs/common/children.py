@@ -57,7 +57,8 @@ class Child:
 
 
 class Children:
-    """Starts children; leaving the context ends those that still run, whatever the reason."""
+    """Starts children. When the context is left, whatever the reason, the children that still run
+    are ended."""
 
     def __init__(self):
         self._all = []

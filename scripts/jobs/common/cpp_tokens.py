@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens and scopes of C++ source that clang-format has laid out.
+"""Finds the tokens and scopes of C++ source that clang-format has laid out.
 
-This is no parser: where the grammar alone is ambiguous, the layout decides. clang-format puts
-spaces on both sides of a binary operator, and never inside the angle brackets of a template. So
-`a < b` is a comparison and `span<char>` is not.
+This module is no parser: where the grammar alone is ambiguous, the layout decides. clang-format
+puts spaces on both sides of a binary operator, and never inside the angle brackets of a template.
+So `a < b` is a comparison and `span<char>` is not.
 """
 
 import bisect

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a job found, as data. It is written as JSON, with Markdown beside it for readers.
+"""Holds what a job found as data, and writes it as JSON, with Markdown beside it for readers.
 
 The JSON has {"format": 1, "title", "facts": {what: text}, "summary": text, "tables": [{"section",
 "columns", "right", "rows"}], "figures": {...}}. Texts may hold inline Markdown. The figures are the

@@ -56,7 +56,7 @@ Words.
 
 
 class ResultsTest(unittest.TestCase):
-    """The files of results/: each Markdown file shows what the JSON beside it holds."""
+    """Tests that each Markdown file of results/ shows what the JSON beside it holds."""
 
     def test_every_table_and_fact_of_the_json_stands_in_the_markdown(self):
         paths = sorted((build.ROOT / "results").glob("*.md"))

@@ -128,8 +128,8 @@ _NOT_METRICS = frozenset((
 
 
 def _nanoseconds(entry, text, threads):
-    """CPU time if one thread works by itself, because other programs disturb CPU time less; else
-    real time."""
+    """Returns the CPU time if one thread works by itself, because other programs disturb CPU time
+    less. Otherwise returns the real time."""
     wants_real = threads > 1 or re.search(r"/(?:real_time|manual_time)(?:/|$)", text)
     value = entry["real_time"] if wants_real else entry["cpu_time"]
     return value * _NANOSECONDS[entry.get("time_unit", "ns")]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distribution-free confidence intervals of a median, by scipy. All jobs use this module for them.
+"""Computes distribution-free confidence intervals of a median, by scipy. All jobs use this module
+for them.
 
 The number of values below the true median is binomial, whatever the distribution of the values. So
 the interval's bounds are values of the sample, and its confidence is exact.
@@ -28,7 +29,8 @@ def median_rank(count, alpha):
     median lies below this bound with a probability of at most alpha. The number is 0 if `count`
     values are too few.
 
-    It is the largest k with P(X < k) <= alpha, where X is the number of values below the median.
+    The number is the largest k with P(X < k) <= alpha, where X is the number of values below the
+    median.
     """
     rank = int(stats.binom.ppf(alpha, count, 0.5))
     return rank if stats.binom.cdf(rank, count, 0.5) > alpha else rank + 1

@@ -14,14 +14,14 @@ except ImportError:  # scipy is a part of scripts/bootstrap --for peers
 @unittest.skipUnless(intervals, "no scipy here")
 class OfMedianTest(unittest.TestCase):
     def test_ranks_are_those_of_the_tables(self):
-        # E.g. Conover, Practical Nonparametric Statistics: n = 6 gives the extremes, n = 12 the
-        # third and the tenth.
+        # For example, in Conover, Practical Nonparametric Statistics, the bounds are the extremes
+        # for n = 6, and the third and the tenth value for n = 12.
         self.assertEqual(intervals.of_median([3, 1, 2, 6, 5, 4]), (3.5, 1, 6))
         self.assertEqual(intervals.of_median(range(1, 13)), (6.5, 3, 10))
         self.assertEqual(intervals.of_median(range(1, 10)), (5, 2, 8))
 
     def test_a_bound_misses_the_median_as_seldom_as_it_says(self):
-        # P(X < k) of a binomial with one half, added up by hand.
+        # `below` has P(X < k) of the binomial distribution with one half, added up by hand.
         for count in range(1, 30):
             below = [sum(math.comb(count, x) for x in range(k)) / 2**count
                      for k in range(count + 1)]

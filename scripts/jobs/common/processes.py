@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Child processes that never outlive this process: an interrupt ends the whole process group.
+"""Runs child processes that never outlive this process: an interrupt ends the whole process group.
 
 All code that starts processes ends them by the functions of this module. run() is for one process
 at a time, children.py for several with logs, and bounded.py for other people's programs under a
@@ -43,8 +43,8 @@ def signal_group(leader, number):
 
 def end_group(process, polite=(signal.SIGTERM,), grace=GRACE_SECONDS):
     """Ends a process that leads a group, and its group: with polite signals first, then by force.
-    The group is killed in any case, since a child may outlive the leader. After each signal this
-    waits for the leader, at most as long as the grace.
+    The group is killed in any case, since a child may outlive the leader. After each signal the
+    function waits for the leader, at most as long as the grace.
     """
     for number in (*polite, signal.SIGKILL):
         if process.poll() is not None and number != signal.SIGKILL:

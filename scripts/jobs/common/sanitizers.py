@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wrapper that sanitized programs need."""
+"""Finds the wrapper that sanitized programs need."""
 
 import shutil
 import subprocess

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages from PyPI that Debian lacks: pinned by version and hash, unpacked below build/cache. Run
-as a program, this module fetches the groups that its arguments name (server by default, benchmark,
-lint, simdjson), for a machine that is offline later.
+"""Fetches packages from PyPI that Debian lacks. They are pinned by version and hash, and unpacked
+below build/cache. Run as a program, this module fetches the groups that its arguments name (server
+by default, benchmark, lint, simdjson), for a machine that is offline later.
 """
 
 import hashlib
@@ -55,7 +55,8 @@ CLIENT = (Wheel("redis", "8.1.0",
           Wheel("async-timeout", "5.0.1",
                 "39e3809566ff85354557ec2398b55e096c8364bacac9405a7a1fa429e77fe76c"))
 
-# Google Benchmark for programs in Python, oldest version first, if there is a wheel for the Python.
+# The wheels of Google Benchmark for programs in Python: the Python's tag -> version -> hash, oldest
+# version first.
 _BENCHMARK = {
     "cp310": {
         "1.6.1": "c7cf045556d033607d033f1f1341e55b4252116c30775b48e2af6869596bf774",
@@ -79,12 +80,12 @@ _BENCHMARK = {
 _ABSL = Wheel("absl-py", "2.1.0",
               "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
 
-# The newest simdjson that a registry has, 5.0.2: a package by simdjson's own author contains its
-# source. bench/peers/CMakeLists.txt names the folder.
+# The newest simdjson that a registry has is 5.0.2: a package by simdjson's own author contains its
+# source. bench/peers/CMakeLists.txt names the folder into which this package is unpacked.
 NEWEST_SIMDJSON = Source(
     "fastsimdjson", "0.8.0", "df415e19cec497fc495ead9ee82b9527ff0335dde2fa54eeb6f6a7a60a7b11f6",
     members=("vendor/simdjson.h", "vendor/simdjson.cpp"))
-# Before pip hands over an archive of sources, it makes the package's metadata, with this package.
+# Before pip hands over an archive of sources, it makes the archive's metadata, with setuptools.
 _SETUPTOOLS = Wheel("setuptools", "80.9.0",
                     "062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922")
 
@@ -180,7 +181,8 @@ def _unpack(package, file, folder):
 
 
 def fetch(package):
-    """The folder that holds the unpacked package. It is downloaded if it isn't there yet."""
+    """The folder that holds the unpacked package. If the folder isn't there yet, the package is
+    downloaded."""
     if package.directory.is_dir():
         return package.directory
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the wheel and the source archive of ffgrant-perf (PEP 517), with Python alone.
 
-Their content comes from elsewhere in the project. It is the packages common, perf and page of
-scripts/jobs, without their tests and without the modules that build or measure this project itself,
-and the source of the reference kernel. In a source archive all of it is below src/.
+The content of both comes from elsewhere in the project: the packages common, perf and page of
+scripts/jobs, and the source of the reference kernel. The tests of these packages are left out, and
+so are the modules that build or measure this project itself. In a source archive all of this is
+below src/.
 """
 
 import ast
@@ -60,8 +61,8 @@ def sources():
 
 
 def _project():
-    """Reads the parts of pyproject.toml's table [project] that are used here: Python 3.10 has no
-    tomllib."""
+    """Reads the parts of pyproject.toml's table [project] that are used here. Python 3.10 has
+    no tomllib that would do it."""
     text = (_HERE / "pyproject.toml").read_text(encoding="utf-8")
     found, section = {}, ""
     for line in text.splitlines():
