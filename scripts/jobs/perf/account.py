@@ -12,8 +12,8 @@ ABSENT = "is not in it"
 
 
 class Benchmark(NamedTuple):
-    """A metric (metrics.py) of a benchmark of a suite; usually the metric is its time. As text it
-    is the name by which readers know it."""
+    """A metric (metrics.py) of a benchmark of a suite; usually the metric is its time. As text, a
+    Benchmark is the name by which readers know it."""
     suite: str
     key: Key
     metric: str = metrics.TIME

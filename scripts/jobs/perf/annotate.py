@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.perf import callgrind
 
-_SHOWN = 8  # functions, and lines
+_SHOWN = 8  # this many functions, and this many lines
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/perf gate found, and its JSON (answer.schema.json). answer_text.py has the words."""
+"""Holds what scripts/perf gate found, and makes its JSON (answer.schema.json). answer_text.py has
+the words."""
 
 import datetime
 import math
@@ -14,11 +15,11 @@ from jobs.perf.texts import code, percent, plain
 
 FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
-# A loop that does nothing takes one cycle for an iteration. In cycles of the nominal clock this is
-# 0.6 to 1 where the processor runs faster than that clock, and up to two or more where it runs
-# slower or the other thread of its core is busy. So the fastest process of a side decides, and not
-# the median. A side that takes less than a twentieth of the other side's time counts as empty up
-# to three cycles.
+# A loop that does nothing takes one cycle for an iteration. In cycles of the nominal clock, an
+# iteration then takes 0.6 to 1 where the processor runs faster than that clock, and two or more
+# where the processor runs slower or the other thread of the core is busy. So the fastest process of
+# a side decides, and not the median. A side that takes less than a twentieth of the other side's
+# time counts as empty if it takes at most three cycles.
 _EMPTY_CYCLES = 1.2
 _NEARLY_EMPTY_CYCLES = 3
 _NEARLY_ALL = 20
@@ -47,7 +48,7 @@ class Outcome:
     budget: float = 0.0
     settling_budget: object = None
     words: dict = field(default_factory=dict)  # "suite, arm" -> a process's last output
-    listed: list = field(default_factory=list)  # what all arms measure, also without a result
+    listed: list = field(default_factory=list)  # benchmarks of all arms, even without a result
     interrupted: Any = None
     same_files: bool = False
 
@@ -142,7 +143,7 @@ class Outcome:
                 if len(suites) > 1 and benchmark.metric in _OF_BENCHMARKS else str(benchmark))
 
 
-# JSON.
+# The functions below make the JSON.
 
 
 def _finite(value):
@@ -228,7 +229,8 @@ def _slow(outcome, names):
 
 
 def _worse(outcome, names, remark=""):
-    """A text such as "slower: ..., larger: ...", which names the benchmarks after each word."""
+    """Returns texts such as "slower: ..." and "larger: ...", which name benchmarks after the
+    word."""
     kinds = {"slower": [], "larger": []}
     for name in names:
         kinds[metrics.WORSE[name.metric]].append(name)

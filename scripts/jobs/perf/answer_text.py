@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words in which scripts/perf gate answers, on a terminal and as Markdown."""
+"""Puts the answer of scripts/perf gate into words, for a terminal and as Markdown."""
 
 from jobs.common import report
 from jobs.common.tables import Table
@@ -31,7 +31,8 @@ _ORDER = (REGRESSED, SUSPECTED, INVALID, INCONCLUSIVE, IMPROVED, CLEAN)
 
 
 def table(outcome):
-    """The table of results: worst verdicts first, and among them the most slowed down first."""
+    """The table of results: the worst verdicts first, and within a verdict the most slowed down
+    first."""
     made = Table("", "", ["", "base", "head", "change", "interval", "A/A interval", "pairs",
                           "verdict"], flush_left=(7,))
     made.rows = [_row(outcome, name, outcome.results[name])
@@ -84,7 +85,8 @@ def _left_out(outcome):
 
 
 def _shortened(pairs):
-    """(name, why), where a number stands for many names with one reason; the JSON has all names."""
+    """Returns (name, why). If many names have one reason, a number stands for the last of them; the
+    JSON has all names."""
     by_reason = {}
     for name, why in pairs:
         by_reason.setdefault(why, []).append(name)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf bisect: the first revision at which a benchmark became slower, by git bisect run.
+"""scripts/perf bisect finds the first revision at which a benchmark became slower, by git bisect
+run.
 
 Each revision is gated against the good revision. git bisect works in a worktree of its own, so that
 the working tree, and a bisection that the user is doing there, stay as they are.
@@ -35,7 +36,7 @@ def verdict_of(status):
 def step(good, benchmark, options):
     """Judges one revision; git runs this. Returns the exit status for git."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
-        os.environ.pop(name, None)  # they point to the bisection's worktree
+        os.environ.pop(name, None)  # these variables point to the bisection's worktree
     revision = revisions.git("rev-parse", "BISECT_HEAD", directory=os.getcwd())
     status = commands.run(["gate", "--base", good, "--head", revision,
                            "--filter", samples.exactly([benchmark]), *options])
@@ -44,7 +45,7 @@ def step(good, benchmark, options):
 
 def bisect(terminal, good, bad, command, path):
     """Runs git bisect with `command` in a new worktree at `path`. Returns the first bad commits:
-    one, or several if skipped revisions leave it open."""
+    one, or several if skipped revisions leave open which one it is."""
     shutil.rmtree(path, ignore_errors=True)
     revisions.git("worktree", "prune")
     revisions.git("worktree", "add", "--detach", "--no-checkout", "--force", str(path), bad)

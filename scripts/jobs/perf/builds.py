@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the programs of any repository's revisions with the command that its user gives.
+"""Builds the programs of any repository's revisions with the command that the user gives.
 
 Each revision is checked out into a worktree of its own, in folders whose names all have one length,
 and the command runs there. Builds are kept below the cache folder (jobs.perf.home), and are known

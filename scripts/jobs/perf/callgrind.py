@@ -9,12 +9,13 @@ whatever its speed. The process is ended after the dump that is wanted. A benchm
 number of iterations makes one dump and ends by itself. A benchmark that fails does the same, and
 its JSON says that it failed.
 
-A program with version 1.9.3 or later starts itself anew if addresses are randomised, and Valgrind
-would lose the new process. So programs are started without the randomisation, and Valgrind follows
-a program that executes another.
+A program with Google Benchmark 1.9.3 or later starts itself anew if addresses are randomised, and
+Valgrind would lose the new process. So programs are started without the randomisation, and Valgrind
+follows a program that executes another.
 
-Requirements: the benchmark has one thread, the program is not stripped of those two symbols, and
-valgrind knows the code (3.19: no AVX-512, so x86-64-v3 at most).
+Requirements: the benchmark has one thread, the program is not stripped of the symbols of
+StartKeepRunning and FinishKeepRunning, and valgrind knows the code (version 3.19 knows no AVX-512,
+so x86-64-v3 at most).
 """
 
 import ctypes
@@ -49,7 +50,7 @@ class Counts:
     part: int
     events: dict
     file: Path
-    fixed: bool  # the benchmark sets the iterations; else 10 ** (part - 1)
+    fixed: bool  # whether the benchmark sets the iterations; else they are 10 ** (part - 1)
     files: tuple = ()  # the dumps of all parts up to this one
 
     @property
@@ -79,8 +80,9 @@ def read_events(text):
 
 
 def _without_randomisation():
-    """Switches address randomisation off in the child before the program, as `setarch -R` does. If
-    that is forbidden, the program may not do it either, and so does not start itself anew."""
+    """Switches address randomisation off in the child before the program starts, as `setarch -R`
+    does. If the child may not do that, the program may not either, and so does not start itself
+    anew."""
     ctypes.CDLL(None).personality(_NO_RANDOMISATION)
 
 
@@ -89,7 +91,7 @@ def is_installed():
 
 
 class Counter:
-    """One benchmark under callgrind, which starts at once. Call poll() until it returns the
+    """Runs one benchmark under callgrind, and starts at once. Call poll() until it returns the
     counts."""
 
     def __init__(self, children, program, key, directory, limit, memory=False):
@@ -137,8 +139,8 @@ class Counter:
         return Counts(len(dumps), self._known[dumps[-1]], dumps[-1], fixed, tuple(dumps))
 
     def poll(self):
-        """The counts; None while the program runs. Raises PerfError if it ended without counts, or
-        took too long."""
+        """The counts; None while the program runs. Raises PerfError if the program ended without
+        counts, or took too long."""
         status = self._child.status()
         dumps = self._dumps()
         if status is None and dumps and (

@@ -162,7 +162,7 @@ def _revisions(terminal, arguments):
 
 
 def _built(terminal, arguments):
-    """The revisions of any repository, built by a command that its user gives."""
+    """The revisions of any repository, built by the command that the user gives."""
     from jobs.perf import builds
     recipe = builds.Recipe(arguments.build, tuple(arguments.program))
     top = builds.top_folder()

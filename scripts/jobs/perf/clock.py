@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time that a run may take, and the time that its processes take."""
+"""Keeps the time that a run may take, and estimates the time that its processes take."""
 
 import time
 from dataclasses import dataclass

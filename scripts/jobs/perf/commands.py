@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of scripts/perf: each is a module with main(argv), argv without the command's name.
+"""Runs the commands of scripts/perf. Each of them is a module with main(argv), where argv is
+without the command's name.
 
 main returns the exit status (scripts/perf --help). If it raises instead, this module handles the
 failure for all commands: the status is 2, and the files of --json and --markdown say why.
@@ -73,7 +74,7 @@ def _tell(command, argv, text):
 
 
 def run(argv, commands=None):
-    """Runs a command and returns its exit status. commands: name -> module, where it is not
+    """Runs a command and returns its exit status. commands: name -> module, in place of
     COMMANDS."""
     commands = COMMANDS if commands is None else commands
     if not argv or argv[0] not in commands:

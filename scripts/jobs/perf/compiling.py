@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's rounds for compile time: the processor time of a command and of all processes that it
-starts and waits for.
+"""Measures compile time for the gate, in rounds: the processor time of a command and of all
+processes that it starts and waits for.
 
 There is a command of the base and a command of the head; each is a line for sh. A command has to
 do all of its work each time: nothing is measured if it skips a file that is already there. ccache
@@ -18,8 +18,8 @@ from jobs.perf import decide, metrics
 from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.gbench_json import Key
 
-SUITE = "build"  # a reader does not see it: there is only one
-_LEAST = 1e-3  # seconds: for less the kernel's clock is too coarse
+SUITE = "build"  # readers do not see this name, since there is only one such suite
+_LEAST = 1e-3  # seconds; for less time the kernel's clock is too coarse
 _ENOUGH = 2.0  # seconds for an arm's runs in a round, or five runs at most
 _MOST_RUNS = 5
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paths from which a run starts its programs."""
+"""Chooses the paths from which a run starts its programs."""
 
 import shutil
 from dataclasses import replace

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf counts: does head execute more instructions than base? The count is exact, also
-under load. Only instructions are gated. If they differ, reads and writes of memory stand beside
-them: these help to tell where the instructions went, but two compilations of one source differ in
-reads and writes by more than in time.
+"""scripts/perf counts says whether head executes more instructions than base. The count is exact,
+also under load. Only instructions are gated. If they differ, the answer also has reads and writes
+of memory. These help to tell where the instructions went, but two compilations of one source differ
+more in reads and writes than in time.
 """
 
 import datetime
@@ -38,7 +38,7 @@ from jobs.perf.texts import plain
 
 THRESHOLD = 0.005
 _DETERMINISTIC = 0.001  # if two runs of one program differ by more, chance is at work
-_ANNOTATED = 5  # benchmarks at most
+_ANNOTATED = 5  # at most this many benchmarks are annotated
 _POLL_SECONDS = 0.05
 _THREADS = re.compile(r"/threads:([0-9]+)(?:/|$)")
 _TRIAL = samples.Effort(1, 0.0)  # one iteration shows whether a benchmark works

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verdict of scripts/perf counts, and its answer as a table, JSON and Markdown."""
+"""Makes the verdict of scripts/perf counts, and its answer as a table, JSON and Markdown."""
 
 import datetime
 from dataclasses import dataclass

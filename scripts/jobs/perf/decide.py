@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's procedure: it turns process pairs into a verdict for each benchmark, and runs nothing
-itself.
+"""Holds the gate's procedure, which turns process pairs into a verdict for each benchmark and runs
+nothing itself.
 
 A Decision asks a source for rounds of processes until it can tell. The rounds come from programs
 that run now, or from a recording: only the source knows. A round gives three numbers for a
@@ -8,11 +8,12 @@ benchmark: the time of the base, the time of a second copy of the base, and the 
 The unit is the pair: log(head / base), and for the A/A arm log(copy / base). There is a look after
 10, 20 and 40 pairs. At each look:
 
-- A/A: its interval of 95 % says how well the machine can tell today; the margin is 2 % or three
-  times its half-width, whichever is more. An A/A interval wholly beyond 2 % makes the benchmark's
-  timing invalid: two copies of one program differ.
+- The interval of 95 % of the A/A arm says how well the machine can tell today. The margin is 2 %
+  or three times the half-width of this interval, whichever is more. If the interval lies wholly
+  beyond 2 %, the benchmark's timing is invalid, because two copies of one program differ.
 - regressed, if the interval of log(head / base) lies above the margin, also after the correction
-  for the number of benchmarks (Benjamini-Hochberg); improved, if below the negative margin.
+  for the number of benchmarks (Benjamini-Hochberg); improved, if the interval lies below the
+  negative margin.
 - clean, if the interval lies between the margins, and the margin is not wider than what the gate
   promises to find. At the last look the interval may reach below the negative margin, since that
   is no regression.
@@ -20,15 +21,15 @@ The unit is the pair: log(head / base), and for the A/A arm log(copy / base). Th
 
 Each look spends a part of the error probability, so that three looks together err no more often
 than one test. A benchmark that regressed is measured once more from the start, with fresh pairs,
-from fresh copies of the programs. Only if it regresses there too is it regressed. If the fresh
-pairs do not tell, or no time is left for them, it is suspected.
+from fresh copies of the programs. Its verdict is regressed only if it regresses there too. If the
+fresh pairs do not tell, or no time is left for them, its verdict is suspected.
 
 Time goes first to the benchmarks about which more pairs tell most: to the confirmation of
 benchmarks that seem slower, then to those that may be slower, then to those that were never looked
 at, and last to those that are too noisy to be called clean soon. So noisy benchmarks never use up
 the time that is needed to confirm a slowdown.
 
-Intervals and p-values come from the sign test, i.e. they are about the median. They assume no
+Intervals and p-values come from the sign test, so they are about the median. They assume no
 distribution, and a pair that another program spoilt weighs no more than any other pair. Since the
 order within a round is drawn by chance, log(head / base) of equal programs is as often positive as
 negative.
@@ -161,8 +162,8 @@ class Source:
 
     def take(self, names, count):
         """Returns up to `count` new rounds. A round is name -> (base, copy, head) in nanoseconds.
-        There are fewer if the time is up or something failed. Names that are in `lost` afterwards
-        are not asked for again."""
+        Returns fewer if the time is up or something failed. Names that are in `lost` afterwards are
+        not asked for again."""
         raise NotImplementedError
 
     def fresh(self, names):
@@ -227,13 +228,13 @@ class Decision:
 
     def _fitting(self, stage, names):
         """Returns (as many of the names as the time allows, most telling first; the number of
-        rounds). If the time does not even allow one benchmark all rounds, the result is one
-        benchmark with fewer rounds."""
+        rounds). If the time does not suffice for all rounds of even one benchmark, the result is
+        one benchmark with fewer rounds."""
         order = sorted(names, key=lambda name: stage.looks[name].slower_p) \
             if stage.seen[names[0]] else names
         count = max(stage.wanted(name) - len(stage.samples[name]) for name in order)
         # Rounds of the confirmation may use all time that is left. Other rounds leave some time for
-        # it.
+        # the confirmation.
         wanted = count if stage is self._second else math.ceil(count / self._rules.share)
         low, high = 0, len(order)
         while low < high:

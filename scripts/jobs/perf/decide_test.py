@@ -53,7 +53,7 @@ class Source(decide.Source):
 
 class BoundsTest(unittest.TestCase):
     def test_are_the_sign_tests(self):
-        # P(X < k) of Bin(10, 1/2): 1/1024 for k = 1, 11/1024 for k = 2, 56/1024 for k = 3.
+        # For Bin(10, 1/2), P(X < k) is 1/1024 for k = 1, 11/1024 for k = 2, 56/1024 for k = 3.
         values = list(range(10))
         self.assertEqual(decide.bounds(values, 1 / 1024), (0, 9))
         self.assertEqual(decide.bounds(values, 0.0107), (0, 9))
@@ -70,7 +70,8 @@ class BoundsTest(unittest.TestCase):
         for _ in range(4000):
             low, _ = decide.bounds([source.gauss(0, 1) for _ in range(20)], 0.025)
             missed += low > 0
-        # 21,700 in a million by the binomial distribution: 6 or fewer of 20 below the median.
+        # By the binomial distribution, 5 or fewer of 20 values lie below the median 20,700 times in
+        # a million.
         self.assertAlmostEqual(missed / 4000, 0.0207, delta=0.008)
 
 

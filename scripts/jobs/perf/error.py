@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The error that every command of scripts/perf may end with."""
+"""Defines the error with which every command of scripts/perf may end."""
 
 
 class PerfError(Exception):
-    """Nothing can be said about the performance: exit status 2. The text says why."""
+    """Says that nothing can be said about the performance, and why. The exit status is then 2."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For tests: shell scripts that do what scripts/perf expects of a Google Benchmark program, and a
-repository in place of the project's."""
+"""Makes, for tests, shell scripts that do what scripts/perf expects of a Google Benchmark program,
+and a repository in place of the project's."""
 
 import subprocess
 import tempfile

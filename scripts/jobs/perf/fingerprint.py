@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Describes what a time depends on besides the code: the history's fingerprint is made of this."""
+"""Describes what a time depends on besides the code. The history's fingerprint is made of this."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ def _cpu_flags():
 
 
 def _caches(context):
-    """The caches as Google Benchmark saw them: L1 Data 32 KiB x2, ..."""
+    """The caches as Google Benchmark saw them: L1 Data 32 KiB for 2, ..."""
     try:
         texts = [f"L{cache['level']} {cache['type']} {cache['size'] // 1024} KiB"
                  f" for {cache.get('num_sharing') or 1}" for cache in context.get("caches", [])]
@@ -53,7 +53,7 @@ def identity(context, compiler, flags):
 
 
 def conditions(context):
-    """What a reader should know about the moment of the measurement. It is no part of the
+    """What a reader should know about the moment of the measurement. This text is no part of the
     identity."""
     load = os.getloadavg()[0]
     return f"load {load:.1f} on {context.get('num_cpus', os.cpu_count())} CPUs"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first run of each program of a gate: it lists the program's benchmarks and tries each of them
-once, from a path where the program works (copies.py)."""
+"""Runs each program of a gate for the first time: lists the program's benchmarks and tries each of
+them once, from a path where the program works (copies.py)."""
 
 from dataclasses import replace
 

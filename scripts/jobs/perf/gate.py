@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf gate: is head slower than base? Runs both side by side until it can tell."""
+"""scripts/perf gate says whether head is slower than base. It runs both side by side until it can
+tell."""
 
 import datetime
 import json

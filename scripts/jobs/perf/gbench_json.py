@@ -47,7 +47,7 @@ def printable(name):
 
 @dataclass
 class Document:
-    """A file: its context, its rows, and whether it is all there."""
+    """A file: its context, its rows, and whether the file is complete."""
     context: dict = field(default_factory=dict)
     rows: list = field(default_factory=list)
     whole: bool = False
@@ -62,8 +62,8 @@ def _dictionaries(value):
 
 
 def parse(data):
-    """A Document made from the bytes of a file. Of a file that breaks off, it has the complete
-    rows."""
+    """A Document made from the bytes of a file. If the file breaks off, the Document has the
+    complete rows."""
     text = data.decode("utf-8", "surrogateescape")
     # The library does not escape control characters. It writes a program's counters after its own
     # fields, so of two fields with one name the first is the library's.
@@ -132,9 +132,9 @@ def by_key(rows):
 
 
 def _time(row, name):
-    """The nanoseconds of a row; NaN if it has no number. It is CPU time if one thread works by
-    itself, because another program that takes the core away then disturbs less. It is real time if
-    the benchmark's name says so or threads work together.
+    """The nanoseconds of a row; NaN if the row has no number. The time is CPU time if one thread
+    works by itself, because another program that takes the core away then disturbs less. The time
+    is real time if the benchmark's name says so or threads work together.
     """
     threads = row.get("threads", 1)
     wants_real = (isinstance(threads, int) and threads > 1) or _REAL_TIME.search(name)

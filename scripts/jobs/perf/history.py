@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf history: maintains the branch perf-history, which holds the history, and the
+"""scripts/perf history maintains the branch perf-history, which holds the history, and the
 history's files.
 
 The branch holds nothing but the history, and shares no commit with main. Its worktree is
@@ -145,8 +145,8 @@ def _last_revision_with(path, project):
 
 
 def migrate(terminal, source, root, project=_ROOT):
-    """Takes over a history of the old form. source: its folder; None: the last one that main
-    held."""
+    """Takes over a history of the old form. source: the folder of that history; None: the last such
+    folder that main held."""
     with tempfile.TemporaryDirectory() as temporary:
         if source is None:
             revision = _last_revision_with(_OLD, project)
