@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history's files: DIR/<fingerprint>/<suite>.jsonl. A file has one point on each line
-(history_point.py), and points are only ever appended.
+"""Reads and writes the history's files, DIR/<fingerprint>/<suite>.jsonl. A file has one point on
+each line (history_point.py), and points are only ever appended.
 
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
 is made of the things that must be the same for such a comparison: processor, caches, the vector
@@ -115,7 +115,7 @@ def append(point, root=ROOT):
 
 
 def keep(point, root=ROOT):
-    """Like append(). If that fails, the point is kept in a file beside the history or among
+    """Like append(). If appending fails, the point is kept in a file beside the history or among
     temporary files, and the HistoryError says where."""
     try:
         return append(point, root)
@@ -188,7 +188,7 @@ class History(dict):
 
 def read_all(root=ROOT):
     """The History of a folder, sorted; empty if there is no history. Damaged lines are left out,
-    and its problems name them."""
+    and the History's problems name them."""
     found = History()
     problems = []
     for path in sorted(Path(root).glob("*/*.jsonl")):
@@ -221,8 +221,8 @@ def repair(path):
 
 def migrate(source, root=ROOT):
     """Adds the points that this history lacks from another history, which may be of an earlier
-    version. Each point goes to the folder of its fingerprint as it is computed now. Returns (points
-    added, problems)."""
+    version. Each point goes to the folder of its fingerprint as the fingerprint is computed now.
+    Returns (points added, problems)."""
     added, problems = 0, []
     for path in sorted(Path(source).glob("*/*.jsonl")):
         for number, line in _lines(path):
@@ -264,8 +264,8 @@ def ended(history):
 
 
 def changes_around(points):
-    """Maps the index of each point whose surroundings differ from the point before to texts that
-    say how."""
+    """Returns index -> texts, for each point whose surroundings differ from those of the point
+    before. The texts say how."""
     found = {}
     for index in range(1, len(points)):
         texts = differences(points[index - 1].machine, points[index].machine, SURROUNDINGS)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A point of the history: the form of its line, and the fingerprint that says with which other
-points it may be compared. history_files.py has the files.
+"""Defines a point of the history: the form of its line, and the fingerprint that says with which
+other points it may be compared. history_files.py has the files.
 
     {"date": "2026-11-25T02:40:11Z",      UTC, when the measurement began
      "revision": "0729f9c13a5b",           git's, 12 digits or more; "+" at its end: with changes
@@ -74,8 +74,8 @@ class Point:
 
 
 def identity(machine):
-    """The part of a machine's description on which times depend so much that they are not compared
-    if it differs."""
+    """Returns the part of a machine's description on which times depend so much that times are not
+    compared if this part differs."""
     kept = {field: text for field, text in machine.items() if field not in SURROUNDINGS}
     if "cpu_flags" in kept:
         kept["cpu_flags"] = " ".join(sorted(_CODE_FLAGS & set(kept["cpu_flags"].split())))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of benchmarks that are known for being noisy or for failing: --known FILE.
+"""Reads the list of benchmarks that are known for being noisy or for failing (--known FILE).
 
-A JSON array of objects:
+The list is a JSON array of objects:
 
     [{"benchmark": "BM_Chase/*",          its name; * stands for any text
       "reason": "larger than the core's own caches",
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Known:
-    """The entries of a file; today decides which of them hold."""
+    """The entries of a file. `today` decides which entries hold."""
     entries: tuple = ()
     today: datetime.date = field(default_factory=lambda: datetime.datetime.now(
         datetime.timezone.utc).date())
@@ -55,7 +55,7 @@ class Known:
 
 
 def read(path, today=None):
-    """The Known of a file; PerfError says what is wrong with it."""
+    """The Known of a file; a PerfError says what is wrong with the file."""
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf selftest --live: does the gate find a slowdown in a crowded suite, within minutes?
+"""scripts/perf selftest --live tells whether the gate finds a slowdown in a crowded suite in
+minutes.
 
 Ten benchmarks stay in a core's own caches, and one of them is slower by a known amount. Three
 others are so noisy that nothing can be told about them. One core is busy, and the budget is two

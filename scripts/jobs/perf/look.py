@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One look of the gate at one benchmark: it turns pairs into intervals, and intervals into a
+"""Makes one look of the gate at one benchmark: turns pairs into intervals, and intervals into a
 verdict. decide.py has the procedure and its reasons."""
 
 import math
@@ -15,8 +15,8 @@ SUSPECTED = "suspected"  # it seemed slower, but this could not be confirmed
 
 @dataclass(frozen=True)
 class Rules:
-    """alphas: the one-sided error probability that each look may spend: 1 % in all, 5 % in the
-    confirmation."""
+    """alphas, confirm_alphas: the one-sided error probability that each look may spend, in the
+    first measurement (1 % in all) and in the confirmation (5 % in all)."""
     looks: tuple = (10, 20, 40)
     alphas: tuple = (0.002, 0.003, 0.005)
     confirm_alphas: tuple = (0.01, 0.015, 0.025)
@@ -50,7 +50,7 @@ class Result:
     head_ns: float
     note: str = ""
     confirmation: Optional["Result"] = None
-    out_of_time: bool = False  # more time might have told more
+    out_of_time: bool = False  # whether more time might have told more
     # Nanoseconds of the fastest process of each side: other programs can only make a process
     # slower.
     base_least: float = 0.0

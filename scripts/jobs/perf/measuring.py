@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run of the gate: it takes rounds of each metric that is asked for and decides, within one
+"""Makes a run of the gate: takes rounds of each metric that is asked for and decides, within one
 budget. The metric that takes no time comes first, and the benchmarks' times come last. Each metric
 may use an equal share of the time that is left, and leaves what it does not need to the others.
 """
@@ -18,7 +18,7 @@ from jobs.perf.sizes import RULES as SIZE_RULES, Sizes
 class Measured:
     """What a run of the gate has found, as far as it came."""
     results: dict = field(default_factory=dict)  # Benchmark -> decide.Result
-    listed: list = field(default_factory=list)  # all that both measure, even without a result
+    listed: list = field(default_factory=list)  # what both sides measure, even without a result
     unmeasured: list = field(default_factory=list)  # account.Unmeasured
     facts: process_pairs.Facts = field(default_factory=process_pairs.Facts)
     settling_budget: object = None  # seconds that would have settled everything
@@ -80,7 +80,7 @@ class _Run:
 
 
 def measure(terminal, chosen, arguments, rules=decide.Rules()):
-    """Runs rounds and decides. Returns a Measured, also if it was interrupted on the way."""
+    """Runs rounds and decides. Returns a Measured, even if the run was interrupted on the way."""
     wanted = list(chosen.metrics)
     clock = process_pairs.Clock(arguments.budget)
     run = _Run(clock, rules)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's rounds for peak memory: each benchmark has a process of its own, and the high-water
-mark of the process' resident memory counts.
+"""Measures peak memory for the gate, in rounds: each benchmark has a process of its own, and the
+high-water mark of the process' resident memory counts.
 
 The mark is read from /proc every two milliseconds while the process runs, for the process and all
 that it started. The mark never falls, so the last reading has every peak except those of the last
 moment. Therefore a benchmark repeats three times: any reading after the first repetition has the
 benchmark's peak. A process that ends so soon that no reading is late enough is run again for
 longer. The figure that the system reports after a process has ended (ru_maxrss) is of no use here:
-it is at least as large as the memory of the process that started it, which is this process.
+it is at least as large as the memory of this process, which started the other one.
 
 A peak includes the program itself and its libraries. A benchmark that takes little memory compared
-with them has to take much more before it shows.
+with the program and the libraries has to take much more before the growth shows.
 """
 
 import random

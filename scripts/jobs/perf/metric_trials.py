@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the gate find a known growth of memory, size and compile time, and none if nothing grew?
-Programs are built from bench/perf/growth.cc, once with each growth. For the compile time, sources
-are generated whose number of functions grows by the same percentages. Each try is a whole run of
-the gate, as a user would start it.
+"""Tells whether the gate finds a known growth of memory, size and compile time, and none if nothing
+grew. Programs are built from bench/perf/growth.cc, once with each growth. For the compile time,
+sources are generated in which the number of functions grows by the same percentages. Each try is a
+whole run of the gate, as a user would start it.
 """
 
 import datetime
@@ -116,7 +116,8 @@ def one_try(terminal, folder, metric, percent, budget):
 
 
 def rows(tries):
-    """(metric, percent, tries, found, false alarms, longest, met)"""
+    """Returns (metric, percent, tries, found, false alarms, longest, met) for each metric and
+    growth."""
     made = []
     for metric in _GROWN:
         for percent in GROWTHS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics that the gate can compare, by name, and how their values are shown."""
+"""Names the metrics that the gate can compare, and shows their values as text."""
 
 import math
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that several commands share. choice.py turns them into what is compared."""
+"""Adds the options that several commands share. choice.py turns the options into what is
+compared."""
 
 import argparse
 import math

@@ -111,10 +111,10 @@ class Live(decide.Source):
         """Makes new copies of all programs."""
         self._copies.renew()
 
-    # The trial.
+    # The methods below make the trial.
 
     def _prepare_or_tell(self, suite):
-        """Prepares the suites. If one program of several fails, the others still run."""
+        """Prepares a suite. If it fails and there are other suites, those still run."""
         try:
             self._prepare(suite)
         except PerfError as error:
@@ -147,7 +147,7 @@ class Live(decide.Source):
             if not self._filter:
                 self._all[suite.name, arm] = frozenset(trial.listed)
 
-    # Rounds.
+    # The methods below make the rounds.
 
     def seconds(self, suite, arm, count):
         """The seconds that a process of this arm with this many benchmarks will take."""
@@ -279,8 +279,8 @@ class Live(decide.Source):
             self.unmeasured.append(Unmeasured(name, {arm: reason}, True))
 
     def _blame(self, suite, arm, asked, run):
-        """Called when a process died during the rounds: finds the benchmark at which it dies, if it
-        always dies at the same one."""
+        """Is called when a process died during the rounds. Finds the benchmark at which the program
+        dies, if it always dies at the same one."""
         self._strikes[suite.name, arm] = self._strikes.get((suite.name, arm), 0) + 1
         self.facts.words[suite.name, arm] = run.ended.words(
             leave_out=samples.BANNER)
@@ -303,7 +303,7 @@ def environment_of(paths):
     """The environment variables for programs of this project. paths: the program of each arm.
 
     The programs skip their check only if all of them can: a program that checks itself before it
-    measures leaves its memory in another state, and is faster or slower by percents for that.
+    measures leaves its memory in another state, and is therefore faster or slower by some percent.
     """
     from jobs.bench import job as bench  # only for this project's own programs
     environment = dict(bench.ENVIRONMENT.get(paths[0].name, {}))

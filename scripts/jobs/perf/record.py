@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf record: measures, and appends a point for each suite to the history
+"""scripts/perf record measures, and appends a point for each suite to the history
 (history_files)."""
 
 import argparse

@@ -62,8 +62,8 @@ class IdleMachineTest(Procedure, unittest.TestCase):
 
 
 class BusyMachineTest(Procedure, unittest.TestCase):
-    """Uses rounds that were recorded at a load of 10 to 30, as bad as a machine gets. They are
-    few, so the gate finds fewer slowdowns, but it gives no false alarm here either."""
+    """Uses rounds that were recorded at a load of 10 to 30, as bad as a machine gets. There are few
+    such rounds, so the gate finds fewer slowdowns, but it gives no false alarm here either."""
 
     recording = "selftest_recording_busy.json"
     least = {5: 0.65, 10: 0.80}

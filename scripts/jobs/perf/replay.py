@@ -3,11 +3,11 @@
 
 A recording (JSON) has rounds under each condition. A round is benchmark -> the nanoseconds of each
 arm, in the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and goes on
-from there, around the end if need be: neighbouring rounds stay neighbours, as the noise of a
-machine that is busy for a minute does. A replay sees no round twice, so a confirmation has fresh
-pairs; a third of the rounds is kept back for it. When no unseen round is left, the replay's time is
-up. Which of the three equal programs is the base, the base's copy, and the head that is as fast, is
-drawn by chance too.
+from there, around the end if need be. So neighbouring rounds stay neighbours, and the noise of a
+machine that is busy for a minute stays together. A replay sees no round twice, so a confirmation
+has fresh pairs; a third of the rounds is kept back for the confirmation. When no unseen round is
+left, the replay's time is up. Chance also decides which of the three equal programs is the base,
+which is the base's copy, and which is the head that is as fast.
 """
 
 import json
@@ -178,9 +178,9 @@ def proportion(count, total):
 
 
 def forty_benchmarks(recording, equal_cells):
-    """The seconds that the gate takes for 40 benchmarks that are as fast in base and head: a round
-    has three processes, and only undecided benchmarks run. The seconds of a process are those of
-    the condition "plain"."""
+    """The seconds that the gate takes for 40 benchmarks that are equally fast in base and head: a
+    round has three processes, and only undecided benchmarks run. The seconds of a process are those
+    of the condition "plain"."""
     processes = 3 * recording["conditions"]["plain"]["seconds_a_process"]
     a_benchmark = processes / len(recording["benchmarks"])
     pairs = statistics.mean(count for cell in equal_cells if cell.condition == "plain"

@@ -59,7 +59,8 @@ class SourceTest(unittest.TestCase):
         return replay.Source(made, "plain", ("b", "a", "c"), set(slower), 5, start)
 
     def test_arms_have_the_roles_that_were_drawn(self):
-        # Arms: a 0, b 1, c 2, 3 % 3, 5 % 4.
+        # The indexes of the arms are: a 0, b 1, c 2, 3 % slower 3, 5 % slower 4. Base is b and its
+        # copy is a; the head of BM_A is the arm that is 5 % slower, and the head of BM_B is c.
         self.assertEqual(self.source().take(("BM_A", "BM_B"), 1),
                          [{"BM_A": (101, 100, 104), "BM_B": (111, 110, 112)}])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the benchmarks of a revision in a worktree of its own, once: build/perf/bin/<id>/.
+"""Builds the benchmarks of a revision once, in a worktree of its own, into build/perf/bin/<id>/.
 
 A build is known by the files that it reads, so a revision that changed only documentation is built
 already. All revisions are built with the same compiler and flags, in folders whose names all have
@@ -25,15 +25,15 @@ COMPILER = "g++"
 # added to an unrelated file.
 FLAGS = "-O2 -g1 -falign-functions=64 -DNDEBUG"
 _INPUTS = ("CMakeLists.txt", "core", "bench")  # what the build of the benchmarks reads
-_KEPT = 12  # built revisions
+_KEPT = 12  # this many built revisions are kept
 # The end of the names of the suite's programs; the same folder also holds programs of perf's own.
 _SUFFIX = "_benchmark"
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit. For the working tree it is a commit that is on no branch, and changed is set. Two
-    revisions with the same content build the same programs."""
+    """A commit. For a working tree with changes it is a commit that is on no branch, and `changed`
+    is set. Two revisions with the same content build the same programs."""
     commit: str
     content: str
     label: str  # what the reader calls it

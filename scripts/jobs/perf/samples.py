@@ -73,7 +73,7 @@ class Run:
     readings: dict
     context: dict
     ended: bounded.Ended
-    whole: bool  # the JSON is complete
+    whole: bool  # whether the JSON is complete
     data: bytes = b""
 
 
@@ -121,8 +121,8 @@ def batches(names):
 def _names_between(text, noise):
     """Returns (the lines of `text` that are no part of `noise`, the doubt about them; see Listing).
 
-    noise: what the program prints when it lists nothing. The program may print it before the names,
-    after them, or both.
+    noise: what the program prints when it lists nothing. The program may print this noise before
+    the names, after them, or both.
     """
     if not noise.strip():
         return text.split("\n"), ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders for the copies of programs and the files of a run."""
+"""Makes folders for the copies of programs and the files of a run."""
 
 import tempfile
 

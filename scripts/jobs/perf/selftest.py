@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf selftest: measures the gate itself, on programs that are slower by a known amount.
+"""scripts/perf selftest measures the gate itself, on programs that are slower by a known amount.
 
-Records rounds of three equal programs and of programs that do 3, 5 and 10 % more work, on the
+It records rounds of three equal programs and of programs that do 3, 5 and 10 % more work, on the
 machine as it is and with a process that keeps another core busy. Then it replays the gate's
 procedure on the rounds (jobs.perf.replay), and writes how often the gate was right. With --live it
-runs the gate itself on a crowded suite (jobs.perf.live_trials). With or without --live, a run
-takes over what an interrupted run has kept.
+runs the gate itself on a crowded suite (jobs.perf.live_trials). With or without --live, a run takes
+over what an interrupted run has kept.
 """
 
 import argparse
@@ -159,7 +159,7 @@ def false_table(cells):
 
 
 def bars(cells, recording):
-    """[(what, measured, bar, met)]."""
+    """Returns [(what, measured, bar, met)]."""
     equal = [cell for cell in cells if not cell.slowdown]
     rows = []
     share = (sum(cell.equal.count("regressed") for cell in equal)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's rounds for the size of programs: of the file, or of chosen sections of an ELF file.
+"""Measures the size of programs for the gate, in rounds: of the file, or of chosen sections of an
+ELF file.
 
 A size is the same each time: it is read once, and stands for as many pairs as are needed. Without
 noise no wide margin is needed: a change counts from half a percent on, as with instructions.
@@ -21,8 +22,8 @@ def sections(data):
     if data[:4] != b"\x7fELF" or len(data) < 64:
         return None
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
-    # e_shoff; e_shentsize, e_shnum and e_shstrndx; of a section: name, type, flags, address,
-    # offset, size.
+    # The fields that are read are e_shoff; e_shentsize, e_shnum and e_shstrndx; and of a section
+    # the name, type, flags, address, offset and size.
     (table,) = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)
     entry, count, names = struct.unpack_from(order + "HHH", data, 58 if wide else 46)
     form = struct.Struct(order + ("IIQQQQ" if wide else "IIIIII"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exit statuses of scripts/perf, and the verdicts that they stand for."""
+"""Defines the exit statuses of scripts/perf, and the verdicts that they stand for."""
 
 CLEAN, REGRESSION, HARNESS_ERROR, INCONCLUSIVE, SUSPICION = range(5)
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf trend: says what changed in the history, when and by how much. It reports and never
+"""scripts/perf trend says what changed in the history, when and by how much. It reports and never
 gates.
 
-Apache Otava finds the change points: e-divisive over windows, then a t-test. On 200 series of 60
-points with 1 % of noise, its defaults report a false change point in 6 % of the series, and in 18
-% if one point in twenty is a spike. With p = 1e-5 and a magnitude of 3 %, the shares are 0 % and 8
-%, and each step of 5 % is still found (jobs.perf.trend_test). Each machine's series is examined by
-itself.
+Apache Otava finds the change points, by e-divisive over windows and then a t-test. On 200 series of
+60 points with 1 % of noise, its defaults report a false change point in 6 % of the series, and in
+18 % if one point in twenty is a spike. With p = 1e-5 and a magnitude of 3 %, the shares are 0 % and
+8 %, and each step of 5 % is still found (jobs.perf.trend_test). Each machine's series is examined
+by itself.
 """
 
 import argparse

@@ -3,9 +3,9 @@
 and why the others do not.
 
 The benchmarks run one after the other, and the library writes a row as soon as it has one. So a
-process that dies or hangs shows at which benchmark: the first without a row. This benchmark is
-named, and the rest runs in another process. If a process dies before it has written any row, each
-benchmark gets a process of its own.
+process that dies or hangs shows at which benchmark it does: the first without a row. This benchmark
+is named, and the rest runs in another process. If a process dies before it has written any row,
+each benchmark gets a process of its own.
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,10 +29,10 @@ class Trial:
     late: set = field(default_factory=set)  # keys for which there was no time
     without_row: set = field(default_factory=set)
     context: dict = field(default_factory=dict)
-    seconds: float = 0.0  # of measuring, without the wait for benchmarks that hang
+    seconds: float = 0.0  # seconds of measuring, without the wait for benchmarks that hang
     start: float = 0.0  # seconds that a process takes before it measures
     words: str = ""  # the last output of a process that died
-    died: bool = False  # a process ended by itself before it was done
+    died: bool = False  # whether a process ended by itself before it was done
 
     def take(self, run, wanted):
         """Takes in a run's rows; returns the `wanted` keys that the run has."""
@@ -73,7 +73,7 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
     made = Trial(tuple(keys))
     waiting = list(keys)
     deaths = barren = 0
-    alone = False  # then each benchmark gets a process of its own
+    alone = False  # whether each benchmark gets a process of its own
     while waiting:
         if limits.left() <= 0:
             made.give_up(waiting, "was not tried: the time was up", late=True)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outside corpus: odd programs and situations, each with the right verdict."""
+"""Holds the outside corpus: odd programs and situations, each with the right verdict."""

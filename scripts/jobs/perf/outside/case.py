@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base of the outside corpus' tests: builds odd programs, runs a command, checks its answer."""
+"""Holds the base of the outside corpus' tests, which builds odd programs, runs a command and checks
+the answer."""
 
 import contextlib
 import io
@@ -43,8 +44,8 @@ class OutsideCase(unittest.TestCase):
 
     @classmethod
     def compiled(cls, name="odd", *flags, source=None):
-        """The program of odd.cc with Debian's Google Benchmark; skips the test if this is not
-        installed."""
+        """The program of odd.cc with Debian's Google Benchmark; skips the test if the library is
+        not installed."""
         if not shutil.which("g++"):
             raise unittest.SkipTest("no g++")
         path = cls.folder / name

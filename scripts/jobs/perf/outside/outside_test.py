@@ -20,7 +20,7 @@ from jobs.perf.outside.situations import CLEAN, ERROR, REGRESSION
 
 
 class SituationsTest(OutsideCase):
-    """On Debian's Google Benchmark, in C++."""
+    """Runs the situations on Debian's Google Benchmark, in C++."""
 
     @classmethod
     def setUpClass(cls):
@@ -78,7 +78,7 @@ class SituationsTest(OutsideCase):
 
 
 class FilesTest(OutsideCase):
-    """Programs that can't be run, and places where programs can't be run."""
+    """Tests programs that can't be run, and places where programs can't be run."""
 
     @classmethod
     def setUpClass(cls):
