@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf report: makes one HTML page and its plots of what the other jobs wrote."""
+"""scripts/perf report makes one HTML page and its plots of what the other jobs wrote."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The addresses at which revisions can be looked at: pages of a repository whose host is known."""
+"""Makes the addresses at which revisions can be looked at: pages of a repository whose host is
+known."""
 
 import os
 import re

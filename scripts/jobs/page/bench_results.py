@@ -113,7 +113,7 @@ def read_documents(directory):
 
 def is_benchmark(document):
     """Whether a document is Google Benchmark's JSON. Other tools may leave JSON files beside it,
-    and scripts/bench leaves a file that repeats the figures of the others. That one is left
+    and scripts/bench leaves a file that repeats the figures of the others. The latter is left
     out."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
             and "merged_from" not in document["context"]
@@ -132,7 +132,8 @@ _REPORTS = {"": "summary.md", "peers": "peers.md"}
 
 
 def read_bench(directory, suite=""):
-    """The run of a suite, "" or "peers", whose files are in a directory; None if there is none."""
+    """The run of a suite, "" or "peers", whose files are in a directory; None if there is no
+    run."""
     bench = Bench()
     for path, document in read_documents(directory):
         if not is_benchmark(document) or _suite_of(document) != suite:

@@ -25,15 +25,15 @@ class EstimateTest(unittest.TestCase):
         self.assertEqual((found.confidence, found.count), (0, 1))
 
     def test_few_values_give_their_range_and_say_how_sure_it_is(self):
-        # The median is outside of the range only if all values fall on one side of it.
+        # The median is outside of the range only if all values fall on one side of the median.
         for count in (2, 3, 4, 5):
             found = estimate(range(count, 0, -1))
             self.assertEqual((found.low, found.high), (1, count))
             self.assertAlmostEqual(found.confidence, 1 - 2 / 2 ** count)
 
     def test_many_values_leave_out_the_ends_but_keep_95_percent(self):
-        # Tables of order statistics for the median at 95 %: n = 6: 1 and 6; n = 10: 2 and 9;
-        # n = 20: 6 and 15; n = 40: 14 and 27.
+        # These are the order statistics that tables give for the median at 95 %: 1 and 6 for n = 6,
+        # 2 and 9 for n = 10, 6 and 15 for n = 20, 14 and 27 for n = 40.
         for count, low, high in ((6, 1, 6), (10, 2, 9), (20, 6, 15), (40, 14, 27)):
             found = estimate(range(1, count + 1))
             self.assertEqual((found.low, found.high), (low, high), count)

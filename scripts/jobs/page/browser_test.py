@@ -223,7 +223,7 @@ class BrowserTest(unittest.TestCase):
         self.run_js("localStorage.clear()")
 
     def test_contrast(self):
-        # The least contrast by WCAG 2.2 AA: 4.5 for text, 3 for the parts of a figure.
+        # The least contrast by WCAG 2.2 AA: 4.5 for text, 3 for the parts of a plot.
         for scheme in ("light", "dark"):
             self.open(scheme)
             found = self.run_js(_LUMINANCE + """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's sections made from recorded results: mutants, coverage, and files as they are."""
+"""Makes the page's sections from recorded results: mutants, coverage, and files as they are."""
 
 from dataclasses import replace
 

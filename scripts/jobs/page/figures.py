@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the page's figures that have a row for each value; line_figures.py draws the figures with
-lines. Each function returns a Matplotlib figure; the caller gives it the page's style
+"""Draws the page's plots that have a row for each value; line_figures.py draws the plots with
+lines. Each function returns a Matplotlib figure, to which the caller gives the page's style
 (svg.draw)."""
 
 import math
@@ -53,7 +53,7 @@ def key(legend):
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a figure of rows. A Row without an estimate is a heading."""
+    """A line of a plot of rows. A Row without an estimate is a heading."""
     label: str
     estimate: Any = None  # bench_results.Estimate
     mark: str = "ours"
@@ -69,7 +69,7 @@ def _style(mark):
 
 
 def text_width(text, weight="normal"):
-    """The width of a text in points, in the figures' font. A reader's font is rarely wider."""
+    """The width of a text in points, in the plots' font. A reader's font is rarely wider."""
     if not text:
         return 0.0
     return TextPath((0, 0), text, size=TEXT, usetex=False, prop=FontProperties(
@@ -110,8 +110,8 @@ def _places(rows):
 
 
 def _rows_figure(rows, label):
-    """An empty figure of rows, each with its label and value; returns (figure, axes, the place of
-    each row)."""
+    """Makes an empty plot of rows, each with its label and value; returns (figure, axes, the place
+    of each row)."""
     places, count = _places(rows)
     bottom, top = 36, 4
     height = _ROW * count + bottom + top
@@ -164,14 +164,14 @@ def _plot_rows(axes, rows, places, low=-math.inf, high=math.inf):
 
 
 def _reach(extents, is_sure):
-    """How far an axis has to reach so that most rows can be seen. Rows whose figure is unsure, and
+    """How far an axis has to reach so that most rows can be seen. Rows whose value is unsure, and
     rows far beyond the others, do not count."""
     sure = sorted(extent for extent, sure in zip(extents, is_sure) if sure) or sorted(extents)
     return min(sure[-1], max(_FAR * sure[(len(sure) - 1) // 2], 0.0))
 
 
 def ratios(rows, label):
-    """A figure of ratios to baselines, on a logarithmic axis with a line at 1."""
+    """A plot of ratios to baselines, on a logarithmic axis with a line at 1."""
     figure, axes, places = _rows_figure(rows, label)
     axes.set_xscale("log")
     axes.axvline(1, color=COLOURS["ink"], linewidth=0.9)
@@ -189,7 +189,7 @@ def ratios(rows, label):
 
 
 def rates(rows, label, scale):
-    """A figure of claims per second, divided by scale, on an axis from 0."""
+    """A plot of claims per second, divided by scale, on an axis from 0."""
     figure, axes, places = _rows_figure(rows, label)
     for place, row in zip(places, rows):
         if row.estimate is not None:
@@ -203,7 +203,7 @@ def rates(rows, label, scale):
 
 
 def differences(rows, label, margins):
-    """A figure of changes in percent around 0. margins: for each row half the width, in percent, of
+    """A plot of changes in percent around 0. margins: for each row half the width, in percent, of
     the band in which no verdict is given; None for a heading. An infinite bound reaches to the
     edge."""
     figure, axes, places = _rows_figure(rows, label)
@@ -226,7 +226,7 @@ def differences(rows, label, margins):
 
 
 def found(rows, label):
-    """A figure of percentages from 0 to 100, with intervals."""
+    """A plot of percentages from 0 to 100, with intervals."""
     figure, axes, places = _rows_figure(rows, label)
     _plot_rows(axes, rows, places)
     axes.set_xlim(-2, 102)
@@ -235,7 +235,7 @@ def found(rows, label):
 
 
 def shares(rows, label):
-    """A figure of percentages from 0 to 100, for rows (label, percent or None for a heading, text,
+    """A plot of percentages from 0 to 100, for rows (label, percent or None for a heading, text,
     filled)."""
     made = [Row(name, None if percent is None else 0, text=text) for name, percent, text, _ in rows]
     figure, axes, places = _rows_figure(made, label)
@@ -251,7 +251,7 @@ def shares(rows, label):
 
 
 def stacks(rows, kinds, label):
-    """A figure with one bar for each row, in which counts lie side by side. rows: (label, counts,
+    """A plot with one bar for each row, in which counts lie side by side. rows: (label, counts,
     text); kinds: (name, colour, hatch) of each count."""
     made = [Row(name, 0, text=text) for name, _, text in rows]
     figure, axes, places = _rows_figure(made, label)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first part of the page: the few figures that matter, with their uncertainty; machine, dates,
-revisions and commands; and what a reader has to know before any figure."""
+"""Makes the first part of the page: the few figures that matter, with their uncertainty; machine,
+dates, revisions and commands; and what a reader has to know before any figure."""
 
 from jobs.common import gbench, tables
 from jobs.common.tables import rate
@@ -67,7 +67,7 @@ def _mutants_figure(document):
 
 def _selftest_figure(document):
     """The share of slowdowns of 5 % that the gate finds, in the condition in which it finds fewer.
-    The gate promises to find these."""
+    The gate promises to find such slowdowns."""
     measured = [share for _, slower, memory, share in selftest_part.power(document)
                 if slower == 5 and memory == "in cache"]
     if not measured:

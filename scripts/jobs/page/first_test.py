@@ -14,7 +14,7 @@ from jobs.page.testing import document, entry, gate_document, gate_entry  # noqa
 
 
 def documents(**made):
-    """bench=JSON -> {"bench.md": its document}"""
+    """Returns {"bench.md": the document of JSON} for bench=JSON."""
     named = {f"{name.replace('_', '-')}.md": document for name, document in made.items()}
     return {name: recorded.from_json(document, name) for name, document in named.items()}
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's sections for the gate's last answers: times from `perf gate --json`, instructions from
-`perf counts --json`."""
+"""Makes the page's sections for the gate's last answers: times from `perf gate --json`,
+instructions from `perf counts --json`."""
 
 import math
 import re
@@ -21,7 +21,7 @@ _FIELDS = {
              "same"},
     "counts": {"name", "verdict", "Ir", "Dr", "Dw"},
 }
-# The verdicts, worst first, each with its mark in the figure and the class of its table cell.
+# The verdicts, worst first, each with its mark in the plot and the class of its table cell.
 VERDICTS = {"regressed": ("behind", "bad"), "suspected": ("behind", "bad"),
              "invalid": ("limit", "bad"),
              "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
@@ -165,8 +165,8 @@ def _left_out(document, what):
 
 
 def ratio_of(event):
-    """The ratio head / base of counts. If base is 0 and head is not, it is 2. None if nothing was
-    counted."""
+    """The ratio head / base of counts. If base is 0 and head is not, the ratio is 2. None if
+    nothing was counted."""
     if event is None:
         return None
     return event["head"] / event["base"] if event["base"] else (2.0 if event["head"] else 1.0)

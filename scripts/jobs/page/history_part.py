@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's section for the history: a figure for each benchmark, with change points marked."""
+"""Makes the page's section for the history: a plot for each benchmark, with change points
+marked."""
 
 import re
 from dataclasses import dataclass, replace
@@ -100,7 +101,7 @@ def _axis(line):
 
 
 def _single(line):
-    """The text that stands in place of a figure if there is only one measurement."""
+    """The text that stands in place of a plot if there is only one measurement."""
     point = line.points[0]
     found = point.benchmarks[line.name]
     unit = "" if _is_bytes(line) else " times the reference kernel"
@@ -139,8 +140,8 @@ def _plot(line, repository):
 
 
 def history(lines, root=None, repository=""):
-    """root: the folder from which the lines were read, for statements about all of it. repository:
-    the address to which revisions link, if it is known."""
+    """The section. root: the folder from which the lines were read, for statements about the whole
+    history. repository: the address to which revisions link, if it is known."""
     section = Section("history", "History", "History")
     found = history_files.read_all(root) if root is not None else history_files.History()
     section.sources = [("left out", text) for text in found.problems]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf report: makes one page, and its plots, from the content of results/."""
+"""scripts/perf report makes one page, and its plots, from the content of results/."""
 
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the page's figures that have lines: latencies, and one benchmark over time. Each function
+"""Draws the page's plots that have lines: latencies, and one benchmark over time. Each function
 returns a Matplotlib figure, as in figures.py."""
 
 import statistics
@@ -21,8 +21,7 @@ def _title_above(axes, label, distance=8):
 
 
 def quantiles(lines, label):
-    """A figure of latencies on logarithmic axes. lines: (label, [(share, Estimate of ns)],
-    ours)."""
+    """A plot of latencies on logarithmic axes. lines: (label, [(share, Estimate of ns)], ours)."""
     height = 170 + 14 * len(lines) + 6 + 60
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
@@ -58,9 +57,9 @@ def quantiles(lines, label):
 
 
 def history(points, changes, label, bridges=()):
-    """A figure of one benchmark over time. points: (date, Estimate), oldest first; changes: (index
-    of the first point after the change, text); bridges: indices of points whose surroundings (such
-    as the kernel) differ from the surroundings of the point before."""
+    """A plot of one benchmark over time. points: (date, Estimate), oldest first; changes: (index of
+    the first point after the change, text); bridges: indices of points whose surroundings (such as
+    the kernel) differ from the surroundings of the point before."""
     height = 38 + 96 + (36 if changes else 22)
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 38 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
@@ -102,8 +101,8 @@ def history(points, changes, label, bridges=()):
 
 
 def _limits(points, bounds):
-    """The range of the vertical axis. The levels and the scatter of values around them set it, so
-    that neither one wild value nor one wide interval flattens all others."""
+    """The range of the vertical axis. The levels and the scatter of values around the levels set
+    this range, so that neither one wild value nor one wide interval flattens all others."""
     values = [found.value for _, found in points]
     levels = [statistics.median(values[first:last]) for first, last in zip(bounds, bounds[1:])]
     off = sorted(abs(value - level) for level, first, last in zip(levels, bounds, bounds[1:])

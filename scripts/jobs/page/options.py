@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/perf report."""
+"""Reads the options of scripts/perf report."""
 
 import argparse
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's sections made from a run of scripts/bench: texts, figures and tables."""
+"""Makes the page's sections from a run of scripts/bench: texts, plots and tables."""
 
 from dataclasses import dataclass, field
 
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass
 class Plot:
-    """A figure with its alternative in words, and its data as a table. A Plot without an svg is not
+    """A plot with its alternative in words, and its data as a table. A Plot without an svg is not
     drawn, and its words say why."""
     name: str
     title: str
@@ -77,7 +77,7 @@ class Section:
 
 
 def three_digits(value):
-    """0.203, 7.45, 28.4, 1,343"""
+    """Returns a number as text, with three digits or more: 0.203, 7.45, 28.4, 1,343."""
     if value == 0:
         return "0"
     size = abs(value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's sections that say how many times as fast ffgrant is as baselines and peers."""
+"""Makes the page's sections that say how many times as fast ffgrant is as baselines and peers."""
 
 from jobs.common import tables
 from jobs.page import bench_results, figures
@@ -18,7 +18,7 @@ from jobs.page.parts import (
 )
 from jobs.page.svg import Caption, draw
 
-_MOST_ROWS = 40  # the most rows of a figure; longer figures are split
+_MOST_ROWS = 40  # the most rows of a plot; longer plots are split
 
 
 def _ratio_rows(comparisons):
@@ -36,7 +36,7 @@ def _ratio_rows(comparisons):
 
 
 def _parts(comparisons):
-    """The comparisons of each figure, split by number of live executions into groups of at most
+    """The comparisons of each plot, split by number of live executions into groups of at most
     _MOST_ROWS."""
     by_live = {}
     for one in comparisons:
@@ -101,7 +101,7 @@ def peers(bench, document=None):
     section = Section("peers", "Beside the reference and other libraries", "Peers")
     if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
                     "that do the same, each used as it advises."):
-        document = bench.document or document  # it says why, where core is not ahead
+        document = bench.document or document  # says why, where core is not ahead
     if document:
         section.documents.append(document)
     elif not section.plots:

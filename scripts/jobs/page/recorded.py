@@ -59,7 +59,7 @@ def is_document(made):
 
 
 def from_json(made, path):
-    """path: the path of the Markdown file."""
+    """Makes a Document of parsed JSON. path: the path of the Markdown file."""
     path = Path(path)
     if not is_document(made):
         raise ReportError(f"{path.with_suffix('.json')}: it is not what the jobs write")

@@ -94,7 +94,8 @@ class EvidenceTest(unittest.TestCase):
         self.assertTrue(evidence.coverage(None).missing)
 
     def test_wilson_s_interval(self):
-        # Wilson's score interval of 190 of 200, worked out by hand from its formula.
+        # The bounds are those of Wilson's score interval of 190 of 200, worked out by hand from the
+        # formula.
         found = evidence.share_estimate(190, 200)
         self.assertAlmostEqual(found.value, 95)
         self.assertAlmostEqual(found.low, 91.04, delta=0.01)

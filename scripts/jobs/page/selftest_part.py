@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's section that says how often the gate itself is right, from
+"""Makes the page's section that says how often the gate itself is right, from
 results/perf-selftest.json."""
 
 from jobs.page import figures

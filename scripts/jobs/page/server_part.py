@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's section for claims on a real server, from the JSON of scripts/bench --backend.
+"""Makes the page's section for claims on a real server, from the JSON of scripts/bench --backend.
 
-Its figures have a list "loads", with an entry for each: {"what": "pair", "at_once": 64,
-"whose": "ours", "rounds": [{"count", "seconds", "p50_us", "p99_us", ...}]}.
+The figures of this JSON have a list "loads", with an entry for each load: {"what": "pair",
+"at_once": 64, "whose": "ours", "rounds": [{"count", "seconds", "p50_us", "p99_us", ...}]}.
 """
 
 from jobs.common import tables
@@ -35,7 +35,7 @@ def read_runs(*folders):
                 if not all(map(_is_load, loads)):
                     raise bench_results.ReportError(f"{path}: a load is not as expected")
                 if not any(load["whose"] in _WHOSE for load in loads):
-                    continue  # such as those by transport, whose table says it all
+                    continue  # such as loads by transport, whose table says it all
                 found[path.stem] = (loads, made["facts"])
         if found:
             return {name: found[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's first answer: what got slower, by how much, and since when.
+"""Makes the page's first answer: what got slower, by how much, and since when.
 
 The answer comes from the history (change points whose effect is still there), from the gate's last
 answer, and from the last count of instructions. If none of them could tell, the page says so. The
@@ -19,8 +19,8 @@ _MOST_ROWS = 12
 
 @dataclass(frozen=True)
 class Row:
-    """A slowdown. since: a text or a Link. order: rows with the greatest order come first; it
-    consists of the day, of whether the slowdown is certain, and of its size."""
+    """A slowdown. since: a text or a Link. order: rows with the greatest order come first; the
+    order consists of the day, of whether the slowdown is certain, and of its size."""
     benchmark: str
     percent: float
     since: object

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws figures with Matplotlib: as SVG that follows the page's colours, and as PNG for other
-texts.
+"""Draws plots with Matplotlib: as SVG that follows the page's colours, and as PNG for other texts.
 
-A figure is drawn in the colours of the light page. In the SVG each colour becomes a variable of the
-page's style sheet, so that the same figure serves light, dark and print. Text stays text.
+A plot is drawn in the colours of the light page. In the SVG each colour becomes a variable of the
+page's style sheet, so that the same plot serves light, dark and print. Text stays text.
 """
 
 import io
@@ -18,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-# A figure is as wide as a phone. On larger screens it is scaled up, and two stand side by side.
+# A plot is as wide as a phone. On larger screens it is scaled up, and two plots stand side by side.
 WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
 _SCALE = 1.25  # the scale of the PNG
@@ -76,15 +75,16 @@ def new_figure(height):
 
 @dataclass(frozen=True)
 class Caption:
-    """The text above a PNG, which readers may see without its page: the figure's title; a note that
-    says when and on what machine it was measured; and the key: (sign, name in COLOURS, meaning)."""
+    """The text above a PNG, which readers may see without its page: the plot's title; a note that
+    says when and on what machine its values were measured; and the key: (sign, name in COLOURS,
+    meaning)."""
     title: str = ""
     note: str = ""
     key: tuple = ()
 
 
 def _write_above(figure, caption):
-    """Adds the caption and returns the box, in inches, that holds figure and caption."""
+    """Adds the caption and returns the box, in inches, that holds plot and caption."""
     width, height = (_POINTS * inches for inches in figure.get_size_inches())
     lines = [caption.title, caption.note, caption.key]
     top = height + 8 + 14 * sum(1 for line in lines if line)
@@ -246,7 +246,7 @@ def _used(root):
 
 def clean(data, name):
     """Makes Matplotlib's SVG fit for the page: one element on a line, no metadata, colours and font
-    from the page, and only the ids that are used, with the figure's name in them."""
+    from the page, and only the ids that are used, with the plot's name in them."""
     root = ElementTree.fromstring(data)
     for parent in list(root.iter()):
         for child in list(parent):

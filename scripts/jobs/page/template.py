@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report's page: fills the template with sections. Nothing in it comes from a network."""
+"""Makes the report's page: fills the template with sections. Nothing in the page comes from a
+network."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,7 @@ _SHAPES = {
 
 
 def _swatch(mark):
-    """A sign of the legend, with the same shape, colour and filling as in the figures."""
+    """A sign of the legend, with the same shape, colour and filling as in the plots."""
     if mark.startswith("bar-"):
         colour, filled, shape = mark[len("bar-"):], True, '<path d="M1 3h14v10H1z"/>'
     else:

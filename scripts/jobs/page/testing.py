@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page's tests share: what they need, and a small folder of results."""
+"""Holds what the page's tests share: what they need, and a small folder of results."""
 
 import datetime
 import importlib.util
@@ -126,7 +126,7 @@ def gate_document(*entries):
 
 
 def write_bench(folder, rounds=5, subjects=("grant_json", "ledger")):
-    """A run of scripts/bench, in folder/latest."""
+    """Writes a run of scripts/bench into folder/latest."""
     latest = folder / "latest"
     latest.mkdir()
     names = {"grant_json": "BM_ParseGrant", "ledger": "BM_Claim"}

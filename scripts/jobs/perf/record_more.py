@@ -26,9 +26,8 @@ def of_times(pairs, metric=metrics.TIME):
 
 
 class More:
-    """Measures what is asked for. wanted: the metrics. suites: the process_pairs.Suite of the
-    programs, without the kernel's. reference: the Benchmark of the reference kernel, which live
-    measures."""
+    """Measures what is asked for. suites: the process_pairs.Suite of the programs, without the
+    kernel's. reference: the Benchmark of the reference kernel, which live measures."""
 
     def __init__(self, terminal, live, clock, pairs, seed):
         self._terminal = terminal
