@@ -112,9 +112,9 @@ def read_documents(directory):
 
 
 def is_benchmark(document):
-    """Whether a document is Google Benchmark's JSON. Other tools may leave JSON files beside it,
-    and scripts/bench leaves a file that repeats the figures of the others. The latter is left
-    out."""
+    """Whether a document is Google Benchmark's JSON. Other tools may leave JSON files beside such
+    documents, and scripts/bench leaves a file that repeats the figures of the others. The latter is
+    left out."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
             and "merged_from" not in document["context"]
             and isinstance(document.get("benchmarks"), list))

@@ -15,7 +15,7 @@ from jobs.page.svg import COLOURS, TEXT, WIDTH, new_figure
 
 _ROW = 15.5  # the height of a row, in points
 # The widths, in points, of the column of labels left of the plot and the column of values right of
-# it.
+# the plot.
 _LABELS, _VALUES = 112, 46
 SIZE = 5  # the size of a marker
 _FAR = 6  # rows beyond this many times the median row's reach are drawn at the edge

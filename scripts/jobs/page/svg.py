@@ -145,7 +145,8 @@ def _declarations(element):
 def _restyle(element):
     """Replaces colours by the style sheet's names, uses the page's font, and drops defaults."""
     declarations = _declarations(element)
-    # Matplotlib 3.6 writes one declaration for the font, 3.10 one for each property of it.
+    # Matplotlib 3.6 writes one declaration for the font, and 3.10 writes one for each property of
+    # the font.
     declarations.pop("font-family", None)
     font = declarations.pop("font", None)
     if font:

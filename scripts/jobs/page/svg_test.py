@@ -117,7 +117,7 @@ class FiguresTest(unittest.TestCase):
                  for element in ElementTree.fromstring(svg).iter("text")]
         self.assertIn("+1,008.0 %", texts)
         self.assertIn("−1,100.0 %", texts)
-        self.assertNotIn("+8.0 %", texts)  # it would lie on the text before it; the table has it
+        self.assertNotIn("+8.0 %", texts)  # the text would lie on another; the table has it
 
     def test_quantiles_name_their_shares(self):
         lines = [("ours", [(0.5, estimate([10])), (0.999, estimate([90, 100]))], True)]

@@ -92,5 +92,5 @@ def render(page):
     text = environment.get_template(_TEMPLATE.name).render(
         page=page, style=Markup(_STYLE.read_text(encoding="utf-8")),
         script=Markup(_SCRIPT.read_text(encoding="utf-8")), safe=Markup)
-    # Without this, indented blocks of the template would leave blanks, which make diffs longer.
+    # Drops the blanks that indented blocks of the template leave, since blanks make diffs longer.
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"

@@ -85,8 +85,8 @@ def _left_out(outcome):
 
 
 def _shortened(pairs):
-    """Returns (name, why). If many names have one reason, a number stands for the last of them; the
-    JSON has all names."""
+    """Returns (name, why). If many names have one reason, a number stands for those after the first
+    few; the JSON has all names."""
     by_reason = {}
     for name, why in pairs:
         by_reason.setdefault(why, []).append(name)

@@ -2,7 +2,8 @@
 """scripts/perf baseline keeps a revision's build in one file, so that gates need not build it.
 
 A kept build is used as a base only if it has this machine's compiler and flags. Otherwise the
-revision is built again. Times are never kept: they are true for one machine and one moment only.
+revision is built again. Times are never kept, because a time is true for one machine and one moment
+only.
 """
 
 import argparse
@@ -36,8 +37,8 @@ def save(directory, revision, target):
 
 
 def opened(terminal, path):
-    """Opens a kept build and returns its revision. If the build fits this machine, it is put where
-    directory_of() finds it."""
+    """Opens a kept build and returns its revision. If the build fits this machine, the build is put
+    where directory_of() finds it."""
     try:
         with tarfile.open(path) as archive:
             content = archive.extractfile(_MANIFEST)

@@ -34,7 +34,7 @@ def verdict_of(status):
 
 
 def step(good, benchmark, options):
-    """Judges one revision; git runs this. Returns the exit status for git."""
+    """Judges one revision, as a step of git bisect run. Returns the exit status for git."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"):
         os.environ.pop(name, None)  # these variables point to the bisection's worktree
     revision = revisions.git("rev-parse", "BISECT_HEAD", directory=os.getcwd())

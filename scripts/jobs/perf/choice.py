@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from jobs.perf import fingerprint, home, known as perf_known, metrics, process_pairs, samples
 from jobs.perf.error import PerfError
 
-# The benchmarks that this project makes fast; its baselines are only there for comparison. For the
-# ledger these are the benchmarks of one thread on few executions: to set up a million takes seconds
-# before each repetition.
+# These are the benchmarks that this project makes fast; the project's baselines are only there for
+# comparison. For the ledger these are the benchmarks of one thread on few executions: to set up a
+# million takes seconds before each repetition.
 OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/threads:1$"
 
 

@@ -61,7 +61,7 @@ def _tell(command, argv, text):
     if command not in ("gate", "counts", "record", "trend"):
         return
     try:
-        from jobs.perf import answer, answer_text, gate  # these may lack a package themselves
+        from jobs.perf import answer, answer_text, gate  # these modules may lack a package, too
         json_file, markdown = _files(argv)
         if json_file:
             gate.write_json(json_file, answer.error_document(

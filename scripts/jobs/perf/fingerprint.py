@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Describes what a time depends on besides the code. The history's fingerprint is made of this."""
+"""Describes what a time depends on besides the code. The history's fingerprint is made of this
+description."""
 
 import os
 import platform

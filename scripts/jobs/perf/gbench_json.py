@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what one process's JSON of Google Benchmark says of each benchmark: a time, or why there is
-none. It reads the JSON of every version from 1.6 on, and what is left of a file whose writer died.
-A benchmark is known by its name and, since names may repeat, by its number among the benchmarks of
-this name.
+none. This module reads the JSON of every version from 1.6 on, and what is left of a file whose
+writer died. A benchmark is known by its name and, since names may repeat, by its number among the
+benchmarks of this name.
 """
 
 import contextlib
@@ -65,8 +65,8 @@ def parse(data):
     """A Document made from the bytes of a file. If the file breaks off, the Document has the
     complete rows."""
     text = data.decode("utf-8", "surrogateescape")
-    # The library does not escape control characters. It writes a program's counters after its own
-    # fields, so of two fields with one name the first is the library's.
+    # The library does not escape control characters. The library writes a program's counters after
+    # its own fields, so of two fields with one name the first is the library's.
     decoder = json.JSONDecoder(strict=False, object_pairs_hook=_first_of_a_name)
     try:
         found = decoder.decode(text)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Knows where the tool runs, and what follows from it.
 
-These modules run in the project's own tree, started by scripts/perf, or are installed as the
-package ffgrant-perf (scripts/packaging/ffgrant-perf). The two differ only in the tool's name, in
-the folder where it keeps files, and in how a user gets what is missing.
+The tool's modules run in the project's own tree, started by scripts/perf, or are installed as the
+package ffgrant-perf (scripts/packaging/ffgrant-perf). The two forms differ only in the tool's name,
+in the folder where it keeps files, and in how a user gets what is missing.
 """
 
 import os

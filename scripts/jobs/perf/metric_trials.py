@@ -58,7 +58,7 @@ def add_options(parser):
 
 
 def program(folder, percent):
-    """The program with this growth; it is built if it is not there."""
+    """The program with this growth, which is built if it is not there."""
     path = Path(folder) / f"growth-{percent:03}"
     if not path.is_file():
         done = subprocess.run(

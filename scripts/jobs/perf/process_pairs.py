@@ -63,7 +63,7 @@ class Live(decide.Source):
         self.stage = "measuring"
         self.rounds_wanted = None
         self.facts = Facts()
-        self.benchmarks = []  # those that all arms measure
+        self.benchmarks = []  # the benchmarks that all arms measure
         self.unmeasured = []  # list of Unmeasured
         self.lost: set = set()
 

@@ -10,9 +10,10 @@ without another process' data in the caches. (A walk over 256 KiB, 24 processes 
 load of 15, differs from process to process by 1.6 % with 5 repetitions of 10 ms, by
 0.4 % with 25 of 2 ms.)
 
-Names reach the program as a regular expression, because no other way works in all versions. This
-has limits: the library's std::regex refuses "\\]" and "\\}" and more than 100,000 states, an
-argument on Linux holds 128 KiB, and a filter that can't be compiled ends the program with status 0.
+Names reach the program as a regular expression, because no other way works in all versions. Regular
+expressions have limits here: the library's std::regex refuses "\\]" and "\\}" and more than 100,000
+states, an argument on Linux holds 128 KiB, and a filter that can't be compiled ends the program
+with status 0.
 """
 
 import os
@@ -96,7 +97,8 @@ def exactly(names):
 
 
 def _pattern(name):
-    """A pattern for a name. For a very long name it matches all names that begin like it."""
+    """A pattern for a name. For a very long name the pattern matches all names that begin like this
+    name."""
     text = _SPECIAL.sub(r"\\\1", name[:_LONGEST_NAME])
     return text + ".*" if len(name) > _LONGEST_NAME else text
 

@@ -221,7 +221,7 @@ COUNTS = (
 
 ALL = (*TIMES, *NAMES, *LISTING, *OUTCOMES, *PROCESSES, *COUNTS)
 
-# These run on every version that PyPI has; the kinds are those of odd_wheel.py.
+# These situations run on every version that PyPI has; the kinds are those of odd_wheel.py.
 WHEELS = (
     Situation("equal programs", CLEAN, names=_m("BM_a", "BM_b/8")),
     Situation("slower", REGRESSION, ns=_SLOWER),
