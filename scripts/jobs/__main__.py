@@ -72,7 +72,8 @@ def _python():
 
 
 def prepare(name, argv):
-    """Installs what the job needs, and starts the job in its Python. Returns only if that fails."""
+    """Installs what the job needs, and starts the job in its Python. Returns only if the
+    installation fails."""
     _, start = function(OPTIONS[name])(argv)
     for job in start.needs:
         # Bootstrap's output goes to standard error, because it is not the job's output.
@@ -115,7 +116,7 @@ def main(argv):
         if name == "perf":
             return perf(rest)
         return run(name, rest) if ready else prepare(name, rest)
-    except KeyboardInterrupt:  # it came before the job had set its signal handlers
+    except KeyboardInterrupt:  # the interrupt came before the job set its signal handlers
         return 130
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job: builds with optimisation, measures in rounds, reports. Started by scripts/bench."""
+"""Builds the benchmarks with optimisation, measures them in rounds, and reports the figures.
+Started by scripts/bench."""
 
 import datetime
 import json
@@ -22,7 +23,7 @@ PRESET = "bench"
 _SUFFIX = "_benchmark"
 # The ledger asks for huge pages for its memory. With this variable malloc asks for them too (glibc
 # 2.35 and later), so the maps that the ledger is compared with get huge pages as well. ENVIRONMENT
-# names the binaries that run with it.
+# names the binaries that run with this variable.
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES,
                "ledger_shapes_benchmark": _HUGE_PAGES}
@@ -278,7 +279,7 @@ def _ask_for_ten_million(terminal):
 
 
 def _peers_report(results, contexts):
-    from jobs.bench import peers  # only this module needs scipy here
+    from jobs.bench import peers  # of bench's modules only peers needs SciPy
     found = peers.groups(results, peers.read_sentences(
         peers.SENTENCES.read_text(encoding="utf-8")))
     made = [table for table in (peers.bars_table(results), peers.peers_table(results, found))

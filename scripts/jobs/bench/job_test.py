@@ -61,7 +61,7 @@ class JobTest(unittest.TestCase):
         (self.folder / "times").write_text(json.dumps(times))
 
     def run_job(self, *arguments):
-        """(exit status, standard output)"""
+        """Returns (exit status, standard output)."""
         output = io.StringIO()
         parsed, _ = options.parse(["--quick", f"--out={self.out}", *arguments])
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):

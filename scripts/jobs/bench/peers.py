@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report that sets core beside its peers: one table, with a sentence under each row that needs
-one."""
+"""Makes the report that sets core beside its peers: one table, with a sentence under each row that
+needs one."""
 
 import re
 import tomllib
@@ -14,8 +14,9 @@ _REFERENCE = re.compile(r"Reference\w*")
 
 @dataclass(frozen=True)
 class Sentence:
-    """Why core is not ahead in the rows that all three regular expressions match. experiment: the
-    peer that shows it, a program with core's duties in the same rows; empty if there is none."""
+    """Says why core is not ahead in the rows that all three regular expressions match. experiment:
+    the peer that shows that the sentence is right, a program with core's duties in the same rows;
+    empty if there is none."""
     op: str
     peer: str
     case: str
@@ -75,8 +76,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """One case of one figure. below_limit: the labels of the implementations that are faster than
-    the limit; if there are any, the limit is wrong."""
+    """One operation in one case. below_limit: the labels of the implementations that are faster
+    than the limit; if there are any, the limit is wrong."""
     ours: gbench.Name
     rows: tuple
     below_limit: tuple = ()
@@ -87,7 +88,8 @@ class Group:
 
 
 def ratio(results, ours, other):
-    """An Interval of other's time / ours, from the rounds; None where they share no round."""
+    """An Interval of other's time / ours, from the rounds; None if the two share no
+    round."""
     mine, theirs = (results.series[name].per_round("ns") for name in (ours, other))
     shared = sorted(mine.keys() & theirs.keys())
     return intervals.of_median([theirs[n] / mine[n] for n in shared]) if shared else None
@@ -127,7 +129,8 @@ def _row(name, intervals_of, sentences):
 
 def _below_limit(results, ours, rows):
     """The labels of our implementations and of peers that are faster than a limit in the same
-    group. The whole interval has to say so."""
+    group. An implementation counts as faster only if the whole interval of the times' ratio
+    says so."""
     found = []
     for limit in (row.name for row in rows if row.is_limit):
         for name in (ours, *(row.name for row in rows if not row.is_limit)):
@@ -216,8 +219,8 @@ def problems(found):
 
 
 def without_experiment(found):
-    """(heading, peer's label) of each row in which core is behind, and beside which no program with
-    core's duties stands that is slower than core."""
+    """Returns (heading, peer's label) of each row in which core is behind, if the row has no
+    experiment or core is behind the experiment too."""
     return [(_heading(group.ours), tables.label(row.name.impl))
             for group in found for row in group.rows if row.is_behind and not row.is_explained]
 

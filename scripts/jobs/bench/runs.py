@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run of scripts/bench leaves its files: a folder that always holds a whole run."""
+"""Keeps the files of a run of scripts/bench in a folder that changes only once a run is whole."""
 
 import contextlib
 import fcntl

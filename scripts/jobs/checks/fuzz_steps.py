@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fuzzing part of scripts/test: a short run of every target, and the canary by every engine."""
+"""Does the fuzzing of scripts/test: runs every target for a short time, and the canary with every
+engine."""
 
 import tempfile
 import time

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rooms of the project: which folder of core may include which, and which package of
-scripts/jobs may import which."""
+"""Tests the rooms of the project: which folder of core may include which other folder, and which
+package of scripts/jobs may import which other package."""
 
 import ast
 import re

@@ -88,7 +88,7 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
             shown[0] = f"{step[1]} of {step[2]}"
 
     _, output = processes.run(
-        # One test more than there are cores: at any time some test only waits.
+        # One test more runs at once than there are cores, since at any time some test only waits.
         [*wrapper, "ctest", "--test-dir", str(directory),
          "--parallel", str((os.cpu_count() or 1) + 1),
          "--output-junit", str(junit), *(arguments or ("--label-exclude", "^long$"))],
@@ -207,8 +207,8 @@ def claims_step(terminal):
 
 
 def live_step(terminal):
-    """The step that checks FlowFabric's own server, if it is built, with a part of the
-    histories."""
+    """The step that checks FlowFabric's own server, if it is built, with as many requests and
+    histories as scripts/live-conformance makes by default."""
     try:
         flowfabric.find()
     except flowfabric.MissingServer as missing:
@@ -218,7 +218,7 @@ def live_step(terminal):
 
 
 def tls_step(terminal):
-    """The step that uses a deployment as others do who did not start it."""
+    """The step that uses a deployment over TLS, as users do who did not start the deployment."""
     return _counted(terminal, "a deployment over TLS",
                     [sys.executable, "scripts/jobs/live/over_tls.py", "--verbose"],
                     read_unittest)
@@ -250,8 +250,8 @@ def steps(long=False):
              lint.step(Tally)),
         Step("gcc: all tests", "each rule of core, claims and client accepts and rejects as it "
              "must, with and without vector instructions", preset_step("gcc-release")),
-        # These tests come after gcc-release, whose programs they start: nothing is built while
-        # others measure.
+        # These tests come after gcc-release, whose programs they start. So nothing is built here
+        # while tests measure.
         Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
              "what their tests say", python_step(long)),
         Step("conformance vectors", "core says of the reference's cases what FlowFabric's own code "
@@ -296,9 +296,9 @@ def _processor_seconds():
 
 
 def run_steps(terminal, all_steps):
-    """Runs the steps; prints for each a line and what the step proves; returns (passed, failed) of
-    all. A line says how many cores were busy on average: a step that mostly waits could run beside
-    another.
+    """Runs the steps, and prints for each step a line and what the step proves. Returns (passed,
+    failed) of all steps. A line says how many cores were busy on average: a step that mostly
+    waits could run beside another.
     """
     passed = failed = 0
     for number, step in enumerate(all_steps, 1):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools say about the scripts without running them: ruff (jobs/ruff.toml) about style and
-likely mistakes, mypy (jobs/mypy.ini) about types. Each tool counts as one test.
+"""Lets tools judge the scripts without running them: ruff (jobs/ruff.toml) judges style and likely
+mistakes, mypy (jobs/mypy.ini) judges types. Each tool counts as one test.
 
 PYTHONPATH=scripts python3 -m jobs.checks.lint [--fix]
 
-As a program it prints what the tools find. With --fix, ruff first mends what it can by itself.
+As a program this module prints what the tools find. With --fix, ruff first mends what it can by
+itself.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def ruff_command(*arguments):
 
 
 def commands():
-    """[(tool, command, variables of its environment)]"""
+    """Returns [(tool, command, variables of the command's environment)]."""
     modules = os.pathsep.join(str(wheel.directory) for wheel in wheels.lint_wheels())
     return [
         ("ruff", ruff_command("check", "--quiet", "--output-format", "concise"), {}),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests scripts/packaging: makes a release of this version, and tries one whose files disagree
-about the version; checks the answers to wrong usage, and that each toolchain is named once."""
+"""Tests scripts/packaging. Makes a release of this version, and tries to make one whose files
+disagree about the version. Checks the answers to wrong usage, and that each toolchain is named
+once."""
 
 import os
 import re
@@ -19,7 +20,7 @@ _FILES = ("CMakeLists.txt", "CHANGELOG.md", "core/ffgrant/version.h",
 
 
 def run(*command, **more):
-    """(exit status, all that was printed)"""
+    """Returns (exit status, all that was printed)."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **more)
     return done.returncode, done.stdout + done.stderr
 

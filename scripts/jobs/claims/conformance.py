@@ -20,7 +20,7 @@ _ENGINES = ("memory", "valkey", "redis")
 
 
 def runs(arguments):
-    """What to run, in order: pairs (engine, whether as a cluster)."""
+    """Returns what to run, in order, as pairs (engine, whether it runs as a cluster)."""
     if arguments.server:
         return [("server", False)]
     if arguments.engine:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The faults: each class starts its servers, and breaks and mends them while a load runs on
-them."""
+"""Makes the faults: each class starts its servers, and breaks and mends these servers while a load
+runs on them."""
 
 import contextlib
 import dataclasses
@@ -43,8 +43,8 @@ class Fault:
         self.load_pid = 0  # the id of the clients' process, once it runs
 
     def servers(self, engine):
-        """A context manager that runs the server or cluster under load and yields it: an object
-        that has an address and client(), and if it is a cluster, nodes."""
+        """Returns a context manager that runs the server or cluster under load. It yields an object
+        that has an address and client(); the object of a cluster also has nodes."""
         return claim_server.alone(engine, self.settings)
 
     def make(self, running):
@@ -181,7 +181,8 @@ class Move(Fault):
 
 
 class Leave(Fault):
-    """A member without slots leaves for another cluster, serves half of it, and comes back."""
+    """A member without slots leaves for another cluster, serves half of the slots there, and
+    comes back."""
     name = "leave"
 
     @contextlib.contextmanager
@@ -191,7 +192,7 @@ class Leave(Fault):
                 claim_server.node(engine, self.settings) as self.other:
             self.other.client().execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
             self.guest, self.away, self.running = guest, False, running
-            running.nodes.append(guest)  # the clients are configured with it as well
+            running.nodes.append(guest)  # the clients are configured with the guest as well
             self._meet(guest, running.primaries[0])
             _wait_for(running.settled, "the guest to be known to all")
             yield running

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rounds of claims under faults, each checked. Started by scripts/claims-faults."""
+"""Makes claims under faults in rounds, and checks each round. Started by scripts/claims-faults."""
 
 import datetime
 import os
@@ -67,7 +67,7 @@ def read_stored(client, executions):
 
 
 def _read_history(history):
-    """Reads a lease:history: (lease id -> epoch, the lease with which the execution was
+    """Reads a lease:history. Returns (lease id -> epoch, the lease with which the execution was
     completed)."""
     leases, completed_by = {}, ""
     for _, fields in history:

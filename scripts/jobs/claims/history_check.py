@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what concurrent clients saw of the claim path against itself and against the stored state.
+"""Checks that what concurrent clients saw of the claim path contradicts neither itself nor the
+stored state.
+
 The check knows only the contract (core/contract/wire-contract.md, section 7) and shares no code
 with the client or a ledger. A history is a list of Calls, by any number of threads and processes on
 one machine. The stored state maps execution ids to Stored; it was read when no call was under way
 any more. What must hold:
-  epochs    no epoch of an execution is given out twice, and they grow in the order of the calls
+  epochs    no epoch of an execution is given out twice, and epochs grow in the order of the calls
   leases    no lease begins while another of the same execution is surely alive
-  grants    no lease without a grant of its own for that worker: a grant is consumed at most once
+  grants    each lease has a grant of its own for its worker: a grant is consumed at most once
   fences    a fence lets a call pass only under the last lease, and never after the end
   unknown   the store agrees with what a client found out about a call without an answer
   stored    acknowledged calls are stored; calls that were said not to have happened are not
@@ -54,20 +56,20 @@ class Call:
 
 @dataclass(slots=True)
 class Stored:
-    """The state of an execution that is stored in the end."""
+    """What is stored of an execution in the end."""
     phase: str  # lifecycle_phase
     public_state: str
     epoch: int
     attempts: int  # total_attempt_count
-    # lease id -> epoch, for each lease that lease:history says was acquired or reclaimed
+    # lease id -> epoch, for each lease that was acquired or reclaimed according to lease:history
     leases: dict = field(default_factory=dict)
-    completed_by: str = ""  # the lease that lease:history says it was completed with
+    completed_by: str = ""  # the lease that completed it, according to lease:history
 
 
 @dataclass
 class Verdict:
     violations: list = field(default_factory=list)  # texts
-    claims: int = 0      # leases that were acknowledged
+    claims: int = 0      # claims of which a client knows that they happened
     unknown: int = 0     # calls without an answer
     resolved: int = 0    # unknown claims whose fate the client found out
     confirmed: int = 0   # calls that a replica confirmed
@@ -166,7 +168,7 @@ def _check_stored(verdict, execution, calls, stored):
 
 def _survivors(verdict, calls, stored):
     """Returns (the calls that survived, the calls that a failover took back). The verdict counts
-    the second kind."""
+    the calls that were taken back."""
     left, lost = [], []
     for call in calls:
         if call.took_effect and _is_stored(call, stored) is False:
@@ -217,7 +219,7 @@ def _check_alive(verdict, execution, calls, leases, renewals):
     revoked = [call for call in calls if call.op == "revoke" and call.outcome in (OK, UNKNOWN)]
     for before, after in zip(leases, leases[1:]):
         if not (before.expires and after.expires):
-            continue  # an end of the lease is not known
+            continue  # the end of one of the leases is not known
         # Only renewals that had surely returned lengthen the lease for certain.
         certain = max([before.expires] + [
             call.expires for call in calls
@@ -234,7 +236,8 @@ def _check_alive(verdict, execution, calls, leases, renewals):
 
 
 def _check_grants(verdict, execution, calls, leases):
-    """Each lease takes the earliest grant of its kind and worker that nobody has taken."""
+    """Checks that each lease has a grant: a lease takes the earliest grant of its kind and worker
+    that no other lease has taken."""
     grants = defaultdict(list)
     for call in calls:
         if call.op in ISSUES and call.outcome in (OK, UNKNOWN):
@@ -251,9 +254,9 @@ def _check_grants(verdict, execution, calls, leases):
 
 
 def _check_one_grant(verdict, execution, calls):
-    """Checks that at most one grant exists at a time. A grant that was issued after another one is
-    an error unless, in between, a claim may have taken the earlier grant or its time may have run
-    out."""
+    """Checks that at most one grant exists at a time. Two grants in a row are
+    an error unless, in between, a claim may have taken the first grant, or the time of the first
+    grant may have run out."""
     issued = sorted((call for call in calls if call.op in ISSUES and call.outcome == OK),
                     key=lambda call: call.returned)
     for before, after in zip(issued, issued[1:]):

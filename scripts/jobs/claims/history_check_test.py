@@ -31,7 +31,8 @@ def issue(called, op="issue", **changes):
 
 
 def good():
-    """A good history: claimed, revoked, reclaimed by another worker, completed."""
+    """Returns a good history, in which an execution is claimed, revoked, reclaimed by another
+    worker and completed, and what is stored then."""
     calls = [call("create", 0), issue(2), claim(4, "l1", 1), call("revoke", 6),
              issue(8, "issue_reclaim", worker="w2"),
              claim(10, "l2", 2, "reclaim", worker="w2"),
@@ -71,7 +72,7 @@ class GoodHistories(unittest.TestCase):
 
     def test_unknown_calls_may_have_happened_or_not(self):
         calls, stored = good()
-        calls[1] = replace(calls[1], outcome="unknown")  # its grant was consumed
+        calls[1] = replace(calls[1], outcome="unknown")  # the grant of this call was consumed
         calls[3] = replace(calls[3], outcome="unknown")
         calls[7] = replace(calls[7], outcome="unknown")
         calls.append(claim(30, "l9", 0, outcome="unknown", resolved="not_happened"))
@@ -243,7 +244,7 @@ class Failover(unittest.TestCase):
         calls, _ = good()
         verdict = history_check.check(calls[:3], {}, may_lose=True)
         self.assertEqual(verdict.violations, [])
-        self.assertEqual(verdict.lost, 2)  # its creation and its claim
+        self.assertEqual(verdict.lost, 2)  # the execution's creation and its claim
 
     def test_two_live_leases_among_what_survives(self):
         calls, stored = good()

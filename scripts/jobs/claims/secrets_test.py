@@ -20,7 +20,7 @@ SCRIPTS = build.ROOT / "scripts"
 
 
 def run(*words: str, **variables: str) -> tuple[int, str]:
-    """(exit status, all that it printed)."""
+    """Returns (exit status, all that the command printed)."""
     done = subprocess.run(words, env={**os.environ, **variables}, text=True, errors="replace",
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=300, check=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims in simulated deployments that change: scripts/claims-faults --simulated."""
+"""Makes claims in simulated deployments that change. scripts/claims-faults --simulated starts it."""
 
 import argparse
 import hashlib
@@ -39,8 +39,8 @@ def seeds_to_run(first: int, calls: int, done: Iterable[int]) -> list[int]:
 
 
 def batches(seeds: list[int]) -> list[tuple[int, int]]:
-    """(first, count) of each run of neighbouring seeds; no run is longer than one process may
-    get."""
+    """Returns (first, count) for each row of neighbouring seeds. No row is longer than what one
+    process may get."""
     found: list[tuple[int, int]] = []
     for seed in seeds:
         if found and found[-1][0] + found[-1][1] == seed and found[-1][1] < _WORLDS_OF_A_PROCESS:
@@ -69,7 +69,7 @@ def read_done(path: Path) -> dict[int, World]:
 
 def results_file() -> Path:
     """The file that keeps the worlds of the program as it is now. The worlds of another build say
-    nothing about it."""
+    nothing about this program."""
     digest = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()[:16]
     return FOLDER / f"{digest}-{CALLS_OF_A_WORLD}.jsonl"
 
@@ -114,8 +114,8 @@ class _Runs:
         self.texts: list[str] = []  # printed lines that do not describe a world
 
     def step(self) -> bool:
-        """Takes in the output that is there and starts the processes that can start; False once all
-        is done."""
+        """Starts the processes that can start, and takes in the output that is there. Returns False
+        once all is done."""
         while self._todo and len(self._running) < self._jobs:
             first, count = self._todo.pop()
             self._running.append(self._children.start(

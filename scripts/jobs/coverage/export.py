@@ -27,7 +27,7 @@ class Branch:
 class File:
     lines: dict = field(default_factory=dict)  # line -> times executed
     branches: dict = field(default_factory=dict)  # (line, column, end line, end column) -> Branch
-    independent: dict = field(default_factory=dict)  # place -> whether it decides alone
+    independent: dict = field(default_factory=dict)  # place -> whether the condition decides alone
 
     def leave_out_defaulted(self, text):
         """Leaves out the comparisons that the compiler generates: `= default` has no conditions in
@@ -54,8 +54,8 @@ class File:
                 yield place, "false", branch.false
 
     def conditions(self):
-        """Yields (place, whether it decides alone) for each condition of a decision with several
-        conditions."""
+        """Yields (place, whether the condition there decides alone) for each condition of a decision
+        with several conditions."""
         for place, independent in sorted(self.independent.items()):
             branch = self.branches.get(place)
             if not (branch and branch.constant and branch.executed):

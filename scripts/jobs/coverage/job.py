@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage of core by the tests and by the fuzz corpora. Started by scripts/coverage."""
+"""Measures how far the tests and the fuzz corpora cover core. Started by scripts/coverage."""
 
 import datetime
 import json
@@ -27,8 +27,8 @@ class CoverageError(Exception):
 @dataclass(frozen=True)
 class Command:
     """A program that counts what it executes, and the words that start it, perhaps through another
-    program. It passes with status 0; or, if there is an `expected` pattern, by what it prints, as
-    ctest has it."""
+    program. It passes if its status is 0. If there is an `expected` pattern, its output decides
+    instead, as ctest has it."""
     program: str
     words: tuple
     environment: tuple = ()  # NAME=VALUE

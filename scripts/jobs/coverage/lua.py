@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage of the server functions' Lua, line by line.
+"""Tells which lines of the server functions' Lua are executed.
 
 The tests and targets that run the functions in a simulated server count the lines of the joined
-text (core/testing/simulation/lua_engine.cc). Each of their processes leaves one file. This module
-turns the lines of the joined text back into lines of its parts.
+text (core/testing/simulation/lua_engine.cc). Each process of these tests and targets leaves one
+file. This module turns the lines of the joined text back into lines of its parts.
 """
 
 import re
@@ -44,9 +44,9 @@ def read_counts(directory: Path) -> Counts:
 
 
 def by_part(texts: Mapping[str, str], runs: Iterable[Counts]) -> list[Part]:
-    """texts: part -> text, in the order in which the parts are joined. A part's lines count from
-    1. A line that only ends a block is no code: what Lua has there follows every return of a
-    function."""
+    """Returns the Parts, whose lines count from 1. texts: part -> text, in the order in which the
+    parts are joined. A line that only ends a block is no code: all that Lua has there is a return
+    that comes after every return of the function's own."""
     parts, first = [Part(name) for name in texts], 1
     runs = list(runs)
     for part, text in zip(parts, texts.values()):

@@ -7,7 +7,7 @@
     // Never false: `CONDITION`: REASON  one of several conditions on the line is never false
     // Never alone: `CONDITION`: REASON  the condition never decides by itself (MC/DC)
 
-Such a comment stands on the line before, or at the end of the line that it is about. Covered
+Such a comment stands on the line before the line that it is about, or at that line's end. Covered
 code with such a comment is an error, as is a comment that excuses nothing.
 """
 
@@ -112,8 +112,8 @@ class _Excuses:
         return self.text_lines[place[0] - 1][:place[1] - 1].rstrip().endswith("switch (")
 
     def _of_conditions(self, note, line, places):
-        """The place among `places` that the note means. None, with an error noted, if there isn't
-        exactly one."""
+        """Returns the place among `places` that the note means. If there isn't exactly one such
+        place, adds an error and returns None."""
         here = [place for place in places if place[0] == line]
         wanted = "".join(note.condition.split())
         if wanted:
