@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that MemoryLedger's header names, call by call, the errors that the ledger's
-property test sees.
+"""Tests that MemoryLedger's header names, call by call, the errors that the ledger's property
+test sees.
 
-The property test fails unless it sees exactly the outcomes of its table kExpected. The
-cases FewNames and LittleRoomForTexts of that test fail unless kLedgerFull comes from exactly the
-calls that the cases name. That CreateExecution() finds no room has a test of its own, in
+The property test fails unless it sees exactly the outcomes of its table kExpected. The cases
+FewNames and LittleRoomForTexts of that test fail unless kLedgerFull comes from exactly the calls
+that the cases name. That CreateExecution() finds no room has a test of its own, in
 memory_ledger_test.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes claims in simulated deployments that change. scripts/claims-faults --simulated starts it."""
+"""Makes claims in simulated deployments that change, for scripts/claims-faults --simulated."""
 
 import argparse
 import hashlib

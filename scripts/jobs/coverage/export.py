@@ -54,8 +54,8 @@ class File:
                 yield place, "false", branch.false
 
     def conditions(self):
-        """Yields (place, whether the condition there decides alone) for each condition of a decision
-        with several conditions."""
+        """Yields (place, whether the condition decides alone) for each condition of a decision with
+        several conditions."""
         for place, independent in sorted(self.independent.items()):
             branch = self.branches.get(place)
             if not (branch and branch.constant and branch.executed):

@@ -54,7 +54,7 @@ class Answer:
 def _trust(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # this is also what ssl's errors are
+    except OSError as error:  # ssl's errors are OSErrors too
         raise NoServer(f"the certificates of {ca_file}: {error.strerror or error}") from None
 
 
@@ -98,7 +98,7 @@ class Connection:
             self._http.endheaders()
             self._send(request)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-            pass  # the server has answered before it read everything
+            pass  # the server has answered before it read the whole request
         response = self._http.getresponse()
         return Answer(response.status, response.read(),
                       {name.lower(): text for name, text in response.getheaders()})
@@ -107,7 +107,7 @@ class Connection:
         try:
             self._http.connect()
         except (ssl.SSLCertVerificationError, TimeoutError) as error:
-            # A server that is not believed, or that is silent, will be so again.
+            # A server that is not believed, or that is silent, will be so at the next try too.
             self._http.close()
             raise NoServer(f"{self._http.host}:{self._http.port}: {error}") from None
         self._http.sock.settimeout(_SECONDS)

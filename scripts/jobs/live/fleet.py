@@ -8,7 +8,8 @@ leases are read on Valkey. Nothing here uses ffgrant's client.
 
 After a worker has died, the deployment only marks the lease as expired; it does not give the
 execution to another worker. So this job does what an operator must do: it looks for such executions
-and starts a worker with their ids, which asks for reclaim grants and takes the executions over.
+and starts a worker with their ids. This worker asks for reclaim grants and takes the executions
+over.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ _TICK_SECONDS = 0.05
 _RESCUE_SECONDS = 1.0  # between two searches for leases that have expired
 _MOST_RESCUED = 50  # executions that one worker takes over
 _AIM_SECONDS = 1.0
-_FREEZE_SECONDS = 60.0  # the longest; a lease expires in 10 s
+_FREEZE_SECONDS = 60.0  # the most for one worker; a lease expires in 10 s
 _SETTLE_SECONDS = 2.0  # in which a worker that was just started learns to end on SIGTERM
 _END_SECONDS = 10.0
 _THREADS = 4
 _CHUNK = 250
 _SHOWN = 20
-_ENOUGH = 1000  # executions, for all sorts of blows to have hit
+_ENOUGH = 1000  # executions: with so many, blows of all sorts hit
 _MOST_CRASHES = 20
 _REPORT = re.compile(r"completed (\{fp:\d+\}:[-0-9a-f]+)")
 
@@ -67,13 +68,13 @@ class Blow:
     """Something that is done to a worker once `at` executions have ended."""
     at: int
     kind: str
-    # kill; aimed: kill while it holds a lease; freeze; rescuer: kill one that takes over
+    # kill; aimed: kill a worker while it holds a lease; freeze; rescuer: kill one that takes over
     how: str
 
 
 def plan(executions: int, kills: int, lot: random.Random) -> list[Blow]:
-    """The blows of a run: kills of both kinds, every other one aimed, and a few of the other
-    sorts."""
+    """Draws the blows of a run: kills of workers of both kinds, every other one aimed, and a few
+    blows of the other sorts."""
     hows = [(KINDS[number % 2], "aimed" if number % 4 < 2 else "kill") for number in range(kills)]
     hows += [(kind, how) for kind in KINDS for how in ["freeze"] * FREEZES + ["rescuer"]]
     lot.shuffle(hows)
@@ -186,8 +187,8 @@ class Fleet:
         return []
 
     def freeze(self, member: Member) -> bool:
-        """Stops a worker until others have taken over what it has. Returns False if there was no
-        moment at which it had anything."""
+        """Stops a worker that holds leases; thaw() lets it go on. Returns False if there was no
+        moment at which the worker held a lease."""
         held = self.stop_with_lease(member)
         if held:
             self.members.remove(member)
@@ -196,7 +197,8 @@ class Fleet:
         return bool(held)
 
     def thaw(self) -> None:
-        """Lets the workers go on whose executions have ended without them, or whose time is up."""
+        """Lets those frozen workers go on whose executions have ended without them, or whose time
+        is up."""
         for one in list(self.frozen):
             keys = [f"ff:exec:{name[:name.index('}') + 1]}:{name}:core" for name in one.held]
             states = [self._client.hget(key, "lifecycle_phase") for key in keys]
@@ -239,8 +241,8 @@ class Fleet:
         return sum(pipeline.execute())
 
     def expired(self) -> list[str]:
-        """The executions whose lease the deployment has marked as expired, and which no worker has
-        been started to take over."""
+        """The executions whose lease the deployment has marked as expired, and for which no worker
+        has been started yet."""
         seconds, micros = self._client.time()
         pipeline = self._client.pipeline(transaction=False)
         for partition in range(PARTITIONS):
@@ -265,7 +267,7 @@ class Run:
         self._running = running
         self._lane = lane
         self._lot = random.Random(arguments.seed)
-        self._doomed: Counter[str] = Counter()  # how many that take over are to be killed
+        self._doomed: Counter[str] = Counter()  # how many workers that take over are to be killed
         self._turn = 0
         self._headers = (("content-type", "application/json"),
                          ("authorization", f"Bearer {running.settings.token}"))
@@ -386,8 +388,8 @@ class Run:
                 fleet.start(kind)
 
     def _rescue(self) -> None:
-        """Starts workers that take over what dead workers have left, of one kind after the
-        other."""
+        """Starts workers that take over what dead workers have left: workers of one kind and of the
+        other by turns."""
         expired = self._fleet.expired()
         for i in range(0, len(expired), _MOST_RESCUED):
             kind = KINDS[self._turn % len(KINDS)]
@@ -399,7 +401,8 @@ class Run:
                 self._fleet.kill(member, bool(held))
 
     def _end(self) -> None:
-        """Tells the workers to stop, and waits until they and those that take over have ended."""
+        """Tells the workers that ask for grants to stop. Waits until these workers and those that
+        take over have ended."""
         fleet = self._fleet
         for one in fleet.frozen:
             one.member.child.signal(signal.SIGCONT)
@@ -421,7 +424,7 @@ class Run:
     # ---- what came of it ----
 
     def judge(self, records: dict[str, fleet_proof.Record]) -> tuple[int, list[str]]:
-        """(how many checks passed, what is wrong)"""
+        """Returns (how many checks passed, what is wrong)."""
         fleet = self._fleet
         passed, wrong = 0, []
         for name, payload in self.payloads.items():
@@ -440,7 +443,8 @@ class Run:
         return passed, wrong
 
     def _has_happened(self, records: dict[str, fleet_proof.Record]) -> Iterator[tuple[bool, str]]:
-        """Whether the run has shown what it is made for: (whether it is so, what is not so)."""
+        """Yields (whether the run has shown it, a text that says what is missing) for each thing
+        that a run is made to show."""
         counts = self._fleet.counts
         owners = Counter(record.completed_by.partition("-")[0] for record in records.values())
         for kind in KINDS:

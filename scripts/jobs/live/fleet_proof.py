@@ -2,7 +2,7 @@
 """Judges whether an execution was completed exactly once, from what a deployment has kept of it and
 from what the workers reported.
 
-What is expected of the stored records is core/contract/stored-state-observed.md (1, 2, 4).
+core/contract/stored-state-observed.md (1, 2, 4) says what is expected of the stored records.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Record:
     attempts: list[Fields]
     history: list[Fields]  # the events of its leases, the oldest first
     state: str = ""  # the public state, as the server says it over HTTP
-    result: bytes | None = None  # the same of the result
+    result: bytes | None = None  # the result, as the server says it over HTTP
 
     @property
     def completed_by(self) -> str:
@@ -100,11 +100,11 @@ def read_public(connection: exchange.Connection, headers: tuple[tuple[str, str],
 
 def faults(record: Record, result: bytes, reporters: list[str],
            disturbed: Collection[str]) -> list[str]:
-    """What contradicts that the execution was completed exactly once, in words.
+    """Says in words what contradicts that the execution was completed exactly once.
 
     result: the bytes that its worker must have returned. reporters: the worker instances that said
-    that they have completed it. disturbed: the instances that may have completed executions without
-    saying so, since they were killed or stopped."""
+    that they have completed the execution. disturbed: the instances that may have completed
+    executions without saying so, since they were killed or stopped."""
     found = [*_ending_faults(record, result), *_attempt_faults(record), *_lease_faults(record)]
     if len(reporters) > 1:
         found.append(f"reported as completed by {', '.join(reporters)}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests what a run of scripts/live-fleet is made of, without FlowFabric's server: programs of a few
-lines take the place of the workers."""
+"""Tests the parts of scripts/live-fleet without FlowFabric's server. Programs of a few lines take
+the place of the workers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from jobs.server import claim_server, flowfabric
 ID = "{fp:7}:550e8400-e29b-41d4-a716-446655440000"
 OTHER = "{fp:9}:550e8400-e29b-41d4-a716-446655440001"
 
-# A worker that says that it has completed what SAYS names, and lives until SIGTERM. With ids it
-# says that it has completed these, and ends.
+# This program stands in for a worker. It says that it has completed what SAYS names, and lives
+# until SIGTERM. If it is given ids, it says that it has completed these instead, and ends.
 _WORKER = f"""\
 #!{sys.executable}
 import os, signal, sys
@@ -61,7 +61,7 @@ class Plan(unittest.TestCase):
 
 
 class WithServer(unittest.TestCase):
-    """A Valkey, and a fleet of stand-ins for which it is the deployment's."""
+    """Starts a Valkey, and makes a fleet of stand-ins that takes it for the deployment's Valkey."""
 
     def setUp(self) -> None:
         stack = self.enterContext if hasattr(self, "enterContext") else self._enter

@@ -161,7 +161,7 @@ class History:
             raise Difference(f"{what}: got {got}, the contract says {wanted}")
 
     def answered(self, what: str, answer: Answer, status: int, body: Any = None) -> None:
-        """Checks an answer. body: the parsed JSON that is expected; None if none is."""
+        """Checks an answer. body: the parsed JSON that is expected; None if no body is."""
         try:
             got = json.loads(answer.body) if answer.body else None
         except ValueError:
@@ -405,9 +405,9 @@ class History:
         model.grant = model.was_revoked = False
 
     def _fence(self) -> tuple[tuple[str, str, str] | None, Reply | None]:
-        """Draws a fence for a call. Returns (fence, fault): a fence of None stands for the right
-        fence, a fault of None for no fault. A missing or partial fence is reported before all
-        else, a stale one only if the lease is held."""
+        """Draws a fence for a call. Returns (fence, fault). A fence of None stands for the right
+        fence, a fault of None for no fault. The server reports a missing or partial fence before
+        all else, but a stale fence only if the lease is held."""
         e = self.e
         draw = self.random.random()
         if draw < 0.7:
@@ -440,7 +440,8 @@ class History:
                            self.server.now() + int(_LEASE_TTL_MS))
 
     def expire(self) -> None:
-        """Lets the lease run out. A late call of its holder then marks the lease as expired."""
+        """Lets the lease run out. A late call of the lease's holder then marks the lease as
+        expired."""
         if self.model.lease != "held" or self.model.was_revoked:
             return self.renew()
         self._same("renew for a moment",

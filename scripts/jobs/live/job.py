@@ -84,8 +84,8 @@ class Bench:
             except exchange.NoAnswer:
                 if len(request.body) <= _LARGE:
                     raise
-                # The server answers before it has read the whole body. A tunnel or proxy in between
-                # may then break the connection instead of passing the answer on.
+                # The server answers before it has read the whole body. A tunnel or proxy before
+                # the server may then break the connection instead of passing the answer on.
                 self.unanswered += 1
                 continue
             difference = compare(expected, answer)
@@ -162,7 +162,8 @@ def cases(arguments: argparse.Namespace, has_store: bool) -> list[tuple[str, int
         return [arguments.case]
     made = [("lot", number) for number in range(-(-arguments.requests // request_lots.LOT))]
     if has_store:
-        # The flows come first, because they must wait for the server to notice that one has ended.
+        # The flows come first: the second execution of each must wait until the server notices that
+        # the first one has ended.
         flows = arguments.histories // FLOWS
         made = ([("flow", number) for number in range(flows)] +
                 [("history", number) for number in range(arguments.histories - flows)] + made)

@@ -28,9 +28,10 @@ _ID = "{fp:7}:550e8400-e29b-41d4-a716-446655440000"
 
 
 class Issuer(http.server.BaseHTTPRequestHandler):
-    """Answers as the contract says: it predicts each answer, and keeps what was created."""
+    """A stand-in for FlowFabric's server. It sends the answer that routes.predict() expects by the
+    contract, and keeps what was created."""
     world = routes.World(lane="ffgrant-live-")
-    breaks_off = False  # whether it ends the connection on a large body, as a tunnel may
+    breaks_off = False  # whether a large body ends the connection, as in a tunnel
     protocol_version = "HTTP/1.1"
 
     def _do(self) -> None:
@@ -258,7 +259,8 @@ class Bench(unittest.TestCase):
                         build.BUILD = kept
 
 
-# This program runs the job without a build, with the load program from a folder.
+# This program runs the job without a build. The load program comes from the folder that the first
+# argument names.
 _STARTER = """\
 import sys
 from pathlib import Path

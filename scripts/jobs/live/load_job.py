@@ -33,8 +33,8 @@ PROGRAM = "flowfabric_load"
 _SILENCE_SECONDS = 3600
 _TICK_SECONDS = 1.0
 _PARTITIONS_OF_A_WORKER = 4  # in a load of grants alone, where each partition gives one grant
-# The number of executions that a load leaves over for each partition. Without them the workers
-# would look for the last executions of a load in empty partitions.
+# The number of executions that a load leaves over for each partition. Without these
+# executions the workers would look for the last executions of a load in empty partitions.
 _SPARE = 4
 _SETTLE_SECONDS = 0.5  # for requests that were under way when the load ended
 _ATTEMPTS = 2
@@ -105,7 +105,7 @@ def _place(arguments: argparse.Namespace) -> Iterator[Place]:
 
 class Program:
     """The load program, and the executions that it has put into the deployment. Leaving the context
-    removes all of them, however the context is left."""
+    removes all these executions, however the context is left."""
 
     def __init__(self, place: Place, workers: int, executions: int, folder: Path) -> None:
         self._place = place
@@ -126,7 +126,7 @@ class Program:
         held = place.client.scan_iter(f"ff:idx:*:lane:{_escaped(place.lane)}:*", count=10_000)
         if next(iter(held), None) is not None:
             raise LoadError("the lane has executions: name a lane that nobody uses, or no lane")
-        # A file of the caller's has the token of another deployment.
+        # If the caller's environment names a file, the file has the token of another deployment.
         names = ({"FF_API_TOKEN": place.token, "FF_API_TOKEN_FILE": ""} if place.token else {})
         self._process = subprocess.Popen(
             [str(build.build_directory(PRESET) / "bench" / PROGRAM), f"--url={place.url}",
@@ -174,7 +174,8 @@ class Program:
         return dict(json.loads(answer))
 
     def create(self, count: int) -> dict[str, Any]:
-        # This comes before the request, so that executions of a failed request are removed too.
+        # The range grows before the request, so that executions of a failed request are removed
+        # too.
         self._next += count
         return self.ask(f"create {count} {self._workers}")
 
@@ -213,7 +214,8 @@ def _count(plan: Plan, workers: int, most: int) -> int:
 
 
 def _most_open(plan: Plan) -> int:
-    """The most executions of an open load. Its rate is known only after the peak was measured."""
+    """The most executions of an open load. The rate of such a load is known
+    only after the peak was measured."""
     return int(load_tables.MOST_RATE * plan.open_seconds)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.common.gbench import Stat
 from jobs.common.tables import Table, rate
 
-SHARES = (50, 70, 90)  # percent of the peak; the rates of open loads
+SHARES = (50, 70, 90)  # the rates of open loads, in percent of the peak
 MOST_RATE = 2000.0  # the highest rate of an open load, in cycles a second
 STAGES = {"grant": "grant, over HTTP", "decode": "grant, read once more from its text",
           "claim": "claim", "renew": "renew", "complete": "complete", "whole": "the whole cycle"}

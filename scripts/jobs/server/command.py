@@ -31,7 +31,8 @@ def environment(running):
 
 
 def run(command, names):
-    """Runs a command with more variables; returns its exit status as a shell would give it."""
+    """Runs a command with these variables added to the environment. Returns the command's exit
+    status as a shell would give it."""
     child = subprocess.Popen(command, env={**os.environ, **names})
     try:
         status = child.wait()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FlowFabric's own server beside a Valkey, on free ports of the loopback, always stopped.
+"""Starts FlowFabric's own server beside a Valkey, on free ports of the loopback, and always stops
+both.
 
     with flowfabric.deployment(Settings(lanes=("default",))) as running:
         urllib.request.urlopen(running.url + "/healthz")
 
-The server is the published crate, pinned by version, built once (about 8 minutes on two cores) and
-kept among the downloads. The command line is jobs.server.flowfabric_command
+The server is the published crate, pinned by version. It is built once (about 8 minutes on two
+cores) and kept among the downloads. The command line is jobs.server.flowfabric_command
 (scripts/flowfabric-server).
 """
 
@@ -43,7 +44,7 @@ class Settings:
     lanes: tuple[str, ...] = ("default",)
     flow_partitions: int = 256
     token: str | None = None  # the bearer token of all requests but /healthz
-    # Whether clients speak TLS to both servers. stunnel4 does so for a server that has none.
+    # Whether clients speak TLS to both servers. stunnel4 speaks TLS for a server that has none.
     tls: bool = False
     engine: str = "valkey"  # claim_server.find()'s
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests that FlowFabric's server is started, told where its Valkey is, and always stopped. A
-stand-in of a few lines takes its place, since the real server takes minutes to build."""
+stand-in of a few lines takes the server's place, since the real one takes minutes to build."""
 
 from __future__ import annotations
 

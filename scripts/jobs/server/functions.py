@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For tests: calls the function library from Python, and reads the state that the calls leave.
+"""Calls the function library from Python, for tests, and reads the state that the calls leave.
 
 This module writes down the key names and the orders of arguments a second time, from the contract.
 It takes nothing from the Lua sources or the C++ client.

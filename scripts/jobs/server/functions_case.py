@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests of the function library share."""
+"""Holds what all tests of the function library share."""
 
 import os
 import unittest
@@ -23,7 +23,7 @@ def tearDownModule():
 
 
 class OnEachEngine(unittest.TestCase):
-    """Runs each test once for an engine, on an empty server."""
+    """Runs each test once for each engine, on an empty server."""
 
     def run(self, result=None):
         for engine, client in _clients.items():

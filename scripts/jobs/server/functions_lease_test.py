@@ -195,7 +195,7 @@ class Reclaiming(OnEachEngine):
     def test_who_can_be_reclaimed(self):
         for call in (f.issue_reclaim(self.e), f.reclaim(self.e, self.new())):
             self.rejects(call, "execution_not_found")
-        self.leased(ttl="0")  # run out, but not marked
+        self.leased(ttl="0")  # the lease has run out, but is not marked as expired
         for call in (f.issue_reclaim(self.e), f.reclaim(self.e, self.new())):
             self.rejects(call, "execution_not_reclaimable")
         self.ok(f.mark_expired(self.e))

@@ -74,7 +74,7 @@ ON_PURPOSE_AT_CREATION = [
 # ---- comparing -----------------------------------------------------------------------------------
 
 def _split_score(score):
-    """(priority, creation) of an eligible score; other scores have priority 0."""
+    """Returns (priority, creation) of an eligible score; other scores have priority 0."""
     eligible = score < 1e12 and abs(score) > 1e11
     priority = round((time.time() * 1000 - score) / 1e12) if eligible else 0
     return priority, score + priority * 1e12
@@ -263,8 +263,8 @@ def _walk(pair, seed, length):
         if name == "wait":
             time.sleep(0.025)
             continue
-        # Our function promotes such an execution by its place in the delayed index. The reference
-        # finds no time in the execution and fails.
+        # Our function promotes an execution that waits for a resume delay, by the execution's place
+        # in the delayed index. The reference finds no time in such an execution and fails.
         if name == "promote" and pair.ours.hget(walk.e.exec("core"), "blocking_reason") == \
                 b"waiting_for_resume_delay":
             continue

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the comparison itself, which must see what differs. Both sides run our library here, in two
-databases."""
+"""Tests the comparison in functions_peer, which must see what differs. Both sides run our library
+here, in two databases."""
 
 import contextlib
 import time

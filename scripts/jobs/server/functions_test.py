@@ -139,7 +139,7 @@ class Granting(OnEachEngine):
                          ("nan", "must be a whole number up to 50000000000000")):
             self.rejects(f.issue(self.e, ttl=ttl), "invalid_input",
                          f"grant_ttl_ms {why}, got: {ttl}")
-        for ttl in ("0", "-5"):  # granted, and gone at once
+        for ttl in ("0", "-5"):  # the grant is made, and is gone at once
             before = f.state(self.client)
             self.ok(f.issue(self.e, ttl=ttl), self.e.id)
             self.assertEqual(f.state(self.client), before)

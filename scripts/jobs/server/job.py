@@ -44,7 +44,8 @@ def _closed(depth, count, *steps):
 
 
 def cells(plan):
-    """Pairs ((what, depth), loads). The last load is measured; the loads before it prepare."""
+    """Returns pairs ((what, depth), loads). The last load is measured; the loads before it prepare
+    the executions for it."""
     made = []
     for what, steps in (("pair", ("issue", "claim")), ("fused", ("fused",))):
         for depth in DEPTHS:
@@ -70,8 +71,8 @@ def bare_cell(plan):
 
 
 def limit_cells(plan):
-    """Pairs of cells that differ in the function: the call itself, and the call's data commands
-    without logic."""
+    """Returns pairs of cells that differ in the function. The first cell makes the call itself, the
+    second one runs the call's data commands without logic."""
     made = []
     for name in ("issue", "claim", "fused"):
         before = [_closed(DEPTH, plan.count, "create")]
@@ -182,8 +183,8 @@ def _addresses(running):
 
 
 def _start_servers(stack, arguments):
-    """{OURS: Target, REFERENCE: Target}. Our server starts without our library, which the client
-    loads."""
+    """Returns {OURS: Target, REFERENCE: Target}. Our server starts without our library, which the
+    client loads."""
     lane = load_program.lane_name()
     if arguments.server:
         addresses = load_program.primaries(arguments.server)
@@ -201,7 +202,7 @@ def _start_servers(stack, arguments):
 
 
 def _start_variants(stack, arguments):
-    """{name: Target} of the other servers on which the calls are measured."""
+    """Returns {name: Target} of the other servers on which the calls are measured."""
     made = {}
     if not (arguments.server or arguments.cluster):
         for variant in variants.variants(arguments.engine):
@@ -213,7 +214,7 @@ def _start_variants(stack, arguments):
 
 
 def _start_by_transport(stack, arguments):
-    """({transport: Target} of one server, what speaks TLS there)."""
+    """Returns ({transport: Target} of one server, what speaks TLS there)."""
     running = stack.enter_context(
         claim_server.alone(arguments.engine, claim_server.Settings(transport="tls")))
     lane = load_program.lane_name()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of the claim path on a server. They are kept round by round and compared in pairs."""
+"""Keeps figures of the claim path on a server, round by round, and compares them in pairs."""
 
 import math
 import statistics

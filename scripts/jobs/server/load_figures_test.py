@@ -32,7 +32,8 @@ class PairedRatio(unittest.TestCase):
         self.assertAlmostEqual(ratio.high, 2)
 
     def test_the_interval_is_students_of_the_logarithms(self):
-        # mean of the logarithms ln 2, standard error ln 2 / sqrt 3, t(2, 97.5 %) 4.3027
+        # The logarithms have the mean ln 2 and the standard error ln 2 / sqrt 3, and t(2, 97.5 %)
+        # is 4.3027.
         ratio = paired_ratio([1.0, 2.0, 4.0], [1.0, 1.0, 1.0])
         self.assertAlmostEqual(ratio.mean, 2)
         half = 4.302653 * math.log(2) / math.sqrt(3)

@@ -49,7 +49,7 @@ def connect(address: str) -> Any:
     """A client of redis-py to the one server at the address."""
     found = described(address)
     server = found["servers"][0]
-    # This undoes server_load's Quoted(), which writes the bytes of a path.
+    # The encoding of a path undoes server_load's Quoted(), which writes the path's bytes.
     where: dict[str, Any] = {"host": server["host"], "port": server["port"]}
     if server["host"].startswith("/"):
         path = server["host"].encode("latin-1").decode(errors="surrogateescape")
@@ -289,7 +289,8 @@ def _text(value: Any) -> str:
 
 @contextlib.contextmanager
 def targets(made):
-    """Starts the load program of each target; in the end removes everything again."""
+    """Starts the load program of each target. In the end makes each target leave() its server, and
+    stops the program."""
     try:
         for target in made:
             target.start()

@@ -16,7 +16,7 @@ _LEFT_OUT = {"PUBLISH"}
 
 
 def _bodies(source):
-    """{name of a function or local: its text}, for a library."""
+    """Returns {name of a function, registered or local: its text} for a library."""
     bodies, name = {}, None
     for line in source.splitlines():
         begin = re.match(r"local function (\w+)", line) or \
@@ -32,8 +32,8 @@ def _bodies(source):
 
 
 def _reachable(source):
-    """{registered function: the commands that the function, or a function that it calls, can
-    run}."""
+    """Returns {registered function: the commands that the function, or a function that it calls,
+    can run}."""
     bodies = _bodies(source)
     runs = {name: {command.upper() for command in re.findall(r"call\(\s*['\"](\w+)['\"]", text)}
             for name, text in bodies.items()}

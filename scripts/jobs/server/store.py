@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A redis-py client for a server that already runs, and the keys that an execution has there.
+"""Connects redis-py to a server that already runs, and removes what is stored of executions there.
 
 The password comes from FFGRANT_PASSWORD or from the file that FFGRANT_PASSWORD_FILE names.
 """
@@ -42,8 +42,8 @@ def _password() -> str | None:
 
 
 def _tls_files() -> dict[str, str | None]:
-    """redis-py's options for the files that FFGRANT_TLS_... name. redis-py would not say which of
-    them can't be read."""
+    """redis-py's options for the files that FFGRANT_TLS_... name. Opens each file
+    first, because redis-py would not say which of them can't be read."""
     found: dict[str, str | None] = {}
     for option, name in (("ssl_ca_certs", "FFGRANT_TLS_CA_FILE"),
                          ("ssl_certfile", "FFGRANT_TLS_CERTIFICATE_FILE"),
@@ -59,8 +59,8 @@ def _tls_files() -> dict[str, str | None]:
 
 
 def connect(address: str) -> Any:
-    """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH. If no
-    server answers there within ten seconds, it says so."""
+    """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH. Raises
+    NoStore if no server answers there within ten seconds."""
     redis = wheels.client_module()
     parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
     options: dict[str, Any] = {"username": parts.username, "password": _password()}
@@ -70,8 +70,8 @@ def connect(address: str) -> Any:
         options.update(host=parts.hostname or "127.0.0.1", port=parts.port or 6379)
     if parts.scheme in ("valkeys", "rediss"):
         options.update(ssl=True, ssl_check_hostname=True, **_tls_files())
-    # One try finds out whether a server is there: redis-py would make four, with pauses, and each
-    # waits for a server that never answers to a TLS handshake.
+    # One try finds out whether a server is there: redis-py would make four tries, with pauses,
+    # and each try would wait for a server that never answers to a TLS handshake.
     first = redis.Redis(**options, socket_timeout=_REACH_SECONDS, retry=None)
     try:
         first.ping()
@@ -100,7 +100,7 @@ def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instanc
            attempts: int = 1) -> None:
     """Removes everything that is stored of executions: their keys, up to `attempts` attempts of
     each, and their entries in the indexes. Nobody else uses the lanes and the worker
-    instances, so their own indexes are removed as a whole."""
+    instances, so the indexes of these lanes and instances are removed as a whole."""
     by_tag: dict[str, list[str]] = {}
     for execution in executions:
         by_tag.setdefault(_tag(execution), []).append(execution)
