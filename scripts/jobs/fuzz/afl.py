@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AFL++'s command line, environment and statistics."""
+"""Makes AFL++'s command line and environment, and reads its statistics."""
 
 import os
 import re
 
-# AFL++ can't use the mutator that is part of a target. So its seed is close to the input on which
-# the canary fails, and its deterministic stages (-D) change this seed in every place.
+# AFL++ can't use the mutator that is part of a target. So the canary's seed is close to the
+# input on which the canary fails, and AFL++'s deterministic stages (-D) change this seed in every
+# place.
 _CANARY_SEED = b"{fp:65535}"
 
 

@@ -2,10 +2,10 @@
 """Runs each target a given number of times with its replay main, in one process of low priority
 and without an engine.
 
-The targets' own mutators make the inputs, without coverage to guide them. That gives many times as
-many inputs as an engine runs, and each input can be made again from its seed and number. Runs come
-in chunks, target by target, each with a seed of its own, so that the finished chunks count
-whenever the batch ends.
+The targets' own mutators make the inputs, without coverage to guide them. A batch runs many times
+as many inputs as an engine does, and each input can be made again from its seed and number. Runs
+come in chunks, target by target. Each chunk has a seed of its own, so that the finished chunks
+count whenever the batch ends.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def read_answers(output):
 
 def keep_finding(target, path):
     """Moves the input that ended a run to the corpus and returns its path; None if there is no such
-    input."""
+    input, or if the target is the canary."""
     if not path.is_file() or target.is_canary:
         return None
     data = path.read_bytes()

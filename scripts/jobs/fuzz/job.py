@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzzes: builds, explores, judges, keeps what is found. Started by scripts/fuzz."""
+"""Fuzzes: builds the targets, explores, judges, and keeps what is found. Started by
+scripts/fuzz."""
 
 import contextlib
 import datetime
@@ -42,7 +43,7 @@ class Job:
         self._wrapper = wrapper
         self.rows, self.found = [], []
         self._active = []
-        # libFuzzer takes two processes for each target, if there are two.
+        # libFuzzer gets two processes for each target, if --jobs allows two.
         self._pair = arguments.engine == "libfuzzer" and arguments.jobs >= 2
         self._lanes = min(len(chosen), arguments.jobs // 2 if self._pair else arguments.jobs)
 
@@ -125,7 +126,7 @@ class Job:
 
 
 def add_reference_targets(terminal, arguments, chosen):
-    """Adds the targets that need the reference, if --reference asks for them; with --all, if they
+    """Adds the targets that need the reference, if --reference asks for them, or with --all if they
     can be built. Raises if targets that were asked for can't be built."""
     wanted = arguments.reference or any(target.is_reference for target in chosen)
     if not wanted and (not arguments.all or arguments.merge):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libFuzzer's command lines, and how its output is read."""
+"""Makes libFuzzer's command lines, and reads its output."""
 
 import hashlib
 import os

@@ -75,7 +75,7 @@ def play_builder(terminal, sanitizer, clang):
     for name in ("src", "out", "work", "home"):
         shutil.rmtree(base / name, ignore_errors=True)
         (base / name).mkdir(parents=True)
-    # A copy without build trees, like a fresh clone.
+    # The copy has no build trees, like a fresh clone.
     shutil.copytree(build.ROOT, base / "src" / "ffgrant", symlinks=True,
                     ignore=_left_out)
     shutil.copy(build.ROOT / "fuzz" / "oss-fuzz" / "build.sh", base / "src" / "build.sh")
@@ -102,7 +102,7 @@ def judge(terminal, sanitizer, out, stand_ins, wrapper):
     """Prints a line for each target; returns how many targets are wrong."""
     results = ossfuzz_rules.check(out, sanitizer, wrapper, stand_ins)
     wanted = {target.name for target in targets.all_targets() if not target.is_canary}
-    if sanitizer == "memory":  # they use the system's libraries, which are not instrumented
+    if sanitizer == "memory":  # these use the system's libraries, which are not instrumented
         wanted -= NEED_LIBRARIES
     for name in sorted(wanted - {checked.name for checked in results}):
         results.append(ossfuzz_rules.Checked(name, ["is not in $OUT"]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules for a fuzz target in $OUT: OSS-Fuzz's check for bad builds, and what its guide asks.
+"""Checks a fuzz target in $OUT by the rules of OSS-Fuzz's check for bad builds and of its guide.
 
 Thresholds and patterns come from OSS-Fuzz's base-runner; the code of the checks is our own.
 """
@@ -23,7 +23,7 @@ _LEAST_CALLS = {"asan": 1000, "msan": 1000, "ubsan": 168}
 _MOST_CALLS_ELSEWHERE = {"asan": 0, "msan": 3, "ubsan": 200, "dfsan": 0}
 _RUNTIMES = {"address": "asan", "memory": "msan", "undefined": "ubsan"}
 _X86_64 = 62  # e_machine of an ELF file
-# What OSS-Fuzz's presubmit check wants in files of these kinds.
+# OSS-Fuzz's presubmit check wants this text in files of these kinds.
 _LICENSE = "http://www.apache.org/licenses/LICENSE-2.0"
 _LICENSED = ("Dockerfile", ".bash", ".h", ".htm", ".html", ".js", ".proto", ".py", ".sh")
 _SECTIONS = {"homepage", "language", "primary_contact", "auto_ccs", "main_repo", "sanitizers",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every rule is broken once, by a target or by a file beside it, and the check has to notice it."""
+"""Tests the check: a target or a file beside it breaks each rule once, and the check has to notice
+this."""
 
 import shutil
 import subprocess

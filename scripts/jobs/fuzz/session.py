@@ -23,7 +23,7 @@ class Tools:
     sanitized: Path
     work: Path  # the working corpus
     scratch: Path  # seeds, logs, artifacts
-    wrapper: tuple = ()  # words before sanitized programs
+    wrapper: tuple = ()  # words before the command of a sanitized program
 
 
 @dataclass
@@ -189,15 +189,15 @@ class Session:
                            else (self.tools.sanitized, self.tools.wrapper))
         data = self._artifact(role, binary, wrapper)
         self._found(data, role.output, binary, wrapper)
-        # The input is removed: otherwise it would end the next run before it begins.
+        # The input is removed, since it would end the next run before that run begins.
         for folder in (self.tools.work, self._seeds):
             (folder / libfuzzer.digest(data)).unlink(missing_ok=True)
 
     def _artifact(self, role, binary, wrapper):
         """The input that failed; raises if the fuzzer died while no input was running.
 
-        If the fuzzer died so, libFuzzer leaves an empty file, as it does if the empty input failed.
-        Running the empty file tells the two apart.
+        If the fuzzer died that way, libFuzzer leaves an empty file, as it does if the empty input
+        failed. A run on the empty file tells the two cases apart.
         """
         path = role.status.artifact
         try:

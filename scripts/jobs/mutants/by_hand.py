@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades tests, corpora and fuzz targets by faults of the kinds that people really make.
 
-Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each is an
-edit of one source that a person has thought of. It makes one lock or one limit wrong, or one path
-only, or one length only. The operators (operators.py) make faults that are easier to find.
+Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each
+fault is an edit of one source that a person has thought of. The edit makes one lock or one limit
+wrong, or only one path, or only one length. The operators (operators.py) make faults that are
+easier to find.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
-# These judge only what the graders before them let live: to judge all would take twice the time.
+# These graders judge only what those before them let live: to judge all would take twice the time.
 _LAST_RESORTS = ("sanitized", "threads", "fuzz")
 _ROOT = build.BUILD / "mutants-by-hand"
 
@@ -140,7 +141,7 @@ def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
 # ---- the results as a table and a document ----
 
 def _count(results: Sequence[Result], grader: str) -> str:
-    """How many a grader killed; and of how many, if it did not judge all."""
+    """Says how many faults a grader killed, and of how many, if the grader did not judge all."""
     verdicts = [r.verdicts[grader] for r in results if grader in r.verdicts]
     killed = verdicts.count("killed")
     return f"{killed}" if len(verdicts) == len(results) else f"{killed} of {len(verdicts)}"
@@ -216,7 +217,8 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
     journal = Journal(_ROOT / "results.jsonl", state, arguments.resume)
     grader.control(graders)
     results = []
-    # Faults of one file follow one another, so that ninja rebuilds what reads it once for each.
+    # Faults of one file follow one another, so that ninja rebuilds what reads the file only once
+    # for each fault.
     for fault in sorted(chosen, key=lambda fault: fault.file):
         result = journal.result(fault, state)
         grade(grader, fault, result, graders)

@@ -21,7 +21,7 @@ from jobs.mutants import parts, sampling, trees
 from jobs.mutants.graders import GRADERS, Grader, read_results
 from jobs.mutants.sampling import Mutant
 
-# The graders of a part; each gets what those before it leave alive.
+# The graders of each part. A grader gets the mutants that the graders before it let live.
 WAYS = {"client": ("tests", "replay", "threads", "fuzz"), "functions": ("tests", "replay", "fuzz")}
 _TITLES = {"client": "Mutants of the client", "functions": "Mutants of the server functions"}
 _UNUSABLE = {"does-not-compile": "did not compile", "identical": "compiled to the same programs"}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades one changed source by tests, by the replay of the corpora, by thread tests and by fuzzing.
 
-by_hand.py gives it the faults that people have thought of, by_tests.py the mutants of the client
-and of the Lua functions.
+The changed source comes from by_hand.py, with a fault that a person has thought of, from
+by_tests.py, with a mutant of the client or of the Lua functions, or from job.py, with a mutant of
+core that the fuzz targets let live.
 """
 
 import concurrent.futures
@@ -28,9 +29,11 @@ GRADERS = {
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
 _TEST_SECONDS = 300  # the most that one test may take
-# The same if its function has a trap: a worker in a test may try again for ever then.
+# The most that a test may take if a function has a trap: a worker in a test may then try again for
+# ever.
 _TRAPPED_SECONDS = 20
-# A fault may let a test allocate for ever. Sanitizers reserve more than this at once.
+# This limit is there because a fault may let a test allocate for ever. Builds with sanitizers run
+# without it, since sanitizers reserve more than this at once.
 _MEMORY_LIMIT = ("sh", "-c", 'ulimit -v 8388608; exec "$@"', "sh")
 
 
@@ -89,7 +92,7 @@ class Grader:
     """A copy of the sources, with the builds that the graders need.
 
     A fault changes few programs. A program that equals the original's does what the original's
-    does, so the graders run the changed ones only.
+    does, so the graders run the changed programs only.
     """
 
     def __init__(self, terminal: Terminal, seconds: int, jobs: int, work: Path,
@@ -165,7 +168,7 @@ class Grader:
         return self._equal_to_original("tests") == set(self._originals["tests"])
 
     def _list_tests(self, name: str, filters: Sequence[str]) -> dict[str, str]:
-        """The tests that ctest's filters choose: the name of each and the words of its command."""
+        """The tests that ctest's filters choose: name -> all that ctest says of it, as JSON."""
         status, listed = self._run(["ctest", "--test-dir", str(self._work / name),
                                     "--show-only=json-v1", *filters])
         if status != 0:
@@ -189,7 +192,7 @@ class Grader:
         return chosen
 
     def _ctest(self, name: str, filters: Sequence[str], to_the_end: bool = False) -> list[str]:
-        """The tests that fail: only the first of them, unless all tests are run."""
+        """Returns the tests that fail: only the first one, unless all tests run `to_the_end`."""
         chosen = self._chosen(name, ["-LE", "long", *filters])
         if not chosen:
             return []

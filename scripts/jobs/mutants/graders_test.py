@@ -8,7 +8,7 @@ from jobs.common import build
 from jobs.common.terminal import Terminal
 from jobs.mutants.graders import Grader, GraderError, failed_tests
 
-# A project with everything that graders need: a function, a test, a replay, a thread test, a
+# This project has everything that graders need: a function, a test, a replay, a thread test and a
 # target.
 _PROJECT = {
     "CMakeLists.txt": """

@@ -23,7 +23,7 @@ _LASTING = ("control", "killed-60", "survived")  # outcomes for which all second
 REACH_SECONDS = 20  # for which a target runs on the original, to find out what it executes
 
 
-# What targets let live, tests get: these graders, in this order.
+# These graders get, in this order, the mutants that the targets let live.
 _TESTS = ("tests", "replay", "sanitized", "threads")
 
 
@@ -35,9 +35,9 @@ _LIBRARIES = ("ffgrant_core", "ffgrant_claims")  # those that hold the part "cor
 
 
 class Journal:
-    """Keeps the results so far, one on each line, so that an interrupted run can go on. It can go
-    on even after some targets have changed: a result holds the states (Tree.states) of what it
-    depends on."""
+    """Keeps the results so far, one on each line, so that an interrupted run can go on. The run
+    can go on even after some targets have changed: a result holds the states (Tree.states) of
+    what the result depends on."""
 
     def __init__(self, path, resume):
         self._path = path
@@ -318,7 +318,7 @@ class Job:
 
 
 def _ask_tests(terminal, arguments, job, equivalents):
-    """Lets tests judge what targets have let live and no argument excuses."""
+    """Lets tests judge the mutants that targets have let live and that no argument excuses."""
     left = [result for result in job.results
             if result["outcome"] in summary.ALIVE and result["id"] not in equivalents]
     if not left:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a Lua source can be mutated, and how. operators.py does the same for C++.
+"""Finds where a Lua source can be mutated, and how. operators.py does the same for C++.
 
 Each edit leaves a text that Lua compiles.
 """
@@ -73,7 +73,7 @@ class Source:
         return bisect.bisect_right(self.lines, position)
 
     def chunk(self, position: int) -> tuple[int, int]:
-        """Where the function around a position begins, and where the next one does."""
+        """Where the function around a position begins, and where the next function begins."""
         i = bisect.bisect_right(self._functions, position)
         return (self._functions[i - 1] if i else 0,
                 self._functions[i] if i < len(self._functions) else len(self.text))

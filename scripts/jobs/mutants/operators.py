@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a source file can be mutated, and how: operators over its tokens.
+"""Finds where a C++ source can be mutated, and how, with operators over the source's tokens.
 
 Each operator is a generator over a cpp_tokens.Source that yields edits. No operator knows whether
 an edit compiles: the compiler finds out.
@@ -141,8 +141,8 @@ def _others(source):
 
 
 def _other(names, name, salt):
-    """One of `names` other than `name`; None if there is no other. It is chosen by the surrounding
-    tokens and not by a person."""
+    """One of `names` other than `name`; None if there is no other. The surrounding tokens
+    choose it, and not a person."""
     rest = [n for n in names if n != name]
     digest = hashlib.sha256(f"{salt}:{name}".encode()).digest()
     return rest[int.from_bytes(digest[:4], "big") % len(rest)] if rest else None
@@ -247,7 +247,7 @@ def _statements(source):
 
 
 def _expression_end(source, begin, limit):
-    """The index of the ; if an expression statement begins here."""
+    """The index of the ; if an expression statement begins at `begin`; None otherwise."""
     first = source.tokens[begin]
     if first.kind == "name" and first.text in _NO_STATEMENT:
         return None
@@ -273,7 +273,7 @@ def _expression_end(source, begin, limit):
             acts = acts or bool(assigns) or token.text in ("++", "--")
         elif token.kind == "name" and i > begin and not acts:
             before = source.tokens[i - 1]
-            # Two names in a row, or a type and a name: a declaration.
+            # Two names in a row, or a type and a name, are a declaration.
             if before.kind == "name" or (before.text in (">", "*", "&", "&&") and
                                          not before.spaced and before.kind == "mark" and
                                          i - 1 > begin):

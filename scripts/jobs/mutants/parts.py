@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the sources that are graded apart from one another, and their mutants."""
+"""Divides the sources into parts that are graded separately, and makes the parts' mutants."""
 
 from pathlib import Path
 

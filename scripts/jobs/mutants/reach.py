@@ -84,8 +84,8 @@ def _executed(lines, first, last):
 
 
 class Reach:
-    """Which lines each target executes (target name -> file -> line -> whether it was executed),
-    and which targets fit a mutant by that."""
+    """Knows which lines each target executes (target name -> file -> line -> whether it was
+    executed), and therefore which targets fit a mutant."""
 
     def __init__(self, reached):
         self._reached = reached
@@ -94,10 +94,10 @@ class Reach:
 
     def fitting(self, mutant, original):
         """Names of the targets that fit. The targets that execute the fewest lines in all come
-        first, since they know the place best. A target fits if it executes the mutant's line. At
-        most MOST targets are taken, which can only make the grade worse. If the line is no code (or
-        the compiler may evaluate it), a target fits if it executes anything in the same file. If no
-        target does, a target fits if it has the file's code. A file without any code concerns all
+        first, since they know the place best. A target fits if it executes the mutant's line. Of
+        these targets at most MOST are taken, which can only make the grade worse. If the line is
+        no code (or the compiler may evaluate it), a target fits if it executes anything in the same
+        file. If no target executes anything there, a target fits if it has the file's code. A file without any code concerns all
         targets that include it.
         """
         by_size = sorted(self._reached, key=lambda name: (self._total[name], name))

@@ -80,7 +80,7 @@ class Children:
             raise Stopped
 
     def _watch(self, pid, ended, timeout, cpu_limit, interrupted):
-        """Ends a child after `timeout`, and asks it to end when it has used its CPU."""
+        """Kills a child after `timeout`, and interrupts a child that has used `cpu_limit`."""
         start = time.monotonic()
         while not ended.wait(_TICK):
             if timeout and time.monotonic() - start >= timeout:
@@ -130,8 +130,8 @@ class Run:
     @property
     def cost(self):
         """The seconds that a run cost: seconds of CPU, because other processes don't make these
-        more. A target that hangs may use no CPU, so a time-out counts as the limit for an input at
-        least."""
+        more. A target that hangs may use no CPU, so a time-out costs at least the limit for one
+        input."""
         return max(self.cpu_seconds, _UNIT_TIMEOUT) if self.how == "time-out" else self.cpu_seconds
 
     def as_dict(self):
@@ -282,8 +282,8 @@ def median_kill(runs):
 def grade(run, targets, seconds):
     """All runs of one mutant. `run(target, seed, seconds)` -> Run.
 
-    First each target gets FAST_SECONDS with each seed. Then, if too few seeds killed, it gets all
-    of the time. A seed that killed needs no further target.
+    First each target gets FAST_SECONDS with each seed. Then, if too few seeds killed, each
+    target gets all of the time. A seed that killed needs no further target.
     """
     runs, majority = [], len(SEEDS) // 2 + 1
     order = list(targets)

@@ -58,7 +58,7 @@ class Score:
     graded: int = 0
     fast: int = 0  # killed in 10 s
     slow: int = 0  # killed in 60 s, but not in 10
-    tests: int = 0  # killed by tests, after targets had let it live
+    tests: int = 0  # killed by tests, after targets had let the mutant live
     left: int = 0  # survived or unreached, not equivalent
     equivalent: int = 0  # survived, and listed
 
@@ -154,7 +154,8 @@ class Need:
 
 
 def needs(results):
-    """A Need of each target that has killed a mutant before others did, the largest first."""
+    """Returns a Need for each target that has killed a mutant with the most seeds, the largest
+    first."""
     found = {}
     for result in graded(results):
         if result["outcome"] not in _BY_TARGETS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private copies of the sources in which mutants are built."""
+"""Makes private copies of the sources, in which mutants are built."""
 
 import hashlib
 import os
@@ -154,8 +154,9 @@ class Tree:
         return targets
 
     def read_by(self, kind, target):
-        """The files that the compiler read for the sources of a target that are below fuzz/: the
-        target, its checks and its oracles. What it read for core's sources is left out."""
+        """The files that the compiler read for those sources of a target that are below fuzz/: the
+        target, its checks and its oracles. What the compiler read for core's sources is left
+        out."""
         headers = self._headers(kind)
         return {path for name in self._ninja(kind, "inputs", target).splitlines()
                 if name.startswith("fuzz/") for path in headers.get(name, ())}
