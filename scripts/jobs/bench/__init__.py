@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/bench: measures core's benchmarks in rounds, beside baselines and peers."""
+"""Measures core's benchmarks in rounds, beside baselines and peers, for scripts/bench."""

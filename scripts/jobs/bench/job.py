@@ -34,7 +34,7 @@ _TEN_MILLION_KIB = 8 << 20  # memory that the ledger, a map and the ids need
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. A round after the first is left out if it would not fit into the
+    """Says how much is measured. A round after the first is left out if it would not fit into the
     budget."""
     rounds: int
     repetitions: int

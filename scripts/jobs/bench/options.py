@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/bench."""
+"""Reads the options of scripts/bench."""
 
 from jobs.common import build, options
 

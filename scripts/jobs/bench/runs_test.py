@@ -77,7 +77,7 @@ class RunTest(unittest.TestCase):
         assert killed.stdout
         folder = Path(killed.stdout.readline().strip())
         with Run(self.out, PATTERN):
-            self.assertTrue(folder.is_dir())  # its process still runs
+            self.assertTrue(folder.is_dir())  # the folder's process still runs
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
         self.assertTrue(folder.is_dir())

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/test: runs the steps that prove the project right, and counts their tests."""
+"""Runs the steps that prove the project right, and counts their tests, for scripts/test."""

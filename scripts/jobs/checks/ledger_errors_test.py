@@ -35,7 +35,7 @@ def _documented():
 
 
 def _errors():
-    """{the word on the wire: the enumerator} of each error."""
+    """Returns {the word on the wire: the enumerator} of each error."""
     text = (CLAIMS / "claim_error.h").read_text(encoding="utf-8")
     body = re.sub(r"//.*", "", text[text.index("enum class ClaimError"):text.index("};")])
     return {re.sub(r"(?<!^)(?=[A-Z])", "_", name[1:]).lower(): name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/test."""
+"""Reads the options of scripts/test."""
 
 from jobs.common import options
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/claims-conformance and scripts/claims-faults: try the claim path on real servers."""
+"""Tries the claim path on real servers, for scripts/claims-conformance and claims-faults."""

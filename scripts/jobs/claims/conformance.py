@@ -30,7 +30,7 @@ def runs(arguments):
 
 
 def read_last_line(output):
-    """(passed, failed) from the tool's last line, or None if the tool did not get that far."""
+    """Returns (passed, failed) from the tool's last line, or None if there is no such line."""
     lines = output.rstrip().splitlines()
     found = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
     return (int(found[1]), int(found[2])) if found else None

@@ -46,7 +46,7 @@ class Round:
 # ---- what is stored ----------------------------------------------------------------------------
 
 def read_stored(client, executions):
-    """{execution id: Stored} of the executions that are stored."""
+    """Returns {execution id: Stored} of the executions that are stored."""
     stored = {}
     executions = list(executions)
     for begin in range(0, len(executions), 200):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the scripts that try the claim path and the vectors."""
+"""Reads the options of the scripts that try the claim path and the vectors."""
 
 import os
 

@@ -19,7 +19,7 @@ class Branch:
     """A condition at a place, and how often it was true and false."""
     true: int = 0
     false: int = 0
-    constant: bool = True  # whether it is a constant in all instantiations so far
+    constant: bool = True  # whether the condition is a constant in all instantiations so far
     executed: bool = False
 
 

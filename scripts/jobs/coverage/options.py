@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/coverage."""
+"""Reads the options of scripts/coverage."""
 
 from jobs.common import build, options
 

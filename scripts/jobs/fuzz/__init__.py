@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/fuzz and scripts/ossfuzz-check: run, judge and check the fuzz targets."""
+"""Runs, judges and checks the fuzz targets, for scripts/fuzz and scripts/ossfuzz-check."""

@@ -65,14 +65,14 @@ def chunk_sizes(executions):
 
 
 def read_done(output):
-    """(executions, seconds, processor seconds) from what a replay main printed; None if it did not
-    say."""
+    """Returns (executions, seconds, processor seconds) from what a replay main printed; None if it
+    did not print them."""
     found = _DONE.search(output)
     return (int(found[1]), float(found[2]), float(found[3])) if found else None
 
 
 def read_answers(output):
-    """[same, known, not asked] of a target that asks the reference; None for any other target."""
+    """Returns [same, known, not asked] of a target that asks the reference; None for any other."""
     found = _ANSWERS.search(output)
     return [int(number) for number in found.groups()] if found else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/fuzz and scripts/ossfuzz-check."""
+"""Reads the options of scripts/fuzz and scripts/ossfuzz-check."""
 
 import os
 

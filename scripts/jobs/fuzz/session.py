@@ -63,7 +63,7 @@ class Session:
         self.events = []  # texts for the reader
         self._children, self._engine, self._seed, self._clock = children, engine, seed, clock
         self.fast, self.sanitized, self.last = Role("fast"), Role("sanitized"), Role("judge")
-        # Roles that work at the same time, and their share of the time.
+        # Each phase has roles that work at the same time, and the phase's share of the time.
         self._phases: list[tuple[tuple[Role, ...], float]]
         if engine == "afl":
             self._phases = [((self.fast,), 1.0)]

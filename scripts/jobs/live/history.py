@@ -89,7 +89,7 @@ class Model:
     phase: str = "runnable"
     public: str = "waiting"
     lease: str = ""  # of an active execution: held, expired or revoked
-    # A revocation sets this. Resuming, reclaiming and completing clear it, but no claim does.
+    # A revocation sets this flag. Resuming, reclaiming and completing clear it, but no claim does.
     was_revoked: bool = False
     outcome: str = "none"
     grant: bool = False

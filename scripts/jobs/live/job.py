@@ -203,7 +203,7 @@ class Run:
                 self.tally.add(passed, [f"FAILED {text}\n    {again}" for text in wrong])
                 with self._lock:
                     self._done += 1
-        except Exception as error:  # of any kind; the main thread reports it
+        except Exception as error:  # an error of any kind; the main thread reports it
             self._faults.append(error)
             self._stop.set()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/live-conformance and scripts/live-fleet."""
+"""Reads the options of scripts/live-conformance and scripts/live-fleet."""
 
 from jobs.common import options
 

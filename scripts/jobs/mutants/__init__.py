@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/mutants: seeds faults into core and grades the fuzz targets by what they find."""
+"""Seeds faults into core, and grades the fuzz targets by what they find, for scripts/mutants."""

@@ -67,7 +67,7 @@ def integers(source):
 
 
 def _conditions(source):
-    """(opening bracket, closing bracket) of each `if` that is no `if constexpr`."""
+    """Yields (opening bracket, closing bracket) of each `if` that is no `if constexpr`."""
     for i in range(len(source.tokens)):
         if source[i] == "if" and source[i + 1] == "(" and i + 1 in source.partner:
             yield i + 1, source.partner[i + 1]
@@ -174,7 +174,7 @@ def wrong_enumerators(source):
 
 
 def _assignments(source):
-    """(first token, index of =, index of ;) of statements `a.b = ...;`."""
+    """Yields (first token, index of =, index of ;) of statements `a.b = ...;`."""
     for begin, end in _statements(source):
         depth_zero = begin
         while depth_zero < end and source[depth_zero] != "=":
@@ -229,8 +229,8 @@ def returned_truths(source):
 
 
 def _statements(source):
-    """(first token, index of ;) of each expression statement in a function: calls, assignments,
-    ++ and --."""
+    """Yields (first token, index of ;) of each expression statement in a function: calls,
+    assignments, ++ and --."""
     for function in source.functions:
         i = function.begin
         while i < function.end and source[i] != "{":

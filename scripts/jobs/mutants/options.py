@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/mutants."""
+"""Reads the options of scripts/mutants."""
 
 from jobs.common import options
 

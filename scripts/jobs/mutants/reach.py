@@ -97,8 +97,8 @@ class Reach:
         first, since they know the place best. A target fits if it executes the mutant's line. Of
         these targets at most MOST are taken, which can only make the grade worse. If the line is
         no code (or the compiler may evaluate it), a target fits if it executes anything in the same
-        file. If no target executes anything there, a target fits if it has the file's code. A file without any code concerns all
-        targets that include it.
+        file. If no target executes anything there, a target fits if it has the file's code. A
+        file without any code concerns all targets that include it.
         """
         by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}

@@ -152,7 +152,7 @@ _ENGINE_LINE = re.compile(r"^(?:#\d|INFO:|WARNING:|==\d|Running:|\t).*$", re.MUL
 
 
 def judge_output(status, output):
-    """(how, note) by a fuzzer's exit status and output; how is "" if the fuzzer found nothing."""
+    """Returns (how, note) by a fuzzer's exit status and output; how is "" if nothing was found."""
     if status in (0, libfuzzer.INTERRUPTED):
         return "", ""
     if status is None:
@@ -270,8 +270,8 @@ def outcome(runs, seconds):
 
 
 def median_kill(runs):
-    """(seconds, executions) that killing took, as medians over the seeds. A seed that didn't kill
-    counts as the slowest."""
+    """Returns (seconds, executions) that killing took, as medians over the seeds. A seed that
+    didn't kill counts as the slowest."""
     kills = sorted(fastest_kills(runs), key=lambda run: run.cost)
     place = len(SEEDS) // 2
     if len(kills) <= place:

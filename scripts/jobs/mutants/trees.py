@@ -193,7 +193,7 @@ class Tree:
     def _run(self, command):
         log = self.directory / "log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        # Relative paths, so that workers share what ccache keeps.
+        # ccache makes paths relative, so that workers share what ccache keeps.
         env = dict(build.environment(), CCACHE_BASEDIR=str(self.directory), CCACHE_NOHASHDIR="1",
                    LC_ALL="C")
         status, _, _ = self._children.run([*self.wrapper, *command], cwd=self.directory,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers: starts and stops them, calls the function library, measures loads on them."""
+"""Starts and stops real servers, calls the function library, and measures loads on the servers."""

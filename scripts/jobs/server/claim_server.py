@@ -46,9 +46,9 @@ class ServerError(Exception):
 @dataclass(frozen=True)
 class Binary:
     path: str
-    name: str  # Valkey or Redis, as it says itself
+    name: str  # Valkey or Redis, as the server says itself
     version: str
-    origin: str  # words for readers that say where it came from
+    origin: str  # words for readers that say where the server came from
 
     @property
     def label(self):

@@ -256,7 +256,7 @@ def mapping(entry):
 
 
 def _slots(node: Any) -> list[tuple[int, int, str, int]]:
-    """(first slot, last slot, host and port of the primary) for each range of the cluster."""
+    """Returns (first slot, last slot, primary's host, its port) for each range of the cluster."""
     reply = node.execute_command("CLUSTER", "SLOTS")
     if isinstance(reply, dict):  # redis-py parsed it: {(first, last): {"primary": (host, port)}}
         return [(first, last, *entry["primary"][:2]) for (first, last), entry in reply.items()]

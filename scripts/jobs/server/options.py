@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of scripts/claim-server and scripts/flowfabric-server."""
+"""Reads the options of scripts/claim-server and scripts/flowfabric-server."""
 
 import argparse
 
