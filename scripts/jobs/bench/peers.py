@@ -88,8 +88,7 @@ class Group:
 
 
 def ratio(results, ours, other):
-    """An Interval of other's time / ours, from the rounds; None if the two share no
-    round."""
+    """An Interval of other's time / ours, from the rounds; None if the two share no round."""
     mine, theirs = (results.series[name].per_round("ns") for name in (ours, other))
     shared = sorted(mine.keys() & theirs.keys())
     return intervals.of_median([theirs[n] / mine[n] for n in shared]) if shared else None

@@ -63,7 +63,7 @@ class Stored:
     attempts: int  # total_attempt_count
     # lease id -> epoch, for each lease that was acquired or reclaimed according to lease:history
     leases: dict = field(default_factory=dict)
-    completed_by: str = ""  # the lease that completed it, according to lease:history
+    completed_by: str = ""  # the lease that completed the execution, according to lease:history
 
 
 @dataclass
@@ -254,9 +254,9 @@ def _check_grants(verdict, execution, calls, leases):
 
 
 def _check_one_grant(verdict, execution, calls):
-    """Checks that at most one grant exists at a time. Two grants in a row are
-    an error unless, in between, a claim may have taken the first grant, or the time of the first
-    grant may have run out."""
+    """Checks that at most one grant exists at a time. Two grants in a row are an error
+    unless, in between, a claim may have taken the first grant, or the time of the first grant may
+    have run out."""
     issued = sorted((call for call in calls if call.op in ISSUES and call.outcome == OK),
                     key=lambda call: call.returned)
     for before, after in zip(issued, issued[1:]):

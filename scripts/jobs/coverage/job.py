@@ -27,8 +27,8 @@ class CoverageError(Exception):
 @dataclass(frozen=True)
 class Command:
     """A program that counts what it executes, and the words that start it, perhaps through another
-    program. It passes if its status is 0. If there is an `expected` pattern, its output decides
-    instead, as ctest has it."""
+    program. The command passes if its status is 0. If there is an `expected` pattern, its output
+    decides instead, as ctest has it."""
     program: str
     words: tuple
     environment: tuple = ()  # NAME=VALUE

@@ -189,7 +189,7 @@ class Session:
                            else (self.tools.sanitized, self.tools.wrapper))
         data = self._artifact(role, binary, wrapper)
         self._found(data, role.output, binary, wrapper)
-        # The input is removed, since it would end the next run before that run begins.
+        # The input is removed: otherwise it would end the next run before that run begins.
         for folder in (self.tools.work, self._seeds):
             (folder / libfuzzer.digest(data)).unlink(missing_ok=True)
 

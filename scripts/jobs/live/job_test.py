@@ -31,7 +31,7 @@ class Issuer(http.server.BaseHTTPRequestHandler):
     """A stand-in for FlowFabric's server. It sends the answer that routes.predict() expects by the
     contract, and keeps what was created."""
     world = routes.World(lane="ffgrant-live-")
-    breaks_off = False  # whether a large body ends the connection, as in a tunnel
+    breaks_off = False  # whether a large body ends the connection, as it may in a tunnel
     protocol_version = "HTTP/1.1"
 
     def _do(self) -> None:

@@ -33,8 +33,8 @@ PROGRAM = "flowfabric_load"
 _SILENCE_SECONDS = 3600
 _TICK_SECONDS = 1.0
 _PARTITIONS_OF_A_WORKER = 4  # in a load of grants alone, where each partition gives one grant
-# The number of executions that a load leaves over for each partition. Without these
-# executions the workers would look for the last executions of a load in empty partitions.
+# The number of executions that a load leaves over for each partition. Without these executions
+# the workers would look for the last executions of a load in empty partitions.
 _SPARE = 4
 _SETTLE_SECONDS = 0.5  # for requests that were under way when the load ended
 _ATTEMPTS = 2
@@ -214,8 +214,8 @@ def _count(plan: Plan, workers: int, most: int) -> int:
 
 
 def _most_open(plan: Plan) -> int:
-    """The most executions of an open load. The rate of such a load is known
-    only after the peak was measured."""
+    """The most executions of an open load. The rate of such a load is known only after the
+    peak was measured."""
     return int(load_tables.MOST_RATE * plan.open_seconds)
 
 

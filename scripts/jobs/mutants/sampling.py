@@ -16,7 +16,7 @@ class Mutant:
     file: str  # below core/ffgrant
     operator: str
     line: int
-    lines: tuple  # the first and last line of the function or declaration that it changes
+    lines: tuple  # the first and last line of the function or declaration that the mutant changes
     text: str = field(repr=False)  # the text of the whole file
 
 

@@ -154,8 +154,8 @@ class Need:
 
 
 def needs(results):
-    """Returns a Need for each target that has killed a mutant with the most seeds, the largest
-    first."""
+    """Returns a Need for each target that has killed some mutant with more seeds than the other
+    targets, the largest first."""
     found = {}
     for result in graded(results):
         if result["outcome"] not in _BY_TARGETS:

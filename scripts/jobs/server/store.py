@@ -42,8 +42,8 @@ def _password() -> str | None:
 
 
 def _tls_files() -> dict[str, str | None]:
-    """redis-py's options for the files that FFGRANT_TLS_... name. Opens each file
-    first, because redis-py would not say which of them can't be read."""
+    """redis-py's options for the files that FFGRANT_TLS_... name. Opens each file first,
+    because redis-py would not say which of them can't be read."""
     found: dict[str, str | None] = {}
     for option, name in (("ssl_ca_certs", "FFGRANT_TLS_CA_FILE"),
                          ("ssl_certfile", "FFGRANT_TLS_CERTIFICATE_FILE"),
