@@ -21,9 +21,9 @@ from jobs.common.terminal import WIDTH, Terminal, duration
 
 PRESET = "bench"
 _SUFFIX = "_benchmark"
-# The ledger asks for huge pages for its memory. With this variable malloc asks for them too (glibc
-# 2.35 and later), so the maps that the ledger is compared with get huge pages as well. ENVIRONMENT
-# names the binaries that run with this variable.
+# The ledger asks for huge pages for its memory. With this variable malloc asks for huge pages too
+# (glibc 2.35 and later), so the maps that the ledger is compared with get huge pages as
+# well. ENVIRONMENT names the binaries that run with this variable.
 _HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 ENVIRONMENT = {"ledger_benchmark": _HUGE_PAGES, "ledger_peers_benchmark": _HUGE_PAGES,
                "ledger_shapes_benchmark": _HUGE_PAGES}
@@ -114,9 +114,8 @@ def _raw_names(path, filter_text):
 
 
 def by_row_name(wanted: str, raw_names) -> str:
-    """A regular expression that matches the benchmarks whose row name in the tables holds the text
-    `wanted`, and the benchmarks that they are compared with. It is "" if no row name holds the
-    text."""
+    """A regular expression that matches all benchmarks of the table rows whose name holds the text
+    `wanted`. It is "" if no row's name holds the text."""
     parsed = [(raw, name) for raw in raw_names if (name := gbench.parse_name(raw))]
     rows = {(name.op, name.case, name.threads) for _, name in parsed
             if tables.is_ours(name.impl)
@@ -128,9 +127,9 @@ def by_row_name(wanted: str, raw_names) -> str:
 
 
 def find_binaries(terminal, suite, filter_text):
-    """Returns (the binaries that the build made, with the benchmarks that the filter selects; the
-    regular expression that selects them). The filter is a regular expression for raw names, or a
-    part of a name in a table."""
+    """Returns (binaries, regular expression): the binaries that the build made, with the benchmarks
+    that the filter selects, and the regular expression that selects these benchmarks. The
+    filter is a regular expression for raw names, or a part of a name in a table."""
     paths = _paths(suite)
     if not paths:
         raise BenchError("the build made no benchmarks")

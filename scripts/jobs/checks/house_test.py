@@ -90,8 +90,8 @@ def wrong_imports(package, imported):
 
 
 def _imported_packages(text):
-    """The packages of jobs that a module's source imports, also inside functions, and the packages
-    whose modules it names in texts, so that other code can import them."""
+    """The packages of jobs that a module's source imports, also inside functions. Packages whose
+    modules the source names in texts count too: other code imports modules by such texts."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -181,9 +181,9 @@ def conformance_step(terminal):
 
 
 def benchmarks_step(long=False):
-    """The step that builds the benchmarks and lets each program check its results, as it does
-    before it measures. long: also checks the benchmarks of the peers, and builds the programs that
-    load servers and the gate's own programs."""
+    """The step that builds the benchmarks and lets each program check its results, as the
+    program does before it measures. long: also checks the benchmarks of the peers, and builds
+    the programs that load servers and the gate's own programs."""
     def step(terminal):
         build.configure(terminal, bench.PRESET)
         tally = Tally()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that a password that the scripts are given reaches the server, and never reaches an output
-that anybody reads."""
+"""Tests that a password of the scripts' user reaches the server, and never reaches an output that
+anybody reads."""
 
 import io
 import os

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades one changed source by tests, by the replay of the corpora, by thread tests and by fuzzing.
 
-The changed source comes from by_hand.py, with a fault that a person has thought of, from
-by_tests.py, with a mutant of the client or of the Lua functions, or from job.py, with a mutant of
-core that the fuzz targets let live.
+Three modules use the graders. by_hand.py gives them the faults that people have thought of.
+by_tests.py gives them the mutants of the client and of the Lua functions. job.py gives them the
+mutants of core that the fuzz targets let live.
 """
 
 import concurrent.futures

@@ -148,8 +148,9 @@ class Need:
 
     @property
     def seconds(self):
-        """The seconds of CPU that find the slowest mutant in 95 of 100 runs, if a mutant that is
-        not found yet is as likely to be found in the next second as in any other."""
+        """The seconds of CPU in which 95 of 100 runs find the slowest mutant. It is assumed that a
+        mutant which is not found yet is as likely to be found in the next second as in any
+        other."""
         return -math.log(0.05) * self.mean
 
 
