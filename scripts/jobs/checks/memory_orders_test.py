@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that there is a test for every source outside valkey that orders memory outside a lock. Such
-a test shows that the orders of its source suffice."""
+"""Tests that there is a test for every source outside valkey that orders memory outside a lock.
+Such a test shows that the orders of its source suffice."""
 
 import re
 import unittest
