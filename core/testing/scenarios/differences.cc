@@ -30,8 +30,8 @@ constexpr Difference kDifferences[] = {
      "1", kOtherLane},
     {"server", "", "7.3 claim_resumed_needs_its_own_grant", "9 claim_resumed: lane:lane1:eligible",
      "*", kOtherLane},
-    {"server", "", "7.6 reclaim_fails_for_good_in_its_own_lane", "6 reclaim: lane:lane1:active", "*",
-     kOtherLane},
+    {"server", "", "7.6 reclaim_fails_for_good_in_its_own_lane", "6 reclaim: lane:lane1:active",
+     "*", kOtherLane},
     {"server", "", "7.6 reclaim_checks_in_order", "23 reclaim: lane:lane6:active", "*", kOtherLane},
 
     {"server", "flowfabric", "F5 8_fractional_grant_ttl", "1 create: issue with ttl 50.5", "-ERR",
