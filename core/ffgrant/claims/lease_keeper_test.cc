@@ -387,15 +387,27 @@ TEST_F(Keeping, OptionsOutOfRangeAreRefused) {
     change(options);
     EXPECT_THROW(LeaseKeeper(ledger_, options), std::invalid_argument);
   };
-  refused([](LeaseKeeperOptions& o) { o.renew_after = 0; });
-  refused([](LeaseKeeperOptions& o) { o.renew_after = 1; });
+  refused([](LeaseKeeperOptions& o) { o.renew_after = 0.0499; });
+  refused([](LeaseKeeperOptions& o) { o.renew_after = 0.901; });
   refused([](LeaseKeeperOptions& o) { o.renew_after = std::numeric_limits<double>::quiet_NaN(); });
   refused([](LeaseKeeperOptions& o) { o.jitter = -0.1; });
-  refused([](LeaseKeeperOptions& o) { o.jitter = 0.6; });
+  refused([](LeaseKeeperOptions& o) { o.jitter = 0.501; });
   refused([](LeaseKeeperOptions& o) { o.margin_ms = -1; });
   refused([](LeaseKeeperOptions& o) { o.retry_ms = 0; });
   refused([](LeaseKeeperOptions& o) { o.renewers = 0; });
   refused([](LeaseKeeperOptions& o) { o.renewers = 65; });
+  const auto taken = [&](auto change) {
+    LeaseKeeperOptions options = Options();
+    change(options);
+    EXPECT_NO_THROW(LeaseKeeper(ledger_, options));
+  };
+  taken([](LeaseKeeperOptions& o) { o.renew_after = 0.05; });
+  taken([](LeaseKeeperOptions& o) { o.renew_after = 0.9; });
+  taken([](LeaseKeeperOptions& o) { o.jitter = 0.5; });
+  taken([](LeaseKeeperOptions& o) { o.margin_ms = 0; });
+  taken([](LeaseKeeperOptions& o) { o.retry_ms = 1; });
+  taken([](LeaseKeeperOptions& o) { o.renewers = 1; });
+  taken([](LeaseKeeperOptions& o) { o.renewers = 64; });
 }
 
 // ---- its threads -----------------------------------------------------------------
