@@ -6,6 +6,7 @@
 #include "ffgrant/claims/lease_keeper.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "testing/calls/calling_ledger.h"
+#include "testing/naive/signal_masks.h"
 
 namespace ffgrant::testing {
 namespace {
@@ -442,6 +444,16 @@ class Frozen final : public CallingLedger {
 };
 
 constexpr std::chrono::seconds kPatience{30};
+
+// The program's own threads handle signals, as they did before there was a keeper.
+TEST(KeeperThreads, LeaveSignalsToTheProgram) {
+  Frozen ledger;
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+    const std::size_t before = ThreadsThatTake(signal);
+    const LeaseKeeper keeper(ledger);
+    EXPECT_EQ(ThreadsThatTake(signal), before) << signal;
+  }
+}
 
 TEST(KeeperThreads, AFrozenServerLosesEveryLeaseInTime) {
   Frozen ledger;

@@ -4,6 +4,7 @@
 // functions: it reads the input, and returns a result or fails.
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -22,6 +23,7 @@
 #include "ffgrant/uuid_generator.h"
 #include "ffgrant/valkey/deployment_worker.h"
 #include "ffgrant/valkey/valkey_ledger.h"
+#include "testing/naive/signal_masks.h"
 #include "testing/simulation/simulated_world.h"
 
 namespace ffgrant::valkey::testing {
@@ -1240,7 +1242,9 @@ TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
       return read;
     };
     DeploymentWorker worker(options);
+    const std::size_t take_signals = ffgrant::testing::ThreadsThatTake(SIGTERM);
     ASSERT_TRUE(worker.Start(&details_));
+    EXPECT_EQ(ffgrant::testing::ThreadsThatTake(SIGTERM), take_signals);
     EXPECT_EQ(worker.identity().worker_id.text, "w1");
     EXPECT_EQ(worker.identity().worker_instance_id.text, "w1-i1");
     EXPECT_EQ(worker.server().name, "valkey");

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "testing/naive/signal_masks.h"
 
 namespace ffgrant::valkey::internal {
 namespace {
@@ -228,6 +231,14 @@ TEST_F(NameResolverTest, NobodyWaitsForOneThatHangs) {
   EXPECT_FALSE(Find("hangs"));
   resolver.reset();
   EXPECT_LE(MsSince(begin), 5000);
+}
+
+// The program's own threads handle signals.
+TEST_F(NameResolverTest, LooksUpInAThreadThatTakesNoSignal) {
+  const std::size_t before = ffgrant::testing::ThreadsThatTake(SIGTERM);
+  EXPECT_FALSE(Find("hangs"));
+  while (look_ups("hangs") == 0) std::this_thread::yield();
+  EXPECT_EQ(ffgrant::testing::ThreadsThatTake(SIGTERM), before);
 }
 
 TEST_F(NameResolverTest, ManyThreadsAskForOneName) {
