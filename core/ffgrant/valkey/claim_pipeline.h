@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes the hot calls of the claim path, with many of them under way at once, from one thread. A
-// load generator, or a scheduler that hands out grants in bulk, can be built on this class.
+// A ClaimPipeline makes the hot calls of the claim path from one thread, and keeps many of them
+// under way at once. A load generator, or a scheduler that hands out grants in bulk, can be built
+// on this class.
 //
 //   ClaimPipeline pipeline(options);
 //   pipeline.SubmitIssue(args, /*tag=*/7);
@@ -31,8 +32,8 @@
 //   kUnknownOutcome   The call was sent and its answer will never come, or it was a claim that
 //                     the server answered with an error. The call may have happened, or not,
 //                     or may still happen. ValkeyLedger's FindClaim() finds out whether a claim has
-//                     happened. Only for claims that its own ledger made can it also say that
-//                     the claim cannot happen any more.
+//                     happened. That a claim can't happen any more, FindClaim() can say only of
+//                     claims that its own ledger made.
 //   kUnknownCode      The server answered with a code or a word that the contract does not
 //                     have. Any call but a claim also ends in this way if the server answers with
 //                     an error.
@@ -40,8 +41,8 @@
 // Threads: only one thread at a time may use a pipeline, except for CancelAll() and counters().
 // Cost: a call is written into a buffer. Nothing is allocated once the buffers have grown to the
 // largest call. One system call sends many calls, and one system call receives many answers.
-// Blocking: only Poll() waits, for as long as it is told. No call waits longer than
-// options.request_timeout_ms from its submission: it then completes, whatever fails.
+// Blocking: only Poll() waits, for as long as it is told. Each call completes within
+// options.request_timeout_ms of its submission, whatever fails.
 // Ownership: the pipeline keeps no arguments, and a Completion holds no views into the pipeline.
 // What valkey_ledger.h says of fork(), the end of the process and signals holds here too. The calls
 // are those of contract 7.
@@ -76,16 +77,16 @@ class ClaimPipeline {
   struct Completion : Outcome {
     std::uint64_t tag = 0;
     Call call = Call::kCreate;
-    CreateOutcome::Status created = CreateOutcome::Status::kWaiting;  // kCreate
+    CreateOutcome::Status created = CreateOutcome::Status::kWaiting;  // for kCreate
     // Set for kClaim and kIssueAndClaim. The answer of kIssueAndClaim has no expiry and no kind. If
     // the attempt was resumed, the answer has no attempt id either: the attempt keeps the id that
     // it had.
     Lease lease;
-    TimestampMs expires_at;  // kRenew
+    TimestampMs expires_at;  // for kRenew
   };
 
-  // What a worker knows of the lease that it completes. The caller passes these values in, so that
-  // the pipeline need not read them.
+  // What a worker that completes an execution knows of its lease. The caller passes these values
+  // in, so that the pipeline need not read them.
   struct Holder {
     AttemptIndex attempt_index;
     LaneIdView lane;  // the lane that the claim was made with
@@ -116,13 +117,13 @@ class ClaimPipeline {
   bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
                       std::string_view result = {});
 
-  // Makes progress with all calls, and returns those that have completed. Returns at once if there
-  // are any. Otherwise waits until a call completes, and returns none if this takes longer than
-  // `timeout_ms`. The completions are valid until the next call of Poll().
+  // Makes progress with all calls, and returns those that have completed. If no call has completed
+  // yet, waits for at most `timeout_ms` until one does. Returns an empty span if none completes in
+  // this time. The completions are valid until the next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
 
-  // These two serve the caller's own event loop (epoll, asio, libuv), in place of a Poll() that
-  // waits:
+  // descriptor() and PrepareWait() serve the caller's own event loop (epoll, asio, libuv), in place
+  // of a Poll() that waits:
   //
   //   epoll_ctl(loop, EPOLL_CTL_ADD, pipeline.descriptor(), ...EPOLLIN...);   once
   //   for (;;) {
@@ -137,9 +138,9 @@ class ClaimPipeline {
   // network of the options has none.
   //
   // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
-  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call it before each
-  // wait, after all Submit...(). PrepareWait() and descriptor() do not block. A whole loop of this
-  // kind is in core/examples/claim_with_epoll.cc.
+  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call PrepareWait()
+  // before each wait, after all Submit...(). PrepareWait() and descriptor() do not block. A whole
+  // loop of this kind is in core/examples/claim_with_epoll.cc.
   int descriptor() noexcept;
   int PrepareWait() noexcept;
 
@@ -152,7 +153,7 @@ class ClaimPipeline {
   // What the pipeline's connections have done so far. May be called from any thread at any moment.
   ClientCounters counters() const noexcept;
 
-  std::size_t in_flight() const noexcept;  // not yet completed
+  std::size_t in_flight() const noexcept;  // calls that have not completed yet
   std::size_t capacity() const noexcept;   // options.max_in_flight
   // Says why a call failed: the text of the last call that completed with kUnavailable,
   // kUnknownOutcome or kUnknownCode.

@@ -28,7 +28,7 @@ using Way = ScriptedRig::Way;
 constexpr Call kCalls[] = {Call::kCreate,        Call::kIssue, Call::kClaim,
                            Call::kIssueAndClaim, Call::kRenew, Call::kComplete};
 
-// Submits any of the calls.
+// Submits a call of the kind `call`.
 bool Submit(ScriptedRig& rig, const Way& way, Call call, std::uint64_t tag) {
   const ExecutionIdView id = way.execution.view();
   if (call == Call::kIssueAndClaim) {
@@ -196,7 +196,8 @@ TEST(ClaimPipelineTest, ACompletionSendsItsResult) {
     if (command[0] != "FCALL" || command[1].ends_with("_version")) {
       return std::optional<std::string>();
     }
-    results.push_back(command.at(command.size() - 2));  // the last word says who overrides
+    // The result is the last word but one; the last word says whether an operator overrides.
+    results.push_back(command.at(command.size() - 2));
     return std::optional(OkReply({"completed"}));
   };
   const auto complete = [&](std::string_view result) {
@@ -293,7 +294,7 @@ TEST(ClaimPipelineTest, AWaitIsNotBegunIfACallHasCompleted) {
   EXPECT_EQ(rig.pipeline().PrepareWait(), -1);
 }
 
-// A caller whose every other call is refused still gets the answers to the rest.
+// A caller that goes on making calls that are refused still gets the answer to an earlier call.
 TEST(ClaimPipelineTest, RefusedCallsHoldUpNoOther) {
   ScriptedRig rig;
   const Way good(1);

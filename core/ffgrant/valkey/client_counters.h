@@ -24,7 +24,7 @@ namespace ffgrant::valkey {
 
 struct ClientCounters {
   std::uint64_t connects = 0;          // connections begun
-  std::uint64_t connects_failed = 0;   // connections begun that were not made, or not greeted
+  std::uint64_t connects_failed = 0;   // connections begun that failed before they were greeted
   std::uint64_t connections_lost = 0;  // connections that had been greeted, and then ended
   std::uint64_t refusals = 0;          // times a server refused for good: login, certificate, ...
   std::uint64_t probes = 0;            // silent connections that got a PING before use
@@ -33,21 +33,24 @@ struct ClientCounters {
   std::uint64_t commands_sent = 0;     // commands put on a connection; one may be sent again
   std::uint64_t replies = 0;           // answers to commands
   std::uint64_t redirections = 0;      // MOVED and ASK
-  std::uint64_t retries = 0;           // times a command waited again, because it was refused for
-                                       // now or redirected, or because its connection broke before
-                                       // the server can have seen it
+  std::uint64_t retries = 0;           // times that a command went back to waiting, because the
+                                       // server refused it for now or redirected it, or because
+                                       // its connection broke before the server can have seen it
   std::uint64_t unknown_outcomes = 0;  // commands that were sent, and whose answer will never come
-  std::uint64_t unavailable = 0;       // commands that ended and did not happen
-  std::uint64_t cancelled = 0;         // cancelled commands; each is also in one of the two above
-  std::uint64_t late_replies = 0;      // answers to commands already reported as ended
+  std::uint64_t unavailable = 0;       // commands that ended without having been executed
+  std::uint64_t cancelled = 0;         // cancelled commands; each is also counted in
+                                       // unknown_outcomes or in unavailable
+  std::uint64_t late_replies = 0;      // answers that came after their command was reported as
+                                       // ended
   std::uint64_t fences = 0;            // connections that broke and that the client then shut on
                                        // their server (CLIENT KILL)
   std::uint64_t slot_tables = 0;       // cluster tables that were accepted
   std::uint64_t libraries_loaded = 0;  // FUNCTION LOAD of our library
   std::uint64_t bytes_sent = 0;        // bytes written, before TLS
   std::uint64_t bytes_received = 0;    // bytes read, after TLS
-  std::uint64_t unsent_ms = 0;         // total of the milliseconds that commands waited to be sent
-  std::uint64_t log_lines_lost = 0;    // lines beyond what is kept for the log hook
+  std::uint64_t unsent_ms = 0;         // how many ms all commands together waited to be sent
+  std::uint64_t log_lines_lost = 0;    // lines that the log hook never got, because too many were
+                                       // kept for it already
 
   static constexpr std::size_t kCount = 22;
   using Named = std::pair<std::string_view, std::uint64_t>;

@@ -39,9 +39,9 @@ using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 // server's first answers which of the two it has reached.
 struct ClientOptions {
   // The client tries these in turn. Any node of a cluster will do, because it names the others.
-  // Later these servers may belong to a cluster that has none of the nodes that the client knows.
-  // The client follows them there only if it could reach none of the known nodes during half a
-  // minute of use.
+  // If these servers later belong to a cluster that has none of the nodes that the client knows,
+  // the client goes over to that cluster only after it could reach none of the known nodes during
+  // half a minute of use.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
@@ -58,22 +58,23 @@ struct ClientOptions {
 
   // How long connecting to one server may take, including the look-up of its name, and how long
   // each answer to the client's greeting may then take. While the client tries several servers,
-  // connecting and greeting together get no more than a server's share of request_timeout_ms.
+  // connecting to one of them and greeting it take no more than that server's share of
+  // request_timeout_ms.
   std::int64_t connect_timeout_ms = 2000;
   // How long one call, or one batch, may take with all that it does: redirections, new tries,
   // waiting for a connection.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
   // Some servers refuse for good: wrong password, no login, protected mode, functions of another
-  // contract. The calls that want such a server end at once with its own words, and no connection
-  // of the ledger asks it again for this long. 30 s is long enough that a fleet with an old
-  // password neither floods the server's ACL log nor is locked out by it. 30 s is also short enough
-  // that a corrected password is noticed without a restart. At least 1.
+  // contract. A call that needs such a server ends at once with the server's own words, and no
+  // connection of the ledger asks the server again for this long. 30 s is long enough that a fleet
+  // with an old password neither floods the server's ACL log nor is locked out by it. 30 s is also
+  // short enough that a corrected password is noticed without a restart. At least 1.
   std::int64_t refusal_pause_ms = 30'000;
   // How long to wait between tries of a call that a server refused for now: TRYAGAIN, LOADING,
   // CLUSTERDOWN, BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
-  // How many calls of one pipeline, or commands of one ledger's call, may be under way at once,
+  // How many calls of one pipeline, or commands of one call of a ledger, may be under way at once,
   // 1..65536.
   std::size_t max_in_flight = 256;
   // An idle connection may be dead although neither end knows it, because a NAT or a proxy forgot
@@ -84,7 +85,8 @@ struct ClientOptions {
   // command, to find out whether the connection is alive. Without an answer within `probe_limit_ms`
   // (or half of request_timeout_ms if that is less) the client makes a new connection and sends the
   // command there. The command was not sent before, so no outcome is unknown. A probe costs one
-  // round trip after each such silence. At least 1 each; INT64_MAX for probe_idle_ms: no probes.
+  // round trip after each such silence. Both are at least 1. With INT64_MAX for probe_idle_ms there
+  // are no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
   // The most memory that one reply may take; a larger reply ends the connection that it comes on.
@@ -107,15 +109,16 @@ struct ClientOptions {
   std::function<std::unique_ptr<Network>()> make_network = {};
 };
 
-// What calls carry beyond their arguments. Where FlowFabric has a default, ours is the same;
-// core/contract/defaults-observed.md lists all defaults, and where each was seen.
+// What the client sends with calls besides their arguments. Where FlowFabric has a default, ours is
+// the same; core/contract/defaults-observed.md lists all defaults, and where each was seen.
 struct ClaimDefaults {
   PartitionConfig partitions = {};
   std::string ns = "default";
   std::string execution_kind = "task";
   std::string creator_identity = "ffgrant";
   std::string revoke_reason = "operator_revoke";
-  // How long a lease hash outlives its lease once the lease has been renewed. 0..kMaxTtlMs.
+  // How long the server keeps the hash of a lease after the lease has run out, if the lease was
+  // ever renewed. 0..kMaxTtlMs.
   std::int64_t lease_history_grace_ms = 5000;
 };
 

@@ -137,7 +137,7 @@ class DeploymentWorker::Impl {
   }
 
   const DeploymentWorkerOptions options;
-  std::vector<LaneIdView> lanes;  // of options
+  std::vector<LaneIdView> lanes;  // views into options.lanes
   ServerInfo server;
   std::optional<ValkeyLedger> ledger;
   std::optional<Worker> worker;

@@ -16,7 +16,7 @@
 //   }
 //   (void)worker.Stop();
 //
-// An execution whose worker died is taken over by Reclaim().
+// Reclaim() takes over an execution whose worker has died.
 //
 // The parts of a DeploymentWorker can also be used by themselves: Worker, LeaseKeeper,
 // CompleteOnce(), FailOnce(), and ValkeyLedger's RegisterWorker() and FindClaim().
@@ -50,7 +50,7 @@ struct DeploymentWorkerOptions {
   // executions that only this worker could run (worker_registration.h).
   std::vector<std::string> lanes = {};
   CapabilitySet offered = {};
-  // How long the registration lives on after its last refresh, also if this process has ended. The
+  // How long the registration lives on after its last refresh, even if this process has ended. The
   // registration is refreshed after each third of this time. 1000..kMaxTtlMs.
   std::int64_t registration_ttl_ms = 60'000;
   // Whether a thread of the worker's own refreshes the registration. If there is no such thread, or
@@ -150,8 +150,9 @@ class DeploymentWorker {
   // of this object; Stop() does not change it.
   ValkeyLedger& ledger() noexcept;
   LeaseKeeper& keeper() noexcept;
-  // What the last Start() found out. `refused_calls` names the calls that the user may not make:
-  // Start() itself needs none of the calls about executions.
+  // What the last Start() found out. `refused_calls` names the calls that the user may not make.
+  // Start() itself makes no call about an execution, so it succeeds even if some of these calls are
+  // refused.
   const ServerInfo& server() const noexcept;
   WorkerIdentity identity() const noexcept;
 

@@ -18,8 +18,9 @@
 //                             client calls FlowFabric's functions, ff_x. Any other version may
 //                             store something else: the client calls nothing and loads
 //                             nothing, and Connect() says so.
-//   otherwise                 The client calls ours, ffgrant_x, after FUNCTION LOAD where they
-//                             are missing, or FUNCTION LOAD REPLACE where they are older.
+//   without ff_version        The client calls our functions, ffgrant_x. It first sends FUNCTION
+//                             LOAD where they are missing, or FUNCTION LOAD REPLACE where they
+//                             are older than the client's.
 //
 // So FlowFabric's functions are preferred where a server has both; what is stored is the same. If
 // FlowFabric's library comes later, ours stays beside it, and a client that has begun with ours

@@ -40,7 +40,7 @@ enum class IoStatus : std::uint8_t {
   kInterrupted,  // nothing happened; try again at once (EINTR)
   kClosed,       // the peer ended the stream
   kFailed,       // the connection was reset or refused, there is no such host, ...
-  kRefused,      // it will fail again: the other end is not who it should be, or refuses us
+  kRefused,      // the next try will fail too: the other end is not who it should be, or refuses us
 };
 
 struct IoResult {
@@ -53,15 +53,16 @@ struct IoResult {
 class Stream {
  public:
   virtual ~Stream() = default;
-  // Begins to look the host up, where it is a name, and to connect. Returns kDone, kWouldBlock
+  // Begins to look up the host, if the host is a name, and to connect. Returns kDone, kWouldBlock
   // (then call FinishOpen() until it returns something else), kFailed or kRefused.
   virtual IoStatus Open(const Endpoint& endpoint) noexcept = 0;
   virtual IoStatus FinishOpen() noexcept = 0;
   // Sets how long the caller of the next Open() will wait for the connection. The addresses of a
   // name are tried within that time.
   virtual void SetOpenLimit(std::int64_t /*limit_ms*/) noexcept {}
-  // Why the last Open() failed, or what it is waiting for, or why reading or writing failed. Empty
-  // if there is nothing to tell. Valid until the next call.
+  // Returns why the last Open() failed or what it is waiting for, or why reading or writing failed.
+  // Returns an empty text if there is nothing to tell. The text is valid until the next call on
+  // this stream.
   virtual std::string_view WhyNotOpen() const noexcept { return {}; }
   virtual IoResult Read(std::span<char> into) noexcept = 0;
   virtual IoResult Write(std::string_view bytes) noexcept = 0;
@@ -69,8 +70,8 @@ class Stream {
   virtual void Close() noexcept = 0;
 };
 
-// What Network::Wait() waits for: that the stream can be read, or (with `or_writable`) also that it
-// can be written, or that FinishOpen() has something to do. A stream that was not opened is never
+// Network::Wait() waits until the stream can be read, until it can be written (only with
+// `or_writable`), or until FinishOpen() has something to do. A stream that was not opened is never
 // ready.
 struct StreamInterest {
   Stream* stream = nullptr;
@@ -88,17 +89,17 @@ class Network {
   // Ends the Wait() under way, or else the next one. May be called from any thread. The default
   // does nothing, which is right for a network that one thread uses.
   virtual void Wake() noexcept {}
-  // A descriptor for an event loop that the caller already has; -1 if this network has none. It is
-  // readable whenever one of the streams that Arm() was last given is ready, and after Wake() until
-  // the next Wait(). Do not read or close it.
+  // Returns a descriptor for an event loop that the caller already has, or -1 if this network has
+  // no descriptor. The descriptor is readable whenever one of the streams that Arm() was last given
+  // is ready, and after Wake() until the next Wait(). Do not read or close it.
   virtual int Descriptor() noexcept { return -1; }
   // Returns `timeout_ms`, or less if FinishOpen() has something to do earlier.
   virtual std::int64_t Arm(std::span<const StreamInterest> /*interests*/,
                            std::int64_t timeout_ms) noexcept {
     return timeout_ms;
   }
-  // A time in milliseconds that only grows; its origin is arbitrary, and it is not negative. May be
-  // called from any thread.
+  // Returns a time in milliseconds that only grows. Its origin is arbitrary, and it is never
+  // negative. May be called from any thread.
   virtual std::int64_t NowMs() noexcept = 0;
   // Returns 64 random bits, for the jitter of waits.
   virtual std::uint64_t Random() noexcept = 0;
@@ -116,19 +117,21 @@ struct NameAddresses {
 using NameLookup = std::function<NameAddresses(const std::string& name)>;
 
 struct SocketOptions {
-  // After this many seconds of silence TCP asks whether the other end is there. It asks three times
-  // in all; without an answer the connection fails after half of that time more. 0: never.
+  // After this many seconds of silence TCP asks whether the other end is there. TCP asks three
+  // times in all. If no answer comes, the connection fails half of `keepalive_s` after the first
+  // question. 0: never.
   std::int64_t keepalive_s = 60;
 };
 
-// Makes TCP streams without delay (TCP_NODELAY) and unix sockets, with the monotonic clock. One
-// object serves one client.
+// Makes a network of TCP streams without delay (TCP_NODELAY) and of unix sockets. Its clock is the
+// monotonic clock. One object serves one client.
 //
 // Names are looked up by getaddrinfo(), or by `look_up`, in threads that nobody waits for, not even
-// at the end of the process. Several networks share what a look-up found, for a second. Addresses
-// need no look-up. A stream tries the addresses of a name in the order that was found, but no more
-// than 64. If an address is refused, the stream tries the next one at once. Otherwise it tries the
-// next one after a part of its open limit (250 ms at most), and goes on trying the earlier ones.
+// at the end of the process. What a look-up found is used for a second; all networks that use
+// getaddrinfo() share it. Addresses need no look-up. A stream tries the addresses of a name in the
+// order in which the look-up returned them, but no more than 64. If an address is refused, the
+// stream tries the next one at once. If an address does not answer, the stream also tries the next
+// one after a part of its open limit (250 ms at most), and goes on waiting for the earlier ones.
 // The first address that connects is taken.
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {},
                                            const SocketOptions& options = {});

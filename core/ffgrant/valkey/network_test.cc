@@ -32,7 +32,7 @@ TEST(ParseEndpoint, TakesHostAndPort) {
   }
 }
 
-// A network with only what every network must have.
+// A network that implements only the functions that every network must have.
 class BareNetwork final : public Network {
  public:
   class BareStream final : public Stream {

@@ -22,9 +22,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// Sets options.servers, options.tls.enabled where `text` says valkeys://, and options.username
-// where `text` names a user. `text` is one server, or several with commas between them, each in one
-// of these forms:
+// Sets options.servers. Also sets options.tls.enabled if `text` says valkeys://, and
+// options.username if `text` names a user. `text` is one server, or several with commas between
+// them, each in one of these forms:
 //
 //   HOST:PORT                           an IPv6 address may stand in brackets
 //   valkey://[USER@]HOST[:PORT][/0]     redis:// is the same; port 6379 if none is given
@@ -34,12 +34,12 @@ namespace ffgrant::valkey {
 // USER and PATH may hold bytes as %XX. All servers of one client have the same user,
 // and all speak TLS or none does.
 //
-// Returns "" if all is well. Otherwise returns a sentence that says why not, and leaves options
-// untouched. The sentence never repeats `text`, which may hold a password by mistake. Each of these
-// is refused with a sentence of its own: a password in the URL (others would see it in lists of
-// processes, shells' histories and logs), a database other than 0 (a cluster has no other, and
-// FlowFabric uses none), Sentinel, parameters other than db=0, and TLS where the library was built
-// without it.
+// Returns "" if all is well. If not, returns a sentence that says what is wrong, and leaves
+// `options` untouched. The sentence never repeats `text`, which may hold a password by mistake.
+// Each of these is refused with a sentence of its own: a password in the URL (others would see it
+// in lists of processes, shells' histories and logs), a database other than 0 (a cluster has no
+// other, and FlowFabric uses none), Sentinel, parameters other than db=0, and TLS where the library
+// was built without it.
 std::string SetServers(std::string_view text, ClientOptions& options);
 
 // Sets options.password to the text of the file, without the end of its line. Returns "", or the

@@ -185,7 +185,7 @@ class SocketStream final : public Stream {
     std::uint64_t serial;
   };
 
-  // Is called once the addresses are known.
+  // Gets ready to try the addresses, once they are known.
   void Prepare() noexcept {
     if (addresses_.size() > kMostAddresses) addresses_.resize(kMostAddresses);
     // The last address gets two steps.
@@ -195,8 +195,8 @@ class SocketStream final : public Stream {
     why_.clear();
   }
   bool LookUp() noexcept;
-  // Begins to connect. Returns false, and begins nothing, if the same address has to be tried again
-  // in a while.
+  // Begins to connect to the address `number`. Returns false, and begins nothing, if this address
+  // has to be tried again in a while.
   bool Begin(std::size_t number) noexcept;
   bool TakeFirstConnected() noexcept;
   void Failed(std::size_t number, int error) noexcept {
@@ -239,7 +239,8 @@ class SocketNetwork final : public Network {
       polled_.push_back({.fd = watched.fd, .events = static_cast<short>(events), .revents = 0});
     }
     polled_.push_back({.fd = wakeup_->fd(), .events = POLLIN, .revents = 0});
-    // If the system had no descriptor left to wake this wait by, the wait is short instead.
+    // If the system had no descriptor left by which this wait could be woken, the wait is kept
+    // short.
     const std::int64_t longest = wakeup_->valid() ? 60'000 : kWithoutWakeupMs;
     (void)poll(polled_.data(), polled_.size(), static_cast<int>(std::min(timeout_ms, longest)));
     if (polled_.back().revents != 0) wakeup_->Clear();
@@ -375,8 +376,8 @@ bool SocketStream::Begin(std::size_t number) noexcept {
   return true;
 }
 
-// Returns true once one of the attempts has connected; its connection becomes the stream's. Removes
-// the attempts that failed.
+// Returns true once one of the attempts has connected, and makes its connection the stream's.
+// Removes the attempts that failed.
 bool SocketStream::TakeFirstConnected() noexcept {
   for (std::size_t i = 0; i < attempts_.size();) {
     const Attempt attempt = attempts_[i];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses sockets on the loopback. Such sockets don't fail on request, so the test makes the system
-// calls fail (linked with --wrap).
+// Tests the network of MakeSocketNetwork() with sockets on the loopback. Such sockets don't fail on
+// request, so the test replaces the system calls (linked with --wrap) where they are to fail.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -336,9 +336,9 @@ TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {
     EXPECT_EQ(stream->Write("x").status, IoStatus::kDone);
     stream->Close();
     ExpectNotOpen(*stream);
-    WaitFor(*stream, true, 0);  // never ready, and no failure either
+    WaitFor(*stream, true, 0);  // the stream is never ready, which is no failure
   }
-  // Opening a stream closes what it had open.
+  // Opening a stream closes the connection that it had.
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
   (void)listener.Accept();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Speaks TLS as a stream over another stream. OpenSSL sees the other stream as a BIO. So OpenSSL
-// makes no system call of its own, and the faults of a test's network reach it too.
+// Implements a stream that speaks TLS over another stream. OpenSSL sees the other stream as a BIO.
+// So OpenSSL makes no system call of its own, and the faults of a test's network reach OpenSSL too.
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
@@ -65,7 +65,8 @@ std::string CertificateFault(long fault, int depth, const std::string& name) {
   }
 }
 
-// Returns "" if the last error is no alert that the server sent.
+// Says in words which alert the server sent. Returns "" if `error` is no alert that the server
+// sent.
 std::string AlertFault(unsigned long error, bool has_certificate) {
   // Never false: the SSL part of OpenSSL reports last, because it ends the connection.
   const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
@@ -229,8 +230,8 @@ class TlsStream final : public Stream {
     return {broken_ == IoStatus::kDone ? IoStatus::kWouldBlock : broken_, 0};
   }
 
-  // A record counts as written once all of it has been written below, because a server can't read a
-  // part of a record.
+  // A record counts as written once all of it has been written to the stream below, because a
+  // server can't read a part of a record.
   IoResult Write(std::string_view bytes) noexcept override {
     if (state_ != State::kOpen || broken_ != IoStatus::kDone) return {IoStatus::kFailed, 0};
     if (bytes.empty()) return {IoStatus::kWouldBlock, 0};
@@ -368,7 +369,7 @@ class TlsStream final : public Stream {
   State state_ = State::kClosed;
   std::string name_;  // the name that the certificate must have
   std::string why_;
-  int depth_ = 0;  // where in its chain a certificate was not believed
+  int depth_ = 0;  // the place in the server's chain of a certificate that was not believed
   BelowStream below_;
   Ssl ssl_;
   IoStatus broken_ = IoStatus::kDone;  // how reading ended

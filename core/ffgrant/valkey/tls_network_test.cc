@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Speaks TLS with a server in the same process, so that the test decides what one read brings. The
-// live tests hold the handshake to real servers.
+// Tests TLS with a server in the same process, so that the test decides what one read brings. The
+// live tests check the handshake with real servers.
 
 #include <gtest/gtest.h>
 #include <openssl/err.h>
@@ -399,8 +399,8 @@ TEST_F(TlsFiles, AServerThatWantsACertificateSaysSo) {
   }
 }
 
-// The server believes a root alone, so the client has to send the certificates between the root and
-// its own (tls_options.h).
+// The server knows only the root, so the client has to send the certificates between the root and
+// its own certificate (tls_options.h).
 TEST_F(TlsFiles, AClientsCertificateGoesOutWithItsChain) {
   const Credential root = MakeCredential({.is_authority = true});
   const Credential middle = MakeCredential({.is_authority = true}, &root);
@@ -443,7 +443,7 @@ TEST_F(TlsFiles, ThatAreOfNoUseAreRefused) {
   const std::string none = Path("none.pem");
   const struct {
     TlsOptions options;
-    std::string why;  // how the problem begins; empty: there is none
+    std::string why;  // how the text of the problem begins; empty: there is no problem
   } kCases[] = {
       {{}, ""},
       {{.ca_file = certificate}, ""},
@@ -660,8 +660,8 @@ TEST(TlsStream, WritesARecordOnceHoweverOftenItHasToTry) {
   EXPECT_EQ(peer.heard, "question");
 }
 
-// What the peer has received counts as written, also if there is no room for the rest: else the
-// client would send commands again that the server has executed.
+// What the peer has received counts as written, even if there is no room for the rest. If it did
+// not count, the client would send again commands that the server has executed.
 TEST(TlsStream, CountsTheRecordsThatHaveGoneOut) {
   TlsClient client(Trusting());
   Stream& stream = *client.stream;
@@ -772,8 +772,8 @@ TEST(TlsStream, NothingIsWrittenAfterTheEnd) {
   }
 }
 
-// A call after the end has not been sent, so it goes out on a new connection, and its outcome is
-// known.
+// A call that is made after the end is not sent on the old connection. It goes out on a new
+// connection, and its outcome is known.
 TEST(TlsStream, ACallAfterTheEndIsMadeOnANewConnection) {
   using Way = ScriptedRig::Way;
   const Way ways[] = {Way(1), Way(2), Way(3), Way(4)};
@@ -787,7 +787,7 @@ TEST(TlsStream, ACallAfterTheEndIsMadeOnANewConnection) {
         if (peer.ended) return;
         std::set<std::int64_t> killed;
         peer.Say(server.Execute(connection, command, network->NowMs(), killed));
-        // The server ends while it still owes the answer to the third call.
+        // The server ends TLS while it still owes the answer to the third call.
         if (server.Executions("ff_create_execution", ways[1].execution.text()) == 1 &&
             connection == 1) {
           peer.EndTls();

@@ -26,14 +26,14 @@ struct TlsOptions {
   // OpenSSL believes on this machine.
   std::string ca_file = {};
   // The name that the certificate of every server must have; it is also sent to the server (SNI).
-  // Empty: the host or address that the client connected to. A unix socket has no name, so it needs
-  // one here.
+  // Empty: the host or address that the client connected to. A unix socket has no name of its own,
+  // so for a unix socket this name must be given.
   std::string server_name = {};
   // Our certificate with its chain, and its key without a passphrase, both as PEM, for servers that
   // ask for a certificate. Give both or neither.
   std::string certificate_file = {};
   std::string key_file = {};
-  // False: the client believes anybody to be the server, and sends it the password. For tests.
+  // False: the client takes anybody for the server, and sends the password to anybody. For tests.
   bool verify = true;
 };
 

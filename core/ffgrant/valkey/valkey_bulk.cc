@@ -79,7 +79,8 @@ struct BatchOfIssues {
     if (read_only(k)) {
       TimestampMs others;
       // A reply that is no expiry counts as a missing expiry. The other grants still get their
-      // answers: each answer names its execution, and so would show that the stream is out of step.
+      // answers. If answers and commands were out of step, these answers would show it, because
+      // each of them names its execution.
       (void)internal::ReadGrantExpiry(reply, outcome ? outcome.expires_at : others);
       return true;
     }

@@ -83,7 +83,7 @@ TEST_F(Batches, WhatIsNotAnsweredIsUnknownAndWhatIsRefusedDidNotHappen) {
   struct Half {
     std::string function;
     std::size_t at;
-    std::function<void(std::size_t)> run;  // runs four calls from a place on
+    std::function<void(std::size_t)> run;  // runs the four calls of the batch from this place on
     std::function<ClaimError(std::size_t)> error;
   };
   const Half kHalves[] = {

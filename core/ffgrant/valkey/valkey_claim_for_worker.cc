@@ -164,7 +164,7 @@ class Search {
   }
 
   // Returns true if the search waits for nothing more at this partition. Does not look at the
-  // partition while the search waits for an earlier one (`is_behind`). Otherwise a partition that
+  // partition while the search waits for an earlier one (`is_behind`). If it did, a partition that
   // always has something, on the server that always answers first, would keep the partitions on
   // other servers waiting for ever.
   bool Answered(Waiting& waiting, bool is_behind, bool& any) noexcept {
@@ -256,7 +256,7 @@ class Search {
   }
 
   // Issues a grant. Returns kNothing if another scheduler was faster, or if the server answers with
-  // an error: another execution may still be granted.
+  // an error, because another execution may still be granted.
   Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
     if (TimeIsUp()) return Found::kNotAll;
     IssueOutcome issued;
@@ -320,8 +320,8 @@ class Search {
   const std::size_t room_;  // half of max_in_flight: the limit for both lists together
   std::size_t at_once_ = kAtFirst;
   std::uint32_t next_ = 0;       // the place in the window that is asked next
-  std::uint32_t looked_at_ = 0;  // how many places the window has up to the last one that was
-                                 // looked at, this one included
+  std::uint32_t looked_at_ = 0;  // how many places the window has up to and including the last
+                                 // one that was looked at
   bool held_ = false;            // a partition after a silent one has answered
   bool done_ = false;
   bool fault_ = false;

@@ -173,7 +173,7 @@ const struct {
     {"ff:idx:{fp:7}:lane:main:eligible", 1}, {"EXISTS", 1}, {"required_capabilities", 1},
 };
 
-// The outcome is not "nothing", and the search does not end at the error.
+// After an error the outcome does not say that there is nothing to claim, and the search goes on.
 TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
   for (const auto& [word, place] : kQuestions) {
     Start(2);
@@ -252,7 +252,8 @@ TEST_F(Choices, WhatIsNoAnswerIsAPartitionThatCantBeReached) {
     if (place == 1) Grant(0, 1);
     rig_->Silence(word, place);
     SCOPED_TRACE(word + " " + std::to_string(place) + " silence");
-    // The questions sent after the unanswered one on that connection are lost with it.
+    // All questions that were sent on that connection after the unanswered one are lost with the
+    // connection.
     const ClaimForWorkerOutcome silent = Choose();
     EXPECT_EQ(silent.error, ClaimError::kNothingInWindow);
     EXPECT_GE(silent.partitions_unreachable, 1u);
@@ -264,7 +265,7 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
   struct Case {
     std::string reply;  // empty: no reply comes
     ClaimError error;
-    ClaimError of_all = ClaimError::kNoEligibleExecution;  // if every execution gets the reply
+    ClaimError of_all = ClaimError::kNoEligibleExecution;  // the error if each gets the reply
   };
   const Case kCases[] = {
       {"", ClaimError::kUnknownOutcome},
@@ -497,8 +498,8 @@ class Shards : public ::testing::Test {
     EXPECT_LE(took_, kLimitMs + 10);
     return outcome;
   }
-  // Calls until nothing is granted any more; returns the partitions of the executions that were
-  // granted.
+  // Calls ClaimForWorker() until it grants nothing any more; returns the partitions of the
+  // executions that were granted.
   std::set<std::uint16_t> TakeAll() {
     std::set<std::uint16_t> gave;
     while (const ClaimForWorkerOutcome outcome = Choose()) {
@@ -576,7 +577,7 @@ TEST_F(Shards, OneOfTwoThatWereAwayIsFoundAgain) {
       for (int i = 0; i < 5; ++i) (void)Choose();
       frozen_.erase(back);
       dead_.erase(back);
-      network_->Wait({}, 5000);  // by then the server may be connected to again
+      network_->Wait({}, 5000);  // after this time the client may connect to the server again
       bool is_found = false;
       for (int i = 0; i < 100 && !is_found; ++i) {
         is_found = Choose().partitions_seen == kPartitions - PartitionsOf(away);
@@ -648,7 +649,7 @@ TEST_F(Shards, AWindowThatWasAwayAsAWholeIsAskedAgain) {
       Kill(port);
       for (std::size_t i = 0; i < kPartitions / size + place; ++i) (void)Choose(size);
       Recover();
-      network_->Wait({}, 5000);  // by then the server may be connected to again
+      network_->Wait({}, 5000);  // after this time the client may connect to the server again
       Create(*window.rbegin());
       const ClaimForWorkerOutcome outcome = Choose(size);
       ASSERT_TRUE(outcome) << size << " " << port << " " << ErrorName(outcome.error);
@@ -660,7 +661,7 @@ TEST_F(Shards, AWindowThatWasAwayAsAWholeIsAskedAgain) {
   EXPECT_GE(tried, 6);
 }
 
-// What a slow server has is granted, although a quick server always has something, too.
+// Executions on a slow server are granted, although a quick server always has some as well.
 TEST_F(Shards, ASlowServerIsNotPassedOverForEver) {
   slow_ = 2;
   int tried = 0;

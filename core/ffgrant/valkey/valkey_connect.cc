@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds out what will work on a server, before anything is tried there.
+// Implements Connect(), which finds out what will work on a server before anything is tried there.
 
 #include <algorithm>
 #include <deque>
@@ -22,19 +22,19 @@ using internal::Session;
 
 namespace {
 
-// A primary. A question to the primary is about `partition`, one of its partitions.
+// A primary, which is asked by way of `partition`, one of its partitions.
 struct Primary {
   explicit Primary(std::uint16_t index) : partition{PartitionFamily::kExecution, index} {}
 
   Partition partition;
   bool own_functions = false;
-  std::string fault;                 // what the primary said in place of an answer
+  std::string fault;                 // the error that the primary answered with
   bool rights_known = false;         // whether the primary said what the user may not run
   std::vector<std::string> refused;  // commands that the user may not run
 };
 
-// Asks all of `primaries` at once, or as many as one group holds. `write(primary, command)` writes
-// the question, and `read(primary, reply)` reads the answer.
+// Asks all of `primaries`, as many at once as one group holds. `write(primary, command)` writes the
+// question, and `read(primary, reply)` reads the answer.
 template <class Write, class Read>
 ClaimError AskAll(Session& session, std::span<Primary> primaries, ErrorDetails* details,
                   const Write& write, const Read& read) {
@@ -123,8 +123,8 @@ void AddRefusedCalls(const Primary& primary, std::vector<RefusedCall>& all) {
   }
 }
 
-// Returns one primary for each node that has partitions, without the first, which has been asked
-// already.
+// Returns one primary for each node that has partitions, except for the node of partition 0, which
+// has been asked already.
 std::vector<Primary> OthersOf(const internal::Client& client, std::uint16_t partitions) {
   std::vector<Primary> others;
   std::vector<int> seen = {client.NodeOf(HashSlot({PartitionFamily::kExecution, 0}))};

@@ -15,7 +15,8 @@ using namespace internal;  // NOLINT: all of it is about the stored fields
 
 namespace {
 
-// Reads the kind of the attempt that `lease` belongs to. Writes nothing if it returns an error.
+// Reads the kind of the attempt that `lease` belongs to, and sets lease.kind. Leaves `lease` as it
+// is if it returns an error.
 ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* details,
                     Lease& lease) noexcept {
   ClaimError error = ClaimError::kNone;
@@ -245,8 +246,8 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
   Settle(lease.session, claim);
-  // Ask this before the read. Otherwise a claim could be executed after the read, and its
-  // connection could be shut before the question.
+  // This has to be asked before the fate is read. If it were asked after the read, the claim could
+  // be executed after the read, and its connection could be shut before the question.
   const bool settled = impl_->sessions.lost().IsSettled(claim);
   found = ReadFate(lease.session, id, lease_id, details);
   found.final = settled;

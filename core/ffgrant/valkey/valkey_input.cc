@@ -135,7 +135,7 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   group.Add(
       slot, true,
       [&](RespCommand& command) {
-        // Asks for one byte more than is allowed: if it comes, the payload is too large.
+        // Asks for one byte more than is allowed: if that byte comes, the payload is too large.
         ClaimKeys keys(command, id);
         command.Begin(4);
         command.Arg("GETRANGE");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads back what is stored, for tests and operators.
+// Implements Inspect() and InspectNames(), which read back what is stored, for tests and operators.
 
 #include <array>
 

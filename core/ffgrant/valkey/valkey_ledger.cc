@@ -29,7 +29,7 @@ void Clear(ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
 }
 
-// No server's time lies beyond this; an answer beyond it is not used.
+// No server's time is later than this; an answer with a later time is not used.
 constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
 
 }  // namespace

@@ -7,9 +7,9 @@
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) ...
 //
 // The server decides everything: each call is one of FlowFabric's functions (contract 7), which
-// runs atomically there and on the server's clock. Where the server has FlowFabric's own function
-// library, the ledger uses it. Where it has none, the ledger loads ours, which answers alike
-// (function_library.h).
+// runs atomically on the server and by the server's clock. Where the server has FlowFabric's own
+// function library, the ledger uses it. Where it has none, the ledger loads ours, which answers
+// alike (function_library.h).
 
 #ifndef FFGRANT_VALKEY_VALKEY_LEDGER_H_
 #define FFGRANT_VALKEY_VALKEY_LEDGER_H_
@@ -42,8 +42,8 @@ struct ValkeyLedgerOptions {
   std::size_t max_candidates = 1024;
   // Suspend() signs a token, and for this the partition needs a secret. In a partition that has
   // none yet, the ledger installs this secret, an even number of hex digits. If the text is empty,
-  // it installs none, and Suspend() then says kUnknownCode, `hmac_secret_not_initialized`, in such
-  // a partition.
+  // the ledger installs no secret, and in such a partition Suspend() ends with kUnknownCode and the
+  // detail `hmac_secret_not_initialized`.
   std::string waitpoint_secret_hex = {};
 };
 
@@ -54,15 +54,15 @@ enum class ClaimFate : std::uint8_t {
   kNotClaimed,  // the claim has left no trace
 };
 
-// With an error, only the error itself has a meaning.
+// If there is an error, no other member has a meaning.
 struct FoundClaim : Outcome {
   ClaimFate fate = ClaimFate::kNotClaimed;
   Lease lease;  // set with kHeld; its kind is the attempt's kind, also if the attempt was resumed
   // `final` has a meaning with kNotClaimed, for a claim that this ledger made. It is true if the
   // claim can't happen any more. It is false if a connection that may still carry the claim could
   // not be shut on its server; then ask again. The ledger shuts such a connection wherever it finds
-  // the server's process; it knows the process by what INFO says. Once that process has ended,
-  // nothing has to be shut. While the server can't be reached, `final` stays false even if a
+  // the process of that server, which it recognises by what INFO says. Once that process has ended,
+  // no connection has to be shut. While the server can't be reached, `final` stays false even if a
   // replica has been promoted, because the server could be promoted back before the claim arrives.
   // `final` also stays false where an ACL forbids INFO, CLIENT ID or CLIENT KILL.
   bool final = true;
@@ -81,9 +81,9 @@ struct FoundClaim : Outcome {
 //                    error; the function may have done a part of its work before that.
 // In each case the detail has the text that explains it.
 //
-// Every call ends within client.request_timeout_ms, whatever fails. This limit is for all that the
-// call does; a batch has one limit for the whole. Whatever a batch has not sent by then is
-// kUnavailable.
+// Every call ends within client.request_timeout_ms, whatever fails. The limit is for all that the
+// call does. A batch has one limit for all of its commands; those that have not been sent within
+// the limit end with kUnavailable.
 //
 // The ledger takes canonical ids of configured partitions only, as MemoryLedger does. As a rule a
 // call is one round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail take
@@ -91,8 +91,8 @@ struct FoundClaim : Outcome {
 // takes one more, because it first reads the server's time. The first Suspend of a partition may
 // have to install a secret, and is then repeated. The ledger repeats reads, and calls that the
 // server can't have executed, within the time limit. Once buffers have grown, the calls of
-// ClaimLedger allocate nothing, except for InspectNames() and Fail(), and unless a connection
-// fails. The calls that only this class has may allocate.
+// ClaimLedger allocate nothing unless a connection fails; only InspectNames() and Fail() may always
+// allocate. The calls that only this class has may allocate.
 //
 // These rules hold for the process around a ledger:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy. It
@@ -137,9 +137,9 @@ class ValkeyLedger final : public ClaimLedger {
   // Ends all calls that are under way in other threads, and does not wait until they have ended. A
   // call that has not been sent ends with kUnavailable; a call that has been sent and writes ends
   // with kUnknownOutcome, and FindClaim() then works as ever. Each of these calls has the detail
-  // "the call was cancelled". Calls that begin afterwards are not touched. A process that wants to
-  // end can call CancelCalls() for this. May be called from any thread, but not from a signal
-  // handler.
+  // "the call was cancelled". Calls that begin afterwards are not touched. A process that is about
+  // to end can call CancelCalls() so that it need not wait for its calls. May be called from any
+  // thread, but not from a signal handler.
   void CancelCalls() noexcept;
 
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
@@ -155,15 +155,16 @@ class ValkeyLedger final : public ClaimLedger {
   // Passes over partitions whose server can't be reached, and counts them in the outcome; if it can
   // reach none, the outcome is kUnavailable. It also passes over partitions whose server answers
   // with an error; if it then finds nothing in the others, the outcome is kUnknownCode.
-  // kUnknownOutcome means that a grant was sent and its answer never came.
+  // kUnknownOutcome means that the ledger asked for a grant and the answer never came.
   //
   // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
-  // anything. So a call that finds nothing sends one range query for each of its partitions. The
-  // call takes what the partitions have in the order of the partitions, so that a quick server does
-  // not starve a slower one. The call waits only 10 ms for a server that does not answer. If it
-  // finds nothing elsewhere it waits longer, but for no more than request_timeout_ms in all. Later
-  // calls don't wait for that server at all until it answers again. (Calls that are under way at
-  // the same time each find out by themselves that this server does not answer.)
+  // anything. A call that finds nothing sends one range query for each of its partitions. The call
+  // looks at what the partitions have in the order of the partitions, and not of the answers, so
+  // that a quick server does not starve a slower one. The call waits only 10 ms for a server that
+  // does not answer. If it finds nothing elsewhere it waits longer, but for no more than
+  // request_timeout_ms in all. Later calls don't wait for that server at all until it answers
+  // again. (Calls that are under way at the same time each find out by themselves that this server
+  // does not answer.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -182,8 +183,8 @@ class ValkeyLedger final : public ClaimLedger {
   // CompleteOnce() repeats this call after a lost answer.
   Outcome Complete(const CompleteArgs& args, std::string_view result,
                    ErrorDetails* details = nullptr) noexcept;
-  // Also reads the stored retry policy, together with the names of keys. The errors are those of
-  // the interface, and
+  // The call also reads the stored retry policy, in the round trip that reads the names of keys.
+  // The errors are those of the interface, and
   //  kInvalidPolicyJson   The execution's retry policy can't be followed. Nothing was changed,
   //                       and the detail says what is wrong.
   //  kInvalidInput        Our functions also answer with this error if the policy has a
@@ -206,9 +207,9 @@ class ValkeyLedger final : public ClaimLedger {
   // kActiveAttemptExists, kGrantAlreadyExists, kExecutionNotInEligibleSet.
   //
   // The function's answer leaves out some of the lease. The ledger reads the rest after that, in
-  // the same round trip if all goes well; the kind of a retry takes one more. kUnknownOutcome can
-  // also mean that the claim happened, but that its lease can't be read or has ended since;
-  // FindClaim() finds out.
+  // the same round trip if all goes well. Reading the kind of a retry or a replay takes one more
+  // round trip. kUnknownOutcome can also mean that the claim happened, but that its lease can't be
+  // read or has ended since; FindClaim() finds out.
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
 
   // Reads what a claimed execution is about, for the worker that has claimed it. This takes one
@@ -221,10 +222,10 @@ class ValkeyLedger final : public ClaimLedger {
   Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,
                     ErrorDetails* details = nullptr) noexcept;
 
-  // Reads the partition counts that the deployment's first server has stored (contract 1.4); the
-  // options of a ledger that is to work there need them. kInvalidInput: the stored counts are not
-  // valid, and the detail says what is wrong. kUnknownCode: the user may not read them.
-  // kUnavailable: as for every call.
+  // Reads the partition counts that FlowFabric's server stored when the deployment first started
+  // (contract 1.4). A ledger that is to work in the deployment needs these counts in its options.
+  // kInvalidInput: the stored counts are not valid, and the detail says what is wrong.
+  // kUnknownCode: the user may not read the counts. kUnavailable: as for every call.
   StoredPartitions ReadPartitions(ErrorDetails* details = nullptr) noexcept;
 
   // These three calls register a worker as FlowFabric's SDK does, keep its registration and end it.
@@ -235,10 +236,11 @@ class ValkeyLedger final : public ClaimLedger {
   // that has run out registers anew. Unregistering a registration that is gone, or is another
   // process's, is no error and changes nothing.
   //
-  // Each call first reads the owner, in a round trip of its own. If the registration runs out just
-  // then and another process takes the id at once, the call still prolongs or removes that
-  // process's registration. So refresh in time. After kUnavailable or kUnknownOutcome make the call
-  // again with the same token.
+  // RefreshWorker and UnregisterWorker first read the owner, in a round trip of its own.
+  // RegisterWorker reads the owner if the id is registered already. If our registration runs out
+  // right after that and another process takes the id at once, the call still prolongs or removes
+  // that process's registration. So refresh in time. After kUnavailable or kUnknownOutcome make the
+  // call again with the same token.
   Outcome RegisterWorker(const WorkerRegistration& registration,
                          ErrorDetails* details = nullptr) noexcept;
   Outcome RefreshWorker(const WorkerRegistration& registration,
@@ -254,7 +256,7 @@ class ValkeyLedger final : public ClaimLedger {
                        ErrorDetails* details = nullptr) noexcept;
 
   // Makes a delayed execution eligible if its time has come, as FlowFabric's scanner does.
-  // `promoted` is true if it was due.
+  // Sets `promoted` to whether the execution was due.
   Outcome PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView lane, bool& promoted,
                               ErrorDetails* details = nullptr) noexcept;
 

@@ -322,8 +322,8 @@ TEST(WaitpointSecret, IsInstalledOnceWhereThereIsOneToInstall) {
   const std::string kInstall = "ff_rotate_waitpoint_hmac_secret";
   struct Case {
     bool has_secret;
-    std::string first;    // suspension
-    std::string install;  // empty: no reply comes
+    std::string first;    // the answer to the first suspension
+    std::string install;  // the answer to the installation; empty: no reply comes
     ClaimError error;
     std::size_t installs;
     std::size_t suspensions;

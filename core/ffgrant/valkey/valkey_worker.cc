@@ -56,8 +56,8 @@ struct WorkerKeys {
   std::string token;
 };
 
-// Sends one command of texts and calls `read(reply)`. If the reply is an error, it becomes the
-// detail instead.
+// Sends one command of texts and calls `read(reply)`. If the reply is an error, `read` is not
+// called, and the error becomes the detail.
 template <class Read>
 ClaimError Do(Session& session, bool read_only, ErrorDetails* details,
               std::initializer_list<std::string_view> words, const Read& read) {
@@ -118,8 +118,8 @@ ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegis
            added = reply.integer;
            return reply.is(Reply::Type::kInteger);
          });
-  // A refresh leaves `registered_at_ms` alone, unless all five fields are new: an operator may have
-  // removed them.
+  // A refresh leaves `registered_at_ms` alone, unless all five of the other fields are new: then an
+  // operator may have removed the whole hash.
   if (error == ClaimError::kNone && (anew || added == 5)) {
     error = Do(session, false, details, {"HSET", keys.caps, "registered_at_ms", now}, Anything);
   }
@@ -133,7 +133,8 @@ ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegis
   return error;
 }
 
-// Prolongs our registration. Sets `gone` if it has run out since its owner was read.
+// Prolongs our registration. Sets `gone` to whether the registration has run out since its owner
+// was read.
 ClaimError Prolong(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
                    ErrorDetails* details, bool& gone) {
   return Do(session, false, details, {"PEXPIRE", keys.alive, std::to_string(r.ttl_ms)},

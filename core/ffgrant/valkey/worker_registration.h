@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A registration tells FlowFabric that a worker is there, and what the worker can do. If nobody met
-// an execution's requirements, FlowFabric's scanner makes the execution eligible again once the
-// registered workers together meet them. A fleet that does not register starves such executions
-// (core/contract/live-observed.md, 5).
+// A registration tells FlowFabric that a worker is there, and what the worker can do. If no worker
+// met the requirements of an execution, FlowFabric's scanner makes the execution eligible again
+// once the registered workers together meet these requirements. A fleet that does not register
+// starves such executions (core/contract/live-observed.md, 5).
 
 #ifndef FFGRANT_VALKEY_WORKER_REGISTRATION_H_
 #define FFGRANT_VALKEY_WORKER_REGISTRATION_H_
@@ -27,8 +27,8 @@ struct WorkerRegistration {
   // How long the registration lives without being refreshed; refresh it after a third of this time.
   // 1000..kMaxTtlMs.
   std::int64_t ttl_ms = 60'000;
-  // Tells this process's registration from another process's with the same instance id. Keep the
-  // token for refreshing and unregistering.
+  // Distinguishes this process's registration from that of another process with the same instance
+  // id. Keep the token for refreshing and unregistering.
   Uuid token = RandomUuid();
 };
 

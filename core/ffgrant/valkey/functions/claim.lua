@@ -39,7 +39,7 @@ local function policy_fields(json)
   return fields
 end
 
--- Writes into the attempt's record where a retry or a replay comes from.
+-- Writes the origin of a retry or a replay into the attempt's record.
 local function write_lineage(core_key, attempt, kind)
   local pending = call('HMGET', core_key, 'pending_retry_reason', 'pending_replay_reason',
     'pending_replay_requested_by', 'pending_previous_attempt_index')
@@ -159,8 +159,8 @@ local function index_lease(id, expires_at, lease_expiry, worker_leases, active)
   call('ZADD', active, expires_at, id)
 end
 
--- Returns the rejection if `grant` isn't there for `worker`; the caller checks whether the grant
--- has expired.
+-- Returns the rejection if there is no grant, or if the grant is for another worker than `worker`.
+-- The caller checks whether the grant has expired.
 local function check_grant(grant, worker)
   if grant[1] and grant[1] == worker then return nil end
   return { 0, 'invalid_claim_grant' }
@@ -170,8 +170,9 @@ local function grant_expired(grant, now)
   return is_set(grant[2]) and tonumber(grant[2]) < now
 end
 
--- Returns what a claim may bring along, from ARGV `i` on: the attempt's policy, its timeout, the
--- execution's deadline. The rejection comes last.
+-- Returns the optional arguments of a claim, which are ARGV from `i` on: the attempt's policy, the
+-- attempt's timeout and the execution's deadline. The fourth value is the rejection, if there is
+-- one.
 local function optional_arguments(args, i)
   local policy, timeout, deadline, rejection
   timeout, rejection = optional_milliseconds_of(args[i + 1], 'attempt_timeout_ms')
@@ -182,7 +183,8 @@ local function optional_arguments(args, i)
   return policy, timeout, deadline, rejection
 end
 
--- Reads what decides whether an execution can be claimed, and what its lease will be.
+-- Reads the fields that decide whether an execution can be claimed, and those that its next lease
+-- follows from.
 local function read_claimable(core_key)
   return call('HMGET', core_key, 'lifecycle_phase', 'ownership_state', 'eligibility_state',
     'attempt_state', 'terminal_outcome', 'current_lease_epoch', 'total_attempt_count')
@@ -239,9 +241,9 @@ register('ffgrant_claim_execution', 14, 9, function(keys, args)
   return { 1, 'OK', lease_id, epoch, expires_at, attempt_id, index, kind }
 end)
 
--- Goes on with the same attempt under a new lease. `index` and `attempt_id` are those that the
--- execution has. `attempt` is the attempt's key; the two functions that call resume_claim() pass
--- the other keys.
+-- Goes on with the same attempt under a new lease. `index` and `attempt_id` are those of that
+-- attempt, and `attempt` is its key. The other keys are KEYS of the function that calls
+-- resume_claim().
 local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, ttl, now, now_text,
                             lease_key, eligible, lease_expiry, worker_leases, active, history_key,
                             reason)

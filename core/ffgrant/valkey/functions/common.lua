@@ -1,10 +1,10 @@
 #!lua name=ffgrant
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The claim path as server functions. KEYS, ARGV, replies and stored state are those of
--- FlowFabric's library (README.md here has the table). The source text is our own, and so are the
--- names: FlowFabric's ff_x is ffgrant_x here. Function names are unique on a server, so a library
--- that took ff_x or ff_version would keep FlowFabric's own library out.
+-- This library offers the claim path as server functions. KEYS, ARGV, replies and stored state are
+-- those of FlowFabric's library (README.md here has the table). The source text is our own, and so
+-- are the names: FlowFabric's ff_x is ffgrant_x here. Function names are unique on a server, so a
+-- library that took ff_x or ff_version would keep FlowFabric's own library out.
 --
 -- The parts are joined in the order of parts.txt, so each part sees the locals of the parts before
 -- it.
@@ -19,8 +19,8 @@ local LIBRARY_VERSION = '5'
 local MAX_TTL_MS = 50000000000000
 local HISTORY_LENGTH = '1000'
 
--- While a library is loaded, it sees only redis.register_function. The first call fetches the rest
--- into locals, which are quicker than globals.
+-- While a library is loaded, it sees only redis.register_function. The first call of a function
+-- fetches the other globals into locals, which are quicker.
 local function globals()
   return redis.call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, math.floor,
     string.find, string.sub, string.gsub, string.gmatch, string.rep, string.char, string.format,
@@ -102,8 +102,8 @@ local function optional_milliseconds_of(text, name)
   return milliseconds_of(text, name)
 end
 
--- Returns a whole number as text, with the digits that tostring gives below 1e14 (contract 9.5), in
--- half of tostring's time.
+-- Returns a whole number as text, in half of tostring's time. For numbers below 1e14 tostring gives
+-- the same digits (contract 9.5).
 local function digits(number) return format('%d', number) end
 
 -- Returns the number after `text`, as text. Epochs and attempts are small numbers, and looking the
@@ -119,8 +119,8 @@ local function next_number(text)
   return found
 end
 
--- Does for a time the same as digits(). A busy server serves many calls in a millisecond, and these
--- calls use few different times: now, and now plus each TTL.
+-- Returns a time as text, with the same digits as digits() gives. A busy server serves many calls
+-- in a millisecond, and these calls use few different times: now, and now plus each TTL.
 local millisecond, texts = nil, {}
 local function time_digits(time)
   local text = texts[time]

@@ -50,7 +50,7 @@ local function check_worker(core_key, required, offered, now_text)
   return { 0, 'capability_mismatch', missing }
 end
 
--- Writes the grant of ARGV and returns its expiry.
+-- Writes the grant that ARGV describe, and returns the grant's expiry.
 local function write_grant(grant_key, args, ttl, now, now_text)
   local expires_at = time_digits(now + ttl)
   -- If the ttl is not positive, the command that sets the expiry would delete the grant at once.

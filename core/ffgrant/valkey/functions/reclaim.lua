@@ -8,8 +8,8 @@ local function reclaim_cap(core_key, default)
   if policy_json then
     local decoded, policy = pcall(cjson.decode, policy_json)
     if decoded and type(policy) == 'table' and policy.max_reclaim_count ~= nil then
-      -- If the cap is no number, the reference has no cap and then fails; using the caller's cap is
-      -- safe.
+      -- If the policy's cap is no number, the reference is left without a cap and then fails. Here
+      -- the caller's cap is used, which is safe.
       return tonumber(policy.max_reclaim_count) or default
     end
   end
@@ -130,7 +130,7 @@ register('ffgrant_reclaim_execution', 14, 7, function(keys, args)
     fail_for_good(keys, id, core, now_text)
     return { 0, 'max_retries_exhausted', tostring(cap) }
   end
-  -- A reclaim grant ends only when its key expires.
+  -- A reclaim grant ends only when its key expires, so no expiry is compared here.
   rejection = check_grant(call('HMGET', keys[2], 'worker_id'), args[2])
   if rejection then return rejection end
 

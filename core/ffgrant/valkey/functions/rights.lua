@@ -2,8 +2,8 @@
 
 -- ---- ffgrant_refused_commands ---------------------------------------------------
 
--- If the command does not take as many arguments as are given, Redis 8 gives no answer. One to four
--- arguments suit every command here but TIME, which takes none.
+-- Redis 8 answers only if the command takes as many arguments as are given. One to four arguments
+-- suit every command here but TIME, which takes none.
 local function may_run(command, key)
   local check = redis.acl_check_cmd
   local answered, allowed = pcall(check, command, key)

@@ -148,7 +148,7 @@ local function write_suspension(keys, args, token, condition, now_text)
 end
 
 -- Returns the rejection if a suspension asks for something that this library doesn't serve, or has
--- a number out of range. Is called before anything is read.
+-- a number out of range. This is checked before anything is read.
 local function check_suspension(args)
   local _, rejection
   if args[15] == '1' then return invalid('use_pending_waitpoint is not served') end
@@ -216,7 +216,7 @@ register('ffgrant_suspend_execution', 17, 13, function(keys, args)
     'attempt_id', core[ATTEMPT_ID] or '',
     'reason', 'suspend',
     'ts', now_text)
-  -- An execution that waits without end comes after all others.
+  -- The score of an execution without a timeout puts it behind all others.
   call('ZADD', keys[13], is_set(timeout_at) and timeout_at or 9999999999999, id)
   if is_set(timeout_at) then call('ZADD', keys[10], timeout_at, id) end
   return { 1, 'OK', args[6], args[7], args[8], token, '0' }
@@ -316,7 +316,7 @@ register('ffgrant_promote_delayed', 3, 2, function(keys, args)
     call('ZREM', delayed, id)
     return { 1, 'OK', stale }
   end
-  -- For a delayed resume, only the index has the time.
+  -- The time of a delayed resume is stored only in the delayed set.
   local due = tonumber(core[3]) or tonumber(call('ZSCORE', delayed, id) or 0)
   if due > now then return { 1, 'OK', 'not_yet_due' } end
 
