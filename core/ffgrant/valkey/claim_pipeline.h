@@ -14,7 +14,7 @@
 //   kNone
 //   kInvalidInput     The call was not sent, because an argument is out of range or, for kCreate,
 //                     the id belongs to no configured partition. Any other call with such an id
-//                     ends with kExecutionNotFound, and was not sent either.
+//                     ends with kExecutionNotFound, and is not sent either.
 //   an error that the function of the call answers:
 //     kCreate         none
 //     kIssue          kExecutionNotFound, kExecutionNotEligible, kGrantAlreadyExists,
@@ -105,9 +105,9 @@ class ClaimPipeline {
   // and completes with kInvalidInput.
   //
   // SubmitCreate: `delay_until`, if given, must be in the future. If the delay has already ended,
-  // the server still puts the execution into the set that KEYS name. This is the delayed set, where
-  // no scheduler looks; FlowFabric's typed call does the same. ValkeyLedger avoids this by reading
-  // the server's time first.
+  // the server still puts the execution into the set that KEYS name, which is the delayed set,
+  // where no scheduler looks. FlowFabric's typed call also has this effect. ValkeyLedger avoids
+  // this effect by reading the server's time first.
   bool SubmitCreate(const CreateExecutionArgs& args, std::string_view payload, std::uint64_t tag);
   bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag);
   bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag);

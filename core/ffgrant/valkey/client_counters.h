@@ -26,13 +26,14 @@ struct ClientCounters {
   std::uint64_t connects = 0;          // connections begun
   std::uint64_t connects_failed = 0;   // connections begun that failed before they were greeted
   std::uint64_t connections_lost = 0;  // connections that had been greeted, and then ended
-  std::uint64_t refusals = 0;          // times a server refused for good: login, certificate, ...
+  std::uint64_t refusals = 0;          // times that a server refused for good, for example
+                                       // because of the login or a certificate
   std::uint64_t probes = 0;            // silent connections that got a PING before use
   std::uint64_t probes_failed = 0;     // probes that found the connection dead
   std::uint64_t commands = 0;          // commands handed in by calls, each counted once
   std::uint64_t commands_sent = 0;     // commands put on a connection; one may be sent again
   std::uint64_t replies = 0;           // answers to commands
-  std::uint64_t redirections = 0;      // MOVED and ASK
+  std::uint64_t redirections = 0;      // answers MOVED and ASK
   std::uint64_t retries = 0;           // times that a command went back to waiting, because the
                                        // server refused it for now or redirected it, or because
                                        // its connection broke before the server can have seen it
@@ -44,8 +45,8 @@ struct ClientCounters {
                                        // ended
   std::uint64_t fences = 0;            // connections that broke and that the client then shut on
                                        // their server (CLIENT KILL)
-  std::uint64_t slot_tables = 0;       // cluster tables that were accepted
-  std::uint64_t libraries_loaded = 0;  // FUNCTION LOAD of our library
+  std::uint64_t slot_tables = 0;       // tables of a cluster's slots that were accepted
+  std::uint64_t libraries_loaded = 0;  // times that our library was loaded (FUNCTION LOAD)
   std::uint64_t bytes_sent = 0;        // bytes written, before TLS
   std::uint64_t bytes_received = 0;    // bytes read, after TLS
   std::uint64_t unsent_ms = 0;         // how many ms all commands together waited to be sent

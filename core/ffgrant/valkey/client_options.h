@@ -49,11 +49,11 @@ struct ClientOptions {
   std::string username = {};
   std::string password = {};
 
-  // Whether and how to speak TLS. This holds for every server, also for those that a cluster names.
+  // Whether and how to speak TLS, with every server, also with those that a cluster names.
   TlsOptions tls = {};
   // The name that CLIENT SETNAME gives to each connection, so that an operator finds it in CLIENT
-  // LIST; up to 256 characters from '!' to '~'. Empty: no name is set. A server that forbids the
-  // command is used all the same.
+  // LIST; up to 256 characters from '!' to '~'. Empty: no name is set. If a server forbids CLIENT
+  // SETNAME, the client uses that server without a name.
   std::string connection_name = {};
 
   // How long connecting to one server may take, including the look-up of its name, and how long

@@ -54,7 +54,7 @@ struct DeploymentWorkerOptions {
   // registration is refreshed after each third of this time. 1000..kMaxTtlMs.
   std::int64_t registration_ttl_ms = 60'000;
   // Whether a thread of the worker's own refreshes the registration. If there is no such thread, or
-  // the keeper has no threads, the caller calls RunDue().
+  // the keeper has no threads, the caller must call RunDue().
   bool has_thread = true;
 };
 
@@ -69,7 +69,7 @@ class [[nodiscard]] Work : public Outcome {
 
   ExecutionIdView id() const noexcept { return id_.view(); }
   const Lease& lease() const noexcept { return lease_; }
-  // What is wrong with a grant that was refused on entry; else kNone.
+  // Says what is wrong with a grant that was refused on entry; kNone if the grant was not refused.
   IngressError ingress() const noexcept { return ingress_; }
   // Whether the lease is lost: another worker may have the execution by now. The call only reads a
   // clock and never waits, so long work should make it now and then.
@@ -102,7 +102,7 @@ class DeploymentWorker {
  public:
   // Throws std::invalid_argument for options out of range. Only Start() connects.
   explicit DeploymentWorker(const DeploymentWorkerOptions& options);
-  // Calls Stop(), which does nothing if it was called before.
+  // Calls Stop(), which does nothing if Stop() was called before.
   ~DeploymentWorker();
   DeploymentWorker(const DeploymentWorker&) = delete;
   DeploymentWorker& operator=(const DeploymentWorker&) = delete;

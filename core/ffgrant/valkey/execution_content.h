@@ -14,7 +14,7 @@ namespace ffgrant::valkey {
 struct ExecutionContent {
   std::string_view payload = {};      // any bytes
   std::string_view kind = {};         // empty: ClaimDefaults::execution_kind
-  std::string_view tags_json = "{}";  // an object of texts: {"team":"x"}
+  std::string_view tags_json = "{}";  // a JSON object of texts, such as {"team":"x"}
 };
 
 }  // namespace ffgrant::valkey

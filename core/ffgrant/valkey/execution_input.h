@@ -19,8 +19,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// One buffer that ValkeyLedger::ReadInput() fills again and again, and views into this buffer. Once
-// the buffer has grown to the largest input, nothing is allocated.
+// Holds one buffer, which ValkeyLedger::ReadInput() fills again and again, and gives views into
+// this buffer. Once the buffer has grown to the largest input, nothing is allocated.
 //
 //   ExecutionInput input(64 << 10);
 //   if (ledger.ReadInput(id, claim.lease.attempt_index, input)) Work(input.payload());
@@ -51,8 +51,8 @@ class ExecutionInput {
   // Returns the value of the tag `name`, or nothing if there is no such tag.
   std::optional<std::string_view> FindTag(std::string_view name) const noexcept;
 
-  // The kind of attempt ("initial", "retry", "reclaim" or "replay"), why it was made, and which
-  // attempt it follows. The last two are empty for an initial attempt.
+  // Return the kind of the attempt ("initial", "retry", "reclaim" or "replay"), why the attempt was
+  // made, and which attempt it follows. The last two are empty for an initial attempt.
   std::string_view attempt_type() const noexcept { return View(attempt_type_); }
   std::string_view attempt_reason() const noexcept { return View(attempt_reason_); }
   std::optional<AttemptIndex> previous_attempt() const noexcept { return previous_attempt_; }

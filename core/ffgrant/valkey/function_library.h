@@ -22,8 +22,8 @@
 //                             LOAD where they are missing, or FUNCTION LOAD REPLACE where they
 //                             are older than the client's.
 //
-// So FlowFabric's functions are preferred where a server has both; what is stored is the same. If
-// FlowFabric's library comes later, ours stays beside it, and a client that has begun with ours
+// So FlowFabric's functions are preferred where a server has both libraries. Both store the same.
+// If FlowFabric's library comes later, ours stays beside it, and a client that has begun with ours
 // goes on with ours.
 //
 // A cluster does not spread functions, so the client asks each primary, and asks again when a

@@ -86,8 +86,8 @@ class Network {
   // passed, or earlier for no reason.
   virtual void Wait(std::span<const StreamInterest> interests,
                     std::int64_t timeout_ms) noexcept = 0;
-  // Ends the Wait() under way, or else the next one. May be called from any thread. The default
-  // does nothing, which is right for a network that one thread uses.
+  // Ends the Wait() that is under way, or the next one if none is. May be called from any thread.
+  // The default does nothing, which is right for a network that one thread uses.
   virtual void Wake() noexcept {}
   // Returns a descriptor for an event loop that the caller already has, or -1 if this network has
   // no descriptor. The descriptor is readable whenever one of the streams that Arm() was last given

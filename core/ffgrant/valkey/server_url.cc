@@ -30,7 +30,7 @@ constexpr const char* kPasswordInUrl =
 constexpr const char* kNoAddress =
     "a server is HOST:PORT, valkey://[USER@]HOST[:PORT][/0], valkeys:// (TLS) or unix:///PATH";
 
-// What the text of one server says, or why it can't be used.
+// What the text of one server says, or why this text can't be used.
 struct Server {
   Endpoint endpoint;
   std::string username;

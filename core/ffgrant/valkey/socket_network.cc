@@ -55,7 +55,7 @@ struct Address {
   std::string text;
 };
 
-// Returns nothing if `text` is a name and no address. Looks nothing up.
+// Returns the address that `text` is, or nothing if `text` is a name. Looks nothing up.
 std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port) {
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
@@ -73,7 +73,7 @@ std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port)
   return address;
 }
 
-// Returns nothing if the path is longer than a unix socket's path may be.
+// Returns the address of a unix socket, or nothing if the path is longer than such a path may be.
 std::optional<Address> UnixAddress(const std::string& path) {
   sockaddr_un unix_address = {};
   if (path.size() >= sizeof unix_address.sun_path) return std::nullopt;
@@ -166,7 +166,7 @@ class SocketStream final : public Stream {
     fd_ = -1;
   }
 
-  // Adds the stream's descriptors to those that are watched.
+  // Adds the stream's descriptors to `watched`.
   void AddTo(std::vector<Watched>& watched, bool or_writable) const {
     if (fd_ >= 0) watched.push_back({fd_, true, or_writable, serial_});
     for (const Attempt& attempt : attempts_) {

@@ -109,7 +109,7 @@ int __wrap_socket(int domain, int type, int protocol) {
 }
 
 int without_delay = 0;                           // streams that got TCP_NODELAY
-std::map<std::pair<int, int>, int> options_set;  // by level and name
+std::map<std::pair<int, int>, int> options_set;  // the values, by level and name
 int __real_setsockopt(int fd, int level, int name, const void* value, socklen_t size);
 int __wrap_setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
   without_delay += level == IPPROTO_TCP && name == TCP_NODELAY;

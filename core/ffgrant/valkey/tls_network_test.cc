@@ -51,7 +51,8 @@ class Peer {
     SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_accept_state(ssl_.get());
   }
-  // Takes what the client has sent. The client must not find the server's errors among its own.
+  // Takes what the client has sent. The client must not find the server's OpenSSL errors among its
+  // own.
   void Take(std::string_view bytes) {
     ERR_set_mark();
     (void)BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
@@ -499,7 +500,7 @@ TEST_F(TlsFiles, WhatAServerSaysInPlaceOfAHandshakeHasItsWords) {
     std::string answer;
     IoStatus status;
     std::string why;
-    std::string with_certificate = "";  // empty: the same words
+    std::string with_certificate = "";  // why, with a client certificate; empty: as `why`
   } kCases[] = {
       {Alert(true, 116), kRefused, "the server wants a client certificate"},
       {Alert(true, 40), kRefused,
@@ -566,7 +567,7 @@ TEST(TlsStream, AHandshakeEndsWithTheConnection) {
     client.below->writes = c.writes;
     EXPECT_EQ(client.Open(), IoStatus::kFailed);
     EXPECT_EQ(client.stream->WhyNotOpen(), c.why);
-    // Nothing of the failure is left for the next connection.
+    // The failure does not affect the next connection.
     client.below->reads.clear();
     client.below->writes.clear();
     EXPECT_EQ(client.Open(), IoStatus::kDone);
@@ -721,8 +722,8 @@ TEST(TlsNetwork, LeavesTheRestToTheNetworkBelow) {
 
 // ---- the end of a stream -----------------------------------------------------------
 
-// A stream that has ended for reading can't be written to either, because nobody would answer. One
-// read may bring both the last bytes and the end.
+// Once reading has found the end of a stream, the stream can't be written to either, because nobody
+// would answer. One read may bring both the last bytes and the end.
 TEST(TlsStream, NothingIsWrittenAfterTheEnd) {
   const struct {
     std::string_view what;

@@ -12,9 +12,10 @@
 FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
-// The client speaks TLS 1.2 or 1.3 by OpenSSL, with all of its servers. This needs a library that
-// was built with TLS (CMake option FFGRANT_TLS); HasTls() says whether the library was. A library
-// without TLS refuses options that ask for TLS, and never speaks in the clear instead.
+// The client speaks TLS 1.2 or 1.3 with all of its servers, by means of OpenSSL. This needs a
+// library that was built with TLS (CMake option FFGRANT_TLS); HasTls() says whether the library
+// was. A library without TLS refuses options that ask for TLS, and never speaks in the clear
+// instead.
 //
 // Unless `verify` is false, the client checks the server's certificate: its dates, its chain up to
 // an authority of `ca_file`, and its name. If a server fails the check, the calls that need this

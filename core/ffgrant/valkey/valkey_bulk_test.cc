@@ -111,7 +111,7 @@ TEST_F(Batches, WhatIsNotAnsweredIsUnknownAndWhatIsRefusedDidNotHappen) {
     rig_.Answer(half.function, "-NOPERM no permissions\r\n", 1, 1);
     half.run(at);
     expect(0, {kOk, ClaimError::kUnavailable, kOk, kOk});
-    // All that is under way on the connection is lost with it.
+    // All commands that are under way on a connection are lost with the connection.
     rig_.Restore();
     rig_.Silence(half.function, 1, 1);
     half.run(at + 4);
@@ -176,7 +176,7 @@ TEST_F(Batches, ExpiriesAreThoseThatAreStoredOrElseTheServersTimeAndTheTtl) {
 }
 
 // The server refuses the grant for now. Meanwhile it answers the read that follows, with the expiry
-// of a grant that somebody else has just then.
+// of a grant that somebody else holds at that moment.
 TEST_F(Batches, AGrantThatHadToWaitHasNotTheExpiryOfAnotherGrant) {
   rig_.server.refusals = {"TRYAGAIN Multiple keys request"};
   rig_.Answer("grant_expires_at", Bulk("1800000000000"), 0, 1);

@@ -135,8 +135,8 @@ class Search {
     }
   }
 
-  // Sets the active partitions aside. They are not given up, but no longer keep others from being
-  // asked.
+  // Sets the active partitions aside. The search goes on waiting for them, but asks other
+  // partitions meanwhile.
   void SetAside() noexcept {
     aside_.insert(aside_.end(), active_.begin(), active_.end());
     active_.clear();

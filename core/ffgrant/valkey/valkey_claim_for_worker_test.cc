@@ -164,7 +164,8 @@ TEST_F(Choices, AnIdOfAnotherSpellingIsPassedOver) {
   EXPECT_EQ(ChooseId(), IdAt(2));
 }
 
-// The questions about the head, and about the executions behind it.
+// The questions that the search asks about the head of a partition, and about the executions behind
+// the head.
 const struct {
   std::string word;
   std::size_t place;
@@ -183,7 +184,7 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
     rig_->Answer(word, kFault, place, 1);
     EXPECT_EQ(Choose().error, ClaimError::kUnknownCode) << word << place;
   }
-  // A user who may not ask is told so, each time.
+  // If the user may not ask a question, every call reports an error.
   for (const auto& [word, place] : kQuestions) {
     for (const std::string reply :
          {"-NOPERM this user has no permissions\r\n", "-ERR unknown command 'x'\r\n"}) {
@@ -280,7 +281,7 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
       {RejectedReply("capability_mismatch"), ClaimError::kNone},
   };
   for (const Case& c : kCases) {
-    for (const std::size_t place : {0u, 1u}) {  // the head, or behind it
+    for (const std::size_t place : {0u, 1u}) {  // 0: the head; 1: an execution behind the head
       Start(3);
       if (place == 1) Grant(0, 1);
       if (c.reply.empty()) {

@@ -35,7 +35,8 @@ class ConnectTest : public ::testing::Test {
       return std::nullopt;
     };
   }
-  // Connects with a new ledger each time; returns what Connect() says, or "none".
+  // Connects with a new ledger each time. Returns the name of Connect()'s error, which is "none" if
+  // there is none, and the details.
   std::string Connect(void (*change)(ValkeyLedgerOptions&) = nullptr) {
     ValkeyLedgerOptions options;
     options.client = ScriptedOptions(server, network);
@@ -51,8 +52,8 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Plays a server whose user may not run these commands. A function or a script of the server
-  // reports them.
+  // Plays a server whose user may not run these commands. The server names these commands when a
+  // function or a script asks for them.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =

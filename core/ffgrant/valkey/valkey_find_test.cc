@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests that a success has the lease that is stored, that the fate of a claim says what is stored,
-// and that a reply that can't be read is reported, and never taken for something else.
+// Tests that a successful claim returns the lease that is stored, that FindClaim() says what is
+// stored, and that a reply that can't be read is reported and never taken for something else.
 
 #include <gtest/gtest.h>
 
@@ -314,7 +314,7 @@ TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {
 TEST_F(FindClaimReplies, AnErrorOfTheServerIsNoFate) {
   const struct {
     std::string_view command;
-    bool ended;  // whether the claim has ended (else it is held) when the command is sent
+    bool ended;  // whether the claim has ended (or is held) when the command is sent
   } kCases[] = {{"lifecycle_phase", false}, {"attempt_type", false}, {"XREVRANGE", true}};
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {

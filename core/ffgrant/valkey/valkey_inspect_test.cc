@@ -128,7 +128,7 @@ TEST(InspectReplies, ThatSayNothingAreNoState) {
   struct Case {
     std::string word;
     std::vector<std::string> replies;
-    bool names;  // whether InspectNames() reads it too
+    bool names;  // whether InspectNames() reads this reply too
   };
   std::vector<Case> cases = {
       {"lifecycle_phase", {Array27(":1\r\n"), Array8(kNil), Array27(kNil)}, true},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what single calls do with the answers to their further questions: a grant's expiry, the
-// server's time, the names of keys, a secret.
+// Tests what a call does with the answers to its further questions to the server: about a grant's
+// expiry, the server's time, the names of keys, and a secret.
 
 #include <gtest/gtest.h>
 

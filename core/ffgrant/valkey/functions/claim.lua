@@ -115,7 +115,7 @@ local function write_first_claim(core_key, attempts_key, args, lease_id, attempt
   return kind
 end
 
--- Writes that the same attempt goes on under a new lease.
+-- Writes into the attempt and the core that the attempt goes on under a new lease.
 local function write_resumed_claim(core_key, attempt, args, lease_id, epoch, now, expires_at,
                                    deadline)
   call('HSET', attempt,

@@ -102,8 +102,8 @@ register('ffgrant_create_execution', 8, 13, function(keys, args)
     detail = 'delayed until ' .. delay_text
   end
 
-  -- A small hash is a list that is searched from its front. So the fields that every claim reads
-  -- and writes come first.
+  -- The server keeps a small hash as a list, which it searches from the front. So the fields that
+  -- every claim reads and writes come first.
   call('HSET', core_key,
     'lifecycle_phase', 'runnable',
     'ownership_state', 'unowned',

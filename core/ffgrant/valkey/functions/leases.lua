@@ -18,7 +18,7 @@ local function not_active(core)
            core[ATTEMPT_ID] or '' }
 end
 
--- Closes the attempt's stream, if it has one that is still open.
+-- Closes the stream of the attempt, if there is one and it is still open.
 local function close_stream_of_expired(core_key, index, now_text)
   if not is_set(index) then return end
   -- ff:exec:{fp:7}:<id>:core --> ff:stream:{fp:7}:<id>:<index>:meta
@@ -53,8 +53,8 @@ local function mark_expired(core_key, history_key, core, now_text)
   close_stream_of_expired(core_key, core[ATTEMPT_INDEX], now_text)
 end
 
--- Returns 'all' or 'none', depending on how much of a fence is present. Returns nil and the
--- rejection if only a part of the fence is present.
+-- Returns 'all' if a whole fence is present, and 'none' if no part of a fence is. Returns nil and
+-- the rejection if only some of its parts are present.
 local function fence_presence(lease_id, epoch, attempt_id)
   local has_lease, has_epoch, has_attempt = is_set(lease_id), is_set(epoch), is_set(attempt_id)
   if has_lease and has_epoch and has_attempt then return 'all' end
