@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the members that come after the head of a partition's eligible set, and their states.
+// Reads the members of a partition's eligible set that come after the set's head, and the states of
+// these members.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
 #define FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
@@ -33,15 +34,15 @@ struct Candidate {
   }
 };
 
-// Reads the members [first, last] of an eligible set into the first `count` of `candidates`, which
-// has room for them. `fault` becomes true if the server answered with an error. Returns kNone or
-// kUnavailable; `why` then says why.
+// Reads the members at the places [first, last] of an eligible set into `candidates`, which must
+// have room for all of them, and sets `count` to their number. Sets `fault` to whether the server
+// answered with an error. Returns kNone, or kUnavailable with the reason in `why`.
 ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
                      bool& fault, ErrorDetails& why) noexcept;
 
 // Finds out, for up to kCandidatesAtOnce candidates, whether they have a grant and whether
-// `offered` meets their requirements. Returns kNone or kUnavailable; `why` then says why.
+// `offered` meets their requirements. Returns kNone, or kUnavailable with the reason in `why`.
 ClaimError ReadStates(Session& session, std::span<Candidate> candidates, std::string_view offered,
                       ErrorDetails& why) noexcept;
 

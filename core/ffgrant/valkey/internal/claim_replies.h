@@ -39,8 +39,8 @@ std::optional<FunctionReply> ReadFunctionReply(const Reply& reply, ErrorDetails*
 
 bool ReadCreate(const Reply& reply, const ExecutionIdView& id, ErrorDetails* details,
                 CreateOutcome& out) noexcept;
-// Reads the reply of ff_issue_claim_grant or ff_issue_reclaim_grant. Only a reply of the latter has
-// an expiry.
+// Reads the reply of ff_issue_claim_grant or ff_issue_reclaim_grant. Only ff_issue_reclaim_grant
+// replies with an expiry.
 bool ReadIssue(const Reply& reply, std::string_view id, bool has_expiry, ErrorDetails* details,
                IssueOutcome& out) noexcept;
 // `attempt_id` is empty if the call keeps the attempt that the execution has.
@@ -62,7 +62,8 @@ bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexc
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
               Outcome& out) noexcept;
 
-// Reads the answer to WriteReadHints. `error` is kExecutionNotFound if there is no such hash.
+// Reads the answer to the command of WriteReadHints(). Sets `error` to kNone, or to
+// kExecutionNotFound if there is no core hash.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
 // Reads a time in the future. A fraction of a millisecond is rounded up, because a wait for this

@@ -13,7 +13,7 @@ namespace ffgrant::valkey::internal {
 namespace {
 
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
-// If there is more output than this, it is sent without waiting for the next Poll().
+// Once there is this much output, it is sent without waiting for the next Poll().
 constexpr std::size_t kFlushSize = std::size_t{64} << 10;
 // This many EINTR in a row count as a fault.
 constexpr int kMaxInterrupts = 64;
@@ -245,7 +245,8 @@ bool Client::Probes(Node& node, std::int64_t now) noexcept {
                             options_.request_timeout_ms / 2 + options_.request_timeout_ms % 2));
     return true;
   }
-  return node.errand != Errand::kNone && node.expected.size() == 1;  // the errand's reply will tell
+  // The errand's reply will show whether the connection is alive.
+  return node.errand != Errand::kNone && node.expected.size() == 1;
 }
 
 std::string Client::WhyUnsent(const Request& request) const {
@@ -266,7 +267,8 @@ std::string Client::WhyUnsent(const Request& request) const {
 }
 
 void Client::SendWaiting(std::int64_t now) noexcept {
-  // Looks only at the requests that wait now: a request that comes back meanwhile goes after them.
+  // Looks only at the requests that wait now: a request that begins to wait meanwhile stays behind
+  // them.
   std::size_t kept = 0;
   const std::size_t count = waiting_.size();
   for (std::size_t i = 0; i < count; ++i) {
@@ -337,8 +339,9 @@ void Client::Abandon(Node& node, Request& request, Expected& expected,
   }
 }
 
-// A command that has gone out ends as if its time were up, and its connection stays. If a command
-// has not gone out yet, its connection is given up, so that the command never goes out.
+// If all bytes of a command have been written, the command ends as if its time were up, and its
+// connection stays. If a part of a command has not been written yet, its connection is given up, so
+// that the whole command never goes out.
 void Client::CancelIfAsked(std::int64_t now) noexcept {
   const std::uint64_t asked = cancels();
   if (asked == seen_cancels_) return;
@@ -354,7 +357,7 @@ void Client::CancelIfAsked(std::int64_t now) noexcept {
     if (request.state != Request::State::kSent || request.cancels == asked) continue;
     counts_.cancelled.Add();
     Abandon(*request.node, request, request.node->expected.of_request(i), kCancelled);
-    next_deadline_ = now;  // the deadline of the requests abandoned here
+    next_deadline_ = now;  // lets FailLate() find the abandoned requests now
   }
   std::size_t kept = 0;
   for (const std::uint32_t number : waiting_) {
@@ -401,8 +404,8 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
 
 bool Client::SharesTime() const noexcept { return slots_.empty() && options_.servers.size() > 1; }
 
-// Several servers share a call's time, so that a call whose first server can't be reached still
-// gets to the others.
+// While several servers share a call's time, connecting has only a part of that time. So a call
+// whose first server can't be reached still gets to the others.
 std::int64_t Client::ConnectLimit() const noexcept {
   if (!SharesTime()) return options_.connect_timeout_ms;
   const std::int64_t part =
@@ -485,7 +488,7 @@ void Client::DownUnconnected(Node& node, std::string_view what) noexcept {
 }
 
 // A server that sends a client away says why, and closes the connection at once. So the server's
-// reason may be there to be read although nothing can be written any more.
+// reason may be ready to be read although nothing can be written any more.
 void Client::FailedToFlush(Node& node) noexcept {
   Receive(node);
   Down(node, "the connection broke");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sends commands to a server or a cluster, many at once. Each command has exactly one end:
+// Sends commands to a server or a cluster; many commands can be under way together. Each command
+// has exactly one end:
 //
 //   Submit --> waiting --> sent --> on_reply    the server's answer
 //                ^  |        | `--> on_failure  kUnknownOutcome: it was sent, and
@@ -88,10 +89,11 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // `write(RespCommand&)` writes one command whose keys are all in `slot`. The command ends at
-  // `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If the command
-  // writes and its outcome is unknown, `key` names the command to SubmitSettling(). Returns false,
-  // and writes nothing, if max_in_flight commands are under way.
+  // `write(RespCommand&)` must write one command, whose keys must all be in `slot`. The command
+  // ends at `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If the
+  // command writes and its outcome is unknown, `key` names the command to SubmitSettling(). Returns
+  // false, and writes nothing, if the client has no room for another command: there is room for
+  // max_in_flight commands, unless MakeRoom() has made more.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               std::int64_t deadline = kNever, CommandKey key = kNoKey) {
@@ -112,16 +114,16 @@ class Client {
   // not call this function.
   void MakeRoom();
 
-  // Tries until `deadline` to shut the connections that may still carry the command `key`. This
-  // settling ends with on_reply: the integer 1 if no such connection is left and none was given up,
-  // else 0. The settling ends before the deadline if further tries are of no use for now. Only
-  // Close() ends it with on_failure.
+  // Tries until `deadline` to shut the connections that may still carry the command `key`. The
+  // settling ends with on_reply, which gets the integer 1 if no such connection is left and none
+  // was given up, and else 0. The settling ends before the deadline if further tries are of no use
+  // for now. Only Close() ends it with on_failure.
   void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
 
-  // Sends, receives, connects and repeats what is due. Returns once a command has ended, nothing is
-  // under way any more, or `timeout_ms` have passed.
+  // Does what is due: sends, receives, connects, and sends commands again. Returns once a command
+  // has ended, nothing is under way any more, or `timeout_ms` have passed.
   void Poll(std::int64_t timeout_ms) noexcept;
   // BeginTurn(), WaitInTurn() and EndTurn() together do what Poll() does, with one wait.
   // BeginTurn() does what is due. It returns the number of milliseconds for which there is nothing
@@ -131,9 +133,10 @@ class Client {
   std::int64_t BeginTurn() noexcept;
   void WaitInTurn(std::int64_t ms) noexcept { network_->Wait(interests_, ms); }
   void EndTurn() noexcept;
-  // Is for a caller that waits in an event loop of its own. Does what is due, and makes
-  // Descriptor() say when there is more to do. Returns the number of milliseconds after which the
-  // caller has to call Poll(0) even if Descriptor() says nothing, or -1 if that is not needed.
+  // Is for a caller that waits in an event loop of its own. Does what is due, and sets up the
+  // descriptor of Descriptor() to become readable when there is more to do. Returns the number of
+  // milliseconds after which the caller has to call Poll(0) even if the descriptor is not readable,
+  // or -1 if that is not needed.
   int PrepareWait() noexcept;
   // Returns -1 if the network has no descriptor.
   int Descriptor() noexcept { return network_->Descriptor(); }
@@ -197,14 +200,14 @@ class Client {
     RespCommand::FunctionArg function;  // where `bytes` names the function
     std::string refusal;                // the text of the last refusal
     std::int64_t waits_since = 0;       // since when it waits
-    std::uint64_t cancels = 0;          // cancels() when it was submitted
+    std::uint64_t cancels = 0;          // the value of cancels() at the submission
   };
   struct Settling {
     CommandKey key = kNoKey;
     std::int64_t began = 0;
     std::int64_t deadline = 0;
     std::uint64_t failed_attempts = 0;  // the first node's failed_attempts when the settling began
-    std::uint64_t cancels = 0;          // cancels() when it was submitted
+    std::uint64_t cancels = 0;          // the value of cancels() at the submission
     CallTarget target;
   };
 
@@ -238,23 +241,25 @@ class Client {
   Node* Route(const Request& request) const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
-  // Whether the connection has been silent for so long that it may be dead. If so, a question of
-  // the client's own is under way there, and the client sends nothing else on the connection until
-  // the answer has come.
+  // Whether the client must not send a command to `node` yet, because the connection has been
+  // silent for so long that it may be dead. If so, a question of the client's own is alone under
+  // way there, and the client sends nothing else on the connection until the answer has come.
   bool Probes(Node& node, std::int64_t now) noexcept;
   std::string WhyUnsent(const Request& request) const;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
   void Abandon(Node& node, Request& request, Expected& expected, std::string_view why) noexcept;
 
-  // The next functions deal with commands that may still be executed on connections that broke
+  // The next functions deal with broken connections whose commands may still be executed
   // (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
-  // Shuts the next lost connection to `node`'s process. Returns false if there is none.
+  // Asks `node` to shut the next lost connection to its process. Returns false if there is no such
+  // connection.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
-  // Tries to get the lost connection `target` resolved. Returns whether this may still succeed.
+  // Takes the next step to get the lost connection `target` resolved. Returns whether further steps
+  // may still succeed.
   bool Pursue(const LostConnections::Target& target, const Settling& settling);
   bool IsElsewhere(const LostConnections::Target& target, const Settling& settling);
 
@@ -267,7 +272,8 @@ class Client {
   void Progress(Node& node, std::int64_t now) noexcept;
   // Whether several servers share a call's time, because none of them is known to be the right one.
   bool SharesTime() const noexcept;
-  // The limit for connecting, and for the whole greeting too while servers share a call's time.
+  // How long connecting may take; while servers share a call's time, connecting and greeting
+  // together.
   std::int64_t ConnectLimit() const noexcept;
   // Returns false if the connection broke; the caller then has to deal with it.
   bool Flush(Node& node) noexcept;
@@ -277,7 +283,8 @@ class Client {
   void Down(Node& node, std::string_view reason) noexcept;
   void FailedToOpen(Node& node, IoStatus status) noexcept;
   void FailedToRead(Node& node, IoStatus status) noexcept;
-  // Does what Down() does, for a connection that was not made; adds the reason if it is known.
+  // Does what Down() does, with `what` as the reason. If the connection was still being made, also
+  // says why it could not be made, if the stream knows this.
   void DownUnconnected(Node& node, std::string_view what) noexcept;
   // Does what Down() does, for a server that would give the same refusal to every new connection.
   void Refuse(Node& node, std::string_view text) noexcept;
@@ -312,11 +319,11 @@ class Client {
   void Disown(Node& node, std::string_view reason) noexcept;
   void ForgetIdle() noexcept;
 
-  // Returns false once the node is down.
+  // Returns false if the node is down afterwards.
   bool OnReply(Node& node, const Reply& reply) noexcept;
   bool OnCallReply(Node& node, Request& request, const Reply& reply) noexcept;
-  // Returns false if the error is an answer that the call's target has to read. Otherwise the call
-  // has been ended, or waits to be sent again.
+  // Returns false if the error is an answer that the call's target has to read. If it returns true,
+  // the command has been ended, or waits to be sent again.
   bool OnRefusal(Node& node, Request& request, std::string_view text) noexcept;
   void OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept;
   void OnErrandReply(Node& node, const Reply& reply) noexcept;
@@ -349,9 +356,9 @@ class Client {
   std::vector<Member> members_;      // the members of the last good table, sorted by id
   std::uint64_t table_number_ = 0;   // the number of that table in the deployment
   std::vector<Settling> settlings_;
-  std::vector<LostConnections::Target> targets_;  // for one use at a time
+  std::vector<LostConnections::Target> targets_;  // each use fills it anew
   std::size_t in_flight_ = 0;
-  std::size_t ended_ = 0;  // commands ended since Poll() began
+  std::size_t ended_ = 0;  // commands ended since Poll(), BeginTurn() or EndTurn() began
   const Node* answering_ = nullptr;
   std::size_t next_server_ = 0;
   std::size_t next_asked_ = 0;           // the node that is asked next for the slots

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client decides whether it calls FlowFabric's functions or ours on a server:
-// function_library.h has the rules.
+// Decides whether the client calls FlowFabric's functions or ours on a server. function_library.h
+// has the rules.
 
 #include <algorithm>
 #include <string>
@@ -14,7 +14,7 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// Earlier versions of our library had FlowFabric's names.
+// In earlier versions of our library the functions had FlowFabric's names.
 constexpr std::int64_t kFirstVersionWithOwnNames = 4;
 
 }  // namespace

@@ -66,7 +66,7 @@ bool IsRefused(std::string_view error) noexcept {
   return IsForbidden(error);
 }
 
-// Whether the server would say the same on a new connection.
+// Whether the error is one that the server would repeat on every new connection.
 bool IsRefusedForGood(std::string_view error) noexcept {
   for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "DENIED "}) {
     if (error.starts_with(code)) return true;
@@ -86,7 +86,7 @@ std::string WithoutSecrets(std::string_view error, const ClientOptions& options)
   return text;
 }
 
-// Whether the server has no room for the connection now.
+// Whether the error says that the server has no room for the connection now.
 bool IsFull(std::string_view error) noexcept {
   return error.find("max number of clients") != std::string_view::npos;
 }
@@ -164,7 +164,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     ++request.loads;
     request.refusal.assign(text);
     Wait(request, now);
-    // Nothing more is sent to this server until the client has looked for its library.
+    // Nothing more is sent to this server until the client has looked which functions it has.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
       CheckFunctions(node);
     }
@@ -191,14 +191,14 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
   return true;
 }
 
-// Handles `MOVED SLOT HOST:PORT`, or ASK. An empty host stands for the node's own host; "?" says
-// that the node doesn't know the host. Wherever a redirection leads, it says that the command was
-// not executed. If the redirection leads nowhere, the same node is asked again, because that node
-// may know the host by then.
+// Handles `MOVED SLOT HOST:PORT` and `ASK SLOT HOST:PORT`. An empty host stands for the node's own
+// host; "?" says that the node doesn't know the host. Wherever a redirection leads, it says that
+// the command was not executed. If the redirection leads nowhere, the same node is asked again,
+// because that node may know the host by then.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
-    // If the client followed the redirection, it would next send its password to the server that is
-    // named here.
+    // If the client followed the redirection, it would next send its password to the server that
+    // the redirection names.
     std::string reason(text);
     reason.append(", from a server that calls itself standalone");
     Fail(request, CallFailure::kUnavailable, reason);

@@ -3,31 +3,34 @@
 // Finds out which nodes are in the cluster and which slots they serve, and decides which table the
 // client believes.
 //
-// A table of slots is accepted
-//   1. from a member of the last good table, if it names more than half of the nodes that the
-//      last good table named, and gives no older configuration epoch to any primary that both
-//      tables name;
-//   2. once every member has failed or been refused since a table was needed: from a member of a
-//      newer table that another client of the same ledger has accepted, by the same test as in
-//      rule 1. Otherwise it is accepted from one of the configured servers, if the table names a
-//      member other than that server, or if no member could be reached for half a minute. The
-//      client then knows no more than a client that has just been started.
+// A table of slots is accepted by one of two rules:
+//   1. It comes from a member of the last good table. It names more than half of the nodes that
+//      the last good table named, and gives no older configuration epoch to any primary that both
+//      tables name.
+//   2. Every member has failed or been refused since a table was needed. If another client of the
+//      same ledger has accepted a newer table, the client goes on with the members of that table,
+//      by the test of rule 1. If there is no newer table, or its members have failed or been
+//      refused too, a table is accepted from a configured server. That table must name a member
+//      other than the server itself, unless no member could be reached for half a minute. A client
+//      that has to ask the configured servers knows no more than one that has just been started.
 // Under either rule the table has to name the node that gave the table, by the id that the node had
 // when the client connected to it.
 //
 // A table must name more than half of the nodes because a node that left for another cluster keeps
-// its connections, and after a soft reset also its id and process. Its table then names the new
-// cluster. A cluster whose nodes are replaced one after the other, or whose shards fail over, keeps
-// most of its ids from one table to the next, so a client that is in use follows the cluster for
-// ever. A client that slept while half of the cluster was replaced, or whose cluster was reset,
-// goes on by rule 2. Such a client needs what a fresh client needs: a configured server that is
-// alive. The client waits for half a minute because a configured server, too, may have left for
-// another cluster, and the members may be cut off for a while. Epochs are compared node by node,
-// because the greatest epoch goes away with its node, while a node's own epoch only grows.
+// its connections, and after a soft reset also its id and process. The table of such a node names
+// the nodes of the new cluster. A cluster whose nodes are replaced one after the other, or whose
+// shards fail over, keeps most of its ids from one table to the next, so a client that is in use
+// follows the cluster for ever. A client that slept while half of the cluster was replaced, or
+// whose cluster was reset, goes on by rule 2. Such a client needs what a fresh client needs: a
+// configured server that is alive. The client waits for half a minute because a configured server,
+// too, may have left for another cluster, and the members may be cut off for a while. Epochs are
+// compared node by node, because the greatest epoch goes away with its node, while a node's own
+// epoch only grows.
 //
 // A server is a stranger if it is found at a member's address under another id, or if a redirection
-// names it and no table does. Before anything is sent to it, its own table has to pass the test of
-// rule 1. Such a table is not accepted as the client's own.
+// names it and no table does. Before the client sends a caller's command to a stranger, the
+// stranger's own table has to pass the test of rule 1. The client does not accept this table as its
+// own.
 //
 // Some servers tell no ids (an ACL forbids CLUSTER MYID and CLUSTER NODES, or the table has none).
 // Such servers can't be tested in this way, so the client knows them by their addresses.
@@ -47,21 +50,22 @@ constexpr std::int64_t kRefreshEveryMs = 50;
 // The client asks again this long after a table in which slots had no owner.
 constexpr std::int64_t kPartAgainMs = 1000;
 // If no member could be reached for this long while the client was in use, the client believes a
-// configured server that names a cluster with none of the members.
+// configured server even if the server's table names none of the members.
 constexpr std::int64_t kBeginAnewMs = 30'000;
-// A client that has not looked for a table for longer than this was not in use. Only this much of
-// the time since its last look counts as use, and what the client has noted about nodes that failed
-// is then too old.
+// A client that has not looked for a table for longer than this was not in use meanwhile. Then only
+// this much of the time since the client's last look counts as use, and the failures of nodes that
+// the client noted before are too old to count.
 constexpr std::int64_t kSleptMs = 1000;
-// The client makes at most this many connections at once only to ask members for a table.
-// Connections to members that have failed before do not count.
+// If the client connects to members only to ask them for a table, it makes at most this many
+// connections at once. Connections to members that have failed since the table was needed do not
+// count.
 constexpr std::size_t kMaxAskedAtOnce = 32;
 
 }  // namespace
 
 // ---- who may tell ------------------------------------------------------------------
 
-// A client without a table begins with the table of another client.
+// A client without a table begins with the members of the table that another client has accepted.
 void Client::LearnMembers() noexcept {
   if (!deployment_->members.GetNewer(table_number_, members_)) return;
   if (slots_.empty()) slots_.assign(kHashSlotCount, std::int16_t{-1});
@@ -96,7 +100,7 @@ void Client::RefreshSoon() noexcept {
 }
 
 // Returns the next node to ask for a table. The nodes take turns, because a node that was thrown
-// out of the cluster never has anything to say.
+// out of the cluster never has a table that is of use.
 Node* Client::NextToTell(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[next_asked_++ % nodes_.size()];
@@ -223,7 +227,7 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
                                       ? "the server is not in its own table of slots"
                                       : "the server's table of slots is of another cluster";
   slots_refusal_.assign(reason);
-  refresh_at_ = node.refused_at;  // another node may tell
+  refresh_at_ = node.refused_at;  // another node may have a good table
   if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
 }
 

@@ -35,9 +35,10 @@ inline std::string HostBeside(const Endpoint& endpoint) {
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
 
-// Appends the nodes that CLUSTER NODES names to `members`, and then sorts `members` by id. `own` is
-// the address of the node that answers; `own_id` gets its id. Lines that describe no node are
-// passed over, and so are nodes that have just been met, whose ids are not known yet.
+// Appends to `members` the nodes that `text`, an answer to CLUSTER NODES, names, and then sorts
+// `members` by id. `own` is the address of the node that has answered; `own_id` gets this node's
+// id. Lines that describe no node are passed over, and so are nodes that have just been met, whose
+// ids are not known yet.
 void ReadMembers(std::string_view text, const Endpoint& own, std::vector<Member>& members,
                  std::string& own_id);
 
@@ -53,7 +54,7 @@ struct SlotRange {
 // the address of its primary is not known. A path is refused as a host: no server may lead the
 // client to a unix socket.
 std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_host);
-// Whether `table`, which CLUSTER SLOTS answered, has a range at all.
+// Whether `table`, an answer to CLUSTER SLOTS, has a range that ReadRange() can read.
 bool HasSlots(const Reply& table, const std::string& own_host);
 
 // Gives `members` the addresses that the table has for them; these addresses are the ones to use.

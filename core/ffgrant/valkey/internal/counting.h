@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has counters, which one thread at a time writes and any thread reads. Keeps lines for a log until
-// a thread that holds no lock can pass them to the hook.
+// Defines counters that one thread at a time writes and any thread reads, and a class that keeps
+// lines for a log until a thread that holds no lock can pass them to the hook.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_COUNTING_H_
 #define FFGRANT_VALKEY_INTERNAL_COUNTING_H_
@@ -89,7 +89,7 @@ class LogLines {
   }
 
   // Calls the hook with the lines that were kept, in their order, except for lines that another
-  // thread passes to the hook at the same time. Call it without a lock.
+  // thread passes to the hook at the same time. The caller must hold no lock.
   void Tell() noexcept {
     if (!has_lines_.load(std::memory_order_relaxed)) return;
     std::vector<std::pair<LogLevel, std::string>> told;

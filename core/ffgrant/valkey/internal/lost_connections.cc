@@ -23,8 +23,9 @@ bool LostConnections::Entry::Has(CommandKey key) const noexcept {
 // server's commands can't reach the new server's data, and the client reads nothing else, because
 // it does not follow a server that stands alone to another address. A server that was running
 // before the old process was last heard of (behind a proxy, or moved to this address) is told apart
-// by its uptime. INFO has whole seconds: a server that started less than two seconds before counts
-// as started later, because a quick restart must be recognised.
+// by its uptime. INFO gives the uptime in whole seconds. So a server that started less than two
+// seconds before the old process was last heard of counts as started later, because a quick restart
+// must be recognised.
 bool LostConnections::IsGone(const Entry& entry, const ServerIdentity& server) noexcept {
   if (entry.run_id.empty() || server.run_id.empty() || entry.run_id == server.run_id) return false;
   if (entry.cluster != server.cluster) return false;
@@ -49,7 +50,7 @@ void LostConnections::AddTo(Entry& entry, CommandKey key) {
 std::uint64_t LostConnections::Add(const ServerIdentity& server, std::int64_t client_id,
                                    std::int64_t heard_at, CommandKey key, bool open) {
   const std::scoped_lock lock(mutex_);
-  // A client id means something only together with the process.
+  // A client id means something only together with the run id of the process.
   const std::int64_t id = server.run_id.empty() || client_id < 0 ? 0 : client_id;
   // Connections that can't be told apart share one entry.
   const auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) {

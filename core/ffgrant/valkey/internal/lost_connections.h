@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps connections that ended, or may end, with a command on them whose fate nobody knows: the
-// command may still reach its server, however late. What is read about the command is final only
-// once, for each such connection, the connection has been shut on its server or the server's
-// process has ended. It is not enough that another node has the command's slot now, or that a
-// replica has been promoted in place of the server: the server may get the slot back before the
-// command arrives.
+// command may still reach its server, however late. What is read about the command becomes final
+// only when each such connection has been shut on its server, or the server's process has ended. It
+// is not enough that another node has the command's slot now, or that a replica has been promoted
+// in place of the server: the server may get the slot back before the command arrives.
 //
 // A server is known by what it says of itself: the run id of its process, and in a cluster its node
 // id. A server is never known by its address: one server can have several addresses, and an address
@@ -46,7 +45,8 @@ using CommandKey = std::uint64_t;
 inline constexpr CommandKey kNoKey = 0;
 inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any command may be lost
 
-// Shared by the clients of one ledger. Thread-safe; every call takes a short lock.
+// Shared by the clients of one ledger. Thread-safe; every call holds a lock, but only for a short
+// time.
 class LostConnections {
  public:
   // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up the key that
@@ -56,8 +56,8 @@ class LostConnections {
 
   // Notes that the command `key`, which writes, is lost on connection `client_id` to `server`.
   // `client_id` is 0 if it is unknown or the connection may not be shut. The server was last heard
-  // of at `heard_at`. `open` says that the connection stands, and its answers may still come; see
-  // Resolve(). Returns the number that the connection has in this object.
+  // of at `heard_at`. `open` says whether the connection still stands, so that its answers may
+  // still come; see Resolve(). Returns the number that the connection has in this object.
   std::uint64_t Add(const ServerIdentity& server, std::int64_t client_id, std::int64_t heard_at,
                     CommandKey key, bool open);
   // Notes that another command is lost on the connection `number`.
@@ -78,8 +78,8 @@ class LostConnections {
     std::uint64_t number = 0;
     std::int64_t client_id = 0;
   };
-  // Returns a connection to the process `run_id` that this side has closed, and that can be shut on
-  // that process.
+  // Returns a connection to the process `run_id`. The connection is one that this side has closed,
+  // and that can be shut on that process.
   std::optional<Fence> NextFence(std::string_view run_id) const;
 
   // A lost connection, and where it led to.
@@ -91,10 +91,10 @@ class LostConnections {
     bool fenceable = false;  // this side has closed it, and its id is known
     bool open = false;
   };
-  // Fills in the connections that may still carry the command `key`. Connections and keys that
-  // were given up are missing here; IsSettled() takes them into account.
+  // Sets `targets` to the connections that may still carry the command `key`. Connections and keys
+  // that were given up are missing there; IsSettled() takes them into account.
   void List(CommandKey key, std::vector<Target>& targets) const;
-  // Whether no connection may still carry the command `key`.
+  // Whether it is certain that no connection still carries the command `key`.
   bool IsSettled(CommandKey key) const;
 
   std::size_t size() const;
@@ -126,8 +126,8 @@ class LostConnections {
   mutable std::mutex mutex_;
   std::deque<Entry> entries_;  // sorted by number
   std::uint64_t next_number_ = 1;
-  std::size_t keys_ = 0;  // the keys of all entries
-  // Marks the keys that were given up; some of a key's bits choose its mark.
+  std::size_t keys_ = 0;  // how many keys the entries have in all
+  // Marks the keys that were given up; the lowest bits of a key choose its mark.
   std::bitset<kGivenUpBits> given_up_;
 };
 

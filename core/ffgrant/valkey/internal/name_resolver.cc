@@ -89,7 +89,8 @@ struct NameResolver::State {
     entry.waiting.clear();
   }
 
-  // Returns false if the system has no thread left. std::thread could only throw in this case.
+  // Returns false if the system has no thread left. std::thread is not used, because in this case
+  // it could only throw.
   static bool StartThread(const std::shared_ptr<State>& state) {
     const ffgrant::internal::BlockedSignals blocked;
     auto shared = std::make_unique<std::shared_ptr<State>>(state);
@@ -109,13 +110,13 @@ struct NameResolver::State {
 
   // Never reached: StartThread() never returns false.
   std::optional<NameAddresses> FindWithoutThread(std::map<std::string, Name>::iterator at) {
-    if (threads > 0) return std::nullopt;  // a thread that is running will look it up
+    if (threads > 0) return std::nullopt;  // a thread that is running will look up the name
     queue.pop_back();
     names.erase(at);
     return NameAddresses{{}, "there is no thread for the look-up"};
   }
 
-  // Removes names that nobody has asked for in a while.
+  // Removes the names whose answers have been kept for long enough.
   void RemoveOld(Clock::time_point now) {
     std::erase_if(
         names, [now](const auto& name) { return name.second.known && name.second.until <= now; });
@@ -170,7 +171,7 @@ void NameResolver::Forget(const std::string& name) {
 
 NameResolver& NameResolver::OfProcess() {
   // The resolver is never destroyed, because its threads may outlive main(). A child process has
-  // none of the threads, so a name that they look up would never be found there.
+  // none of the threads, so a name that one of them was looking up would never be found there.
   struct Owned {
     explicit Owned(pid_t owner) : pid(owner), resolver(LookUpWithSystem) {}
     const pid_t pid;

@@ -33,12 +33,12 @@ class Wakeup {
   int fd_;
 };
 
-// Looks names up by `look_up`; a name is looked up once at a time, however many callers ask for it.
-// An answer is kept for kKeepMs after a caller first got it, and no longer, because a name's
-// addresses change when a server is replaced. (An answer that no caller has got yet is kept for
-// kKeepUnusedMs, because a look-up may take longer than any call.) At most kMostThreads names are
-// looked up at once; up to kMostNames further names wait. So a DNS server that is silent for one
-// zone does not hold up names of other zones.
+// Looks names up by `look_up`; a name is never looked up twice at the same time, however many
+// callers ask for it. An answer is kept for kKeepMs after a caller first got it, and no longer,
+// because a name's addresses change when a server is replaced. (An answer that no caller has got
+// yet is kept for kKeepUnusedMs, because a look-up may take longer than any call.) At most
+// kMostThreads names are looked up at once; up to kMostNames further names wait. So a DNS server
+// that is silent for one zone does not hold up names of other zones.
 //
 // If a look-up hangs, neither the destructor nor the end of the process waits for it. Thread-safe;
 // allocates.
@@ -69,8 +69,8 @@ class NameResolver {
   std::shared_ptr<State> state_;
 };
 
-// Looks `name` up by getaddrinfo(), for TCP and in both families. The addresses are in the order
-// that the system prefers.
+// Looks up the addresses of `name` with getaddrinfo(), for TCP and in both families. They are in
+// the order that the system prefers.
 NameAddresses LookUpWithSystem(const std::string& name);
 
 }  // namespace ffgrant::valkey::internal

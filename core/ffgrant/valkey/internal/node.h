@@ -21,8 +21,9 @@
 
 namespace ffgrant::valkey::internal {
 
-// What the client asks a server on its own behalf. On a new connection the client runs the errands
-// kAuth to kSlots in this order, each only if there is a reason. Then the connection is ready.
+// What the client asks a server for its own use, not for a caller. On a new connection the client
+// runs the errands kAuth to kSlots in this order, each only if there is a reason. Then the
+// connection is ready.
 enum class Errand : std::uint8_t {
   kNone,
   kAuth,        // AUTH [user] password; if either is given
@@ -173,21 +174,22 @@ struct Node {
   // The functions of the server, as found on this connection.
   bool has_library = false;  // the client has looked for the functions
   Functions functions = Functions::kUnchecked;
-  bool load_tried = false;      // since the client last looked for the functions
+  bool load_tried = false;      // loading was tried since the last look for the functions
   std::string own_version;      // the version of our library; empty if it isn't there
   std::string library_refusal;  // the reason if `functions` is kNone
 
   // The node's place in the cluster.
   std::string announced_id;  // the node at this address in the last good table; may be empty
-  // The server here is not known to belong to the cluster, so nothing is sent there yet. Once the
-  // server is known to belong there, the client still has to look for the functions.
+  // The server here is not known to belong to the cluster, so no caller's command is sent there
+  // yet. Once the server is known to belong there, the client still has to look for the functions.
   bool stranger = false;
-  // The table has no use for this node: the node is forgotten as soon as nothing is under way.
+  // The newest table does not need this node: the node is forgotten as soon as nothing is under
+  // way.
   bool leaving = false;
   bool pursued = false;              // a lost connection is to be shut there
   std::int64_t unreachable_at = -1;  // when connecting or greeting failed last
   std::int64_t refused_at = -1;      // when it last gave a table that was not accepted
-  // What CLUSTER NODES said of the table that is being read.
+  // What CLUSTER NODES has answered, kept until CLUSTER SLOTS has answered as well.
   std::vector<Member> told;
   std::string told_own_id;
 

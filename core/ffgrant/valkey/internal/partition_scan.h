@@ -26,7 +26,7 @@ class Session;
 //
 // A partition that did not answer in time is late, and later calls pass it over. Each of these
 // calls asks one late partition again, without waiting for it. Once a late partition answers, no
-// partition is late any more: either the trouble has ended, or it shows again.
+// partition is late any more: either the trouble has ended, or partitions become late anew.
 //
 // A scan is a part of its session. One thread at a time uses the scan, and the thread that leads at
 // the client stores the answers here. The mutex protects these two threads from each other. No
@@ -62,14 +62,15 @@ class PartitionScan {
   explicit PartitionScan(Session& session) : session_(session) {}
   PartitionScan(const PartitionScan&) = delete;
 
-  // Begin() starts a new call; `partitions` is the same number in every call. From then on, answers
-  // to earlier calls' questions are ignored. `offered` must live until End(). After End() the
-  // answers to this call's questions are ignored, too.
+  // Begin() starts a new call; `partitions` must be the same number in every call. From then on,
+  // answers to earlier calls' questions are ignored. `offered` must live until End(). After End()
+  // the answers to this call's questions are ignored, too.
   void Begin(std::uint16_t partitions, std::string_view offered);
   void End() noexcept;
 
-  // AskForHead() asks for the head, if no question is open. AskForState() then asks for the grant
-  // and the requirements of the head that was found.
+  // AskForHead() asks for the partition's head. It may be called only while no question to the
+  // partition is open. AskForState() then asks for the grant and the requirements of the head that
+  // was found.
   void AskForHead(std::uint16_t partition, LaneIdView lane);
   void AskForState(std::uint16_t partition);
 
@@ -115,10 +116,10 @@ class PartitionScan {
   };
   using Lock = std::lock_guard<std::mutex>;
 
-  // The caller must have counted the question in `open` before.
+  // The caller of Ask() must already have counted the question in `open`.
   template <class Write>
   void Ask(std::uint16_t partition, Question question, const Write& write);
-  // The caller holds the lock.
+  // The caller must hold the lock.
   bool IsLateLocked(std::uint16_t partition) const noexcept {
     return places_[partition].late_since == epoch_;
   }

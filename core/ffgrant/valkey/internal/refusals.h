@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Servers may refuse a client for good: a wrong password, functions of another contract. Asking
-// again changes nothing: it only costs the server a line in its ACL log, and the caller time. So
-// the server is not asked again for a while.
+// Remembers which servers have refused the client for good, for example because of a wrong password
+// or because of functions of another contract. To ask such a server again changes nothing: it only
+// costs the server a line in its ACL log, and the caller time. So the server is not asked again for
+// a while.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
 #define FFGRANT_VALKEY_INTERNAL_REFUSALS_H_
@@ -23,7 +24,7 @@ namespace ffgrant::valkey::internal {
 class Refusals {
  public:
   struct Refusal {
-    std::int64_t until = 0;  // Network::NowMs()
+    std::int64_t until = 0;  // on the clock of Network::NowMs()
     std::string text;        // the server's own words
   };
 
@@ -37,7 +38,7 @@ class Refusals {
     any_.store(true, std::memory_order_release);
   }
 
-  // Returns what `server` said, if it must not be asked at `now`.
+  // Returns the refusal of `server` if `server` must not be asked at `now`.
   std::optional<Refusal> Find(const Endpoint& server, std::int64_t now) const {
     if (!any_.load(std::memory_order_acquire)) return std::nullopt;
     const std::scoped_lock lock(mutex_);

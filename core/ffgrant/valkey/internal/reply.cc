@@ -106,7 +106,7 @@ class ReplyReader::Builder {
     member = &Array<Size>;
   }
   // RESP 3, which the client never asks for, is refused. Without these two functions a hiredis that
-  // knows RESP 3 would hand out numbers for pointers.
+  // knows RESP 3 would return a number in place of a pointer to a reply.
   template <class Functions>
   static void RefuseResp3(Functions& functions) noexcept {
     if constexpr (requires { functions.createDouble; }) {

@@ -47,11 +47,12 @@ class Reply {
   std::size_t element_count_ = 0;
 };
 
-// The limits of one reply. If a reply is larger, reading fails before it asks for the memory.
+// The limits of one reply. If a reply is larger, reading fails before memory for the reply is
+// allocated.
 struct ReplyLimits {
-  // If the input does not end in a whole reply, the reader keeps at most `max_bytes` of it, however
-  // many bytes are fed at once. One whole reply may take at most as much memory: 48 bytes for each
-  // value, and its text.
+  // If the input ends in the middle of a reply, the reader keeps at most `max_bytes` of that reply,
+  // however many bytes are fed at once. A whole reply may take at most `max_bytes` of memory: 48
+  // bytes for each of its values, and the size of their texts.
   std::size_t max_bytes = std::size_t{4} << 20;
   // How deep arrays may be nested; 1 for a flat one. hiredis' own limit is 7.
   int max_depth = 5;
@@ -90,10 +91,10 @@ class ReplyArena {
 class ReplyReader {
  public:
   enum class Status : std::uint8_t {
-    kReply,     // reply() holds it until the next call
-    kNeedMore,  // the bytes so far do not end a reply
-    // The stream can't be read any further: it is not RESP 2, or a limit was exceeded. Every later
-    // call also says so, until Reset().
+    kReply,     // reply() has the reply until the next call of Next() or Reset()
+    kNeedMore,  // the bytes so far hold no further whole reply
+    // The stream can't be read any further: it is not RESP 2, or a limit was exceeded. From then on
+    // Next() returns kMalformed every time, until Reset().
     kMalformed,
   };
 
@@ -110,7 +111,7 @@ class ReplyReader {
   // Forgets everything that was fed; call it for a new connection.
   void Reset() noexcept;
 
-  // The functions that hiredis calls, one for each value; their private data is `this`.
+  // Has the functions by which hiredis makes the values of a reply. Their private data is `this`.
   class Builder;
 
  private:

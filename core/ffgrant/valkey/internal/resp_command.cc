@@ -16,7 +16,8 @@ void RespCommand::Header(char kind, std::size_t count) {
 }
 
 namespace {
-// These texts stand for numbers that are not known yet; most of the numbers have two digits.
+// These texts hold the places of the two numbers that EndCall() fills in; most of these numbers
+// have two digits.
 constexpr std::string_view kArgumentsLater = "*00\r\n";
 constexpr std::string_view kKeysLater = "$2\r\n00\r\n";
 }  // namespace

@@ -24,16 +24,17 @@ namespace ffgrant::valkey::internal {
 
 class RespCommand {
  public:
-  // Appends to `out`, which must outlive this object.
+  // Appends the command to `out`, which must outlive this object.
   explicit RespCommand(std::string& out) noexcept : out_(out) {}
 
   // Starts a command of `arguments` arguments, its name among them. Exactly as
   // many Arg() and Key() calls must follow.
   void Begin(std::size_t arguments) { Header('*', arguments); }
 
-  // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() and
-  // then Arg() calls follow, and EndCall() writes how many there were. If `instead` is given, it is
-  // called in place of `function`. There may be one such call in a command.
+  // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() must
+  // follow for each key, then Arg() for each argument, and then EndCall(), which fills in the
+  // numbers of both. If `instead` is given, it is called in place of `function`. A command may have
+  // only one call of a function.
   void BeginCall(std::string_view function, std::string_view instead);
   void EndCall();
 
@@ -50,14 +51,15 @@ class RespCommand {
 
   // Writes the name of one of FlowFabric's functions, such as "ff_renew_lease"; the name must begin
   // with "ff_". On a server where the client uses our library, the client calls
-  // "ffgrant_renew_lease" instead: see AppendCommand(). There may be one such name in a command.
+  // "ffgrant_renew_lease" instead: see AppendCommand(). A command may have only one such name.
   void Function(std::string_view name) {
     function_.begin = out_.size();
     Arg(name);
     function_.end = out_.size();
   }
 
-  // Where the bytes of the function's name are in the output; empty without Function().
+  // Where the argument that names the function begins and ends in the output; both are 0 without
+  // Function().
   struct FunctionArg {
     std::size_t begin = 0;
     std::size_t end = 0;

@@ -22,7 +22,7 @@ namespace ffgrant::valkey::internal {
 // of a flow need it (functions/README.md).
 struct NeededRights {
   std::string_view call;      // the name of the method of ValkeyLedger
-  std::string_view function;  // FlowFabric's name; empty: the call needs none
+  std::string_view function;  // FlowFabric's name; empty: the call needs no function
   std::string_view itself;    // what the call sends apart from the function
   std::string_view ours;      // what our function runs
   std::string_view theirs;    // what FlowFabric's function runs
@@ -35,8 +35,9 @@ std::span<const NeededRights> AllNeededRights() noexcept;
 // All commands that any call needs, each once.
 std::vector<std::string_view> AllNeededCommands(bool own_functions);
 
-// Asks which of AllNeededCommands() the user may not run on keys of `partition`. A function of ours
-// answers this if our functions are used; otherwise a script does.
+// Writes a command that asks which of AllNeededCommands() the user may not run on keys of
+// `partition`. The command calls a function of ours if `own_functions` is set, and else runs a
+// script.
 void WriteAskForRights(RespCommand& command, const Partition& partition, bool own_functions);
 
 // Returns the calls that a user who may not run `refused` can't make.

@@ -74,9 +74,9 @@ void Session::HandOver(Lock& lock) noexcept {
   if (leader != nullptr) leader->changed_.notify_one();
 }
 
-// Wakes the sessions that are done. Releases the lock meanwhile, because the threads that are woken
-// would only wait for the lock. A session outlives its call, so it does no harm to notify a thread
-// that is awake already.
+// Wakes the sessions that are done. Releases the lock while it wakes them, because their threads
+// would otherwise only wait for the lock. A session outlives its call, so it does no harm to notify
+// a thread that is awake already.
 void Session::WakeTheDone(Lock& lock) noexcept {
   if (shared_.done_.empty()) return;
   lock.unlock();

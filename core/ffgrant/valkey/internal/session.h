@@ -7,8 +7,8 @@
 //
 // One of the threads leads: it waits for the network on behalf of all, and tells every other thread
 // when that thread's answers are there. When the leader's own call has ended, the thread that has
-// waited longest leads. If a connection is in use already, the other threads send on it by
-// themselves; they leave the rest to the leader. A thread that is alone always leads.
+// waited longest leads. The other threads send by themselves on a connection that is in use
+// already, and leave everything else to the leader. A thread that is alone always leads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
@@ -47,7 +47,7 @@ class SharedClient {
   friend class Session;
   friend class SessionPool;
 
-  std::mutex mutex_;  // protects all below; the leader releases it while it waits
+  std::mutex mutex_;  // protects all below; a waiting leader releases it
   Session* leader_ = nullptr;
   std::int64_t leader_waits_until_ = 0;
   std::vector<Session*> inbox_;    // sessions that have commands for the leader
@@ -69,14 +69,14 @@ class Session {
   Session(const Session&) = delete;
 
   // Begin() starts a call; from then on the call has the client's request_timeout_ms for all that
-  // it does. End() ends the call; then nothing is under way but commands that were submitted to be
-  // left behind.
+  // it does. End() ends the call. When End() is called, no command may be under way but those that
+  // were submitted to be left behind.
   void Begin() noexcept;
   void End() noexcept;
 
-  // Does what Client::Submit() does. The target calls Ended() for each end, except for a reply that
-  // can't be the answer to its command. Waits while max_in_flight commands of this call are under
-  // way.
+  // Does what Client::Submit() does. The target must call Ended() for each end of a command, but
+  // not for a reply that it refuses because the reply can't be the answer. First waits while
+  // max_in_flight commands of this call are under way.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               CommandKey key = kNoKey) {
@@ -84,7 +84,7 @@ class Session {
     Send(slot, read_only, target, write, 1, key);
   }
   // Does what Submit() does, for a command that the call may leave behind: only WaitForEnd() waits
-  // for its end. The target calls LeftEnded() in place of Ended(), has to live as long as the
+  // for its end. The target must call LeftEnded() in place of Ended(), must live as long as the
   // session, and may be called by any thread at any time.
   template <class Write>
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
@@ -130,7 +130,7 @@ class Session {
   };
 
   static constexpr std::uint64_t kNoEnd = UINT64_MAX;
-  // The leader's targets run while the leader holds a lock.
+  // Targets run while the leader holds this lock.
   using Lock = std::unique_lock<std::mutex>;
 
   template <class Write>
@@ -161,7 +161,7 @@ class Session {
     return cancels_ == shared_.client_.cancels() ? deadline_ : Client::kCancelledDeadline;
   }
 
-  // The caller holds the lock.
+  // The caller must hold the lock.
   bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
   bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
   bool TryLead() noexcept;
@@ -175,13 +175,14 @@ class Session {
   SharedClient& shared_;
   std::int64_t deadline_ = 0;
   std::uint64_t cancels_ = 0;  // the client's cancels() when the call began
-  // The session's thread leads. Other threads set this only while that thread waits.
+  // Whether the session's thread leads. Other threads set this member only while the session's
+  // thread waits.
   bool leads_ = false;
-  bool unsent_ = false;  // a command that may be left behind may not have been sent
-  // The client's mutex protects these.
+  bool unsent_ = false;  // a command to be left behind may be unsent
+  // The client's mutex protects the members below.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
   std::uint64_t ends_ = 0;        // ends of all commands
-  std::vector<Written> written_;  // for the leader; the first written_size_ are in use
+  std::vector<Written> written_;  // commands for the leader, the first written_size_ of them
   std::size_t written_size_ = 0;
   std::size_t wants_below_ = 0;  // what the session waits for
   std::uint64_t wants_after_ = kNoEnd;
@@ -200,7 +201,8 @@ class Group {
   Group(Session& session, ErrorDetails* details) : session_(session), details_(details) {}
   Group(const Group&) = delete;
 
-  // `read` must live until Wait() returns. May be called at most kMaxSize times.
+  // Adds one command. Add() may be called at most kMaxSize times, and `read` must live until Wait()
+  // returns.
   template <class Write, class Read>
   void Add(std::uint16_t slot, bool read_only, const Write& write, Read& read,
            CommandKey key = kNoKey) {

@@ -17,7 +17,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// The fields of a hash by their place in the command.
+// The fields of a hash, in the order in which WriteFields() asks for them.
 enum CoreField : std::size_t {
   kPhase,
   kOwnership,
@@ -92,7 +92,7 @@ inline constexpr std::array<std::string_view, kGrantFieldCount> kGrantFields = {
     "worker_id",           "worker_instance_id", "lane_id",    "capability_hash",
     "route_snapshot_json", "admission_summary",  "created_at", "grant_expires_at"};
 
-// Returns nothing for an empty field.
+// Returns nothing if the field is empty, or is no integer.
 inline std::optional<TimestampMs> TimeOf(std::string_view text) noexcept {
   const auto value = ReadInteger(text);
   return value ? std::optional(TimestampMs{*value}) : std::nullopt;
@@ -115,22 +115,22 @@ void WriteFields(RespCommand& command, const ExecutionIdView& id, ExecutionKey k
   for (const std::string_view field : fields) command.Arg(field);
 }
 
-// What a reply to WriteFields() can be.
+// What a reply to the command of WriteFields() can be.
 enum class HashAnswer : std::uint8_t {
   kThere,    // a text or nil for each field, and the first is there
-  kMissing,  // the same, but the first field is nil: there is no such hash
+  kMissing,  // as kThere, but the first field is nil: there is no such hash
   kError,    // an error from the server
   kNone,     // no reply to this command
 };
 HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept;
 
-// Fills in what the core hash says; `reply` has its fields.
+// Fills in what the core hash says. `reply` must have the fields of that hash.
 void FillCore(const Reply& reply, ExecutionState& out) noexcept;
-// Fills in what the grant says; `reply` has its fields.
+// Fills in what the grant says. `reply` must have the grant's fields.
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept;
 
-// Returns the lease that the core names, without its kind. Returns nothing unless the whole lease
-// can be read.
+// Returns the lease that the core hash names, without the lease's kind. Returns nothing unless the
+// whole lease can be read.
 std::optional<Lease> LeaseOf(const Reply& core) noexcept;
 
 // Writes HGET of the grant's expiry.
@@ -139,8 +139,8 @@ void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
 // isn't there, or the reply is an error, `expires_at` stays as it was.
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
-// Returns kUnknownCode: the server answered a reading command with a text that has no meaning here.
-// The text becomes the only detail.
+// Returns kUnknownCode. Is called when the server has answered a reading command with a text that
+// has no meaning as an answer; the text becomes the only detail.
 ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal

@@ -8,7 +8,8 @@
 
 namespace ffgrant::valkey::internal {
 
-// Does ValkeyLedger::ReadPartitions(), within the time limit of the session's current call.
+// Does what ValkeyLedger::ReadPartitions() does, within the time limit of the session's current
+// call.
 StoredPartitions ReadStoredPartitions(Session& session, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal

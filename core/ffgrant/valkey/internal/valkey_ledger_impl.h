@@ -22,7 +22,7 @@ class ValkeyLedger::Impl {
   // Throws std::invalid_argument for options out of range.
   explicit Impl(const ValkeyLedgerOptions& o);
 
-  // The key by which FindClaim() asks for the claim that was to create a lease.
+  // The key by which FindClaim() asks for the claim that was to create the lease `lease_id`.
   static internal::CommandKey KeyOf(const LeaseId& lease_id) noexcept {
     std::uint64_t halves[2];
     static_assert(sizeof halves == sizeof lease_id.uuid.bytes);
@@ -31,8 +31,8 @@ class ValkeyLedger::Impl {
     return key == internal::kNoKey || key == internal::kEveryKey ? 1 : key;
   }
 
-  // Makes one call of a function. If `refusal` is an error, the call ends with it and is not sent.
-  // `key` is the key of a claim.
+  // Makes one call of a function. If `refusal` is an error, the call ends with that error and is
+  // not sent. If the call is a claim, `key` is the claim's key.
   template <class Result, class Write, class Read>
   Result Call(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
               const Write& write, const Read& read,
@@ -56,7 +56,7 @@ class ValkeyLedger::Impl {
     if (failure != ClaimError::kNone) outcome.error = failure;
   }
 
-  // Does what Call() does, but first reads the names in the core hash into session.hints.
+  // Does what Call() does, but first reads the values of session.hints from the core hash.
   template <class Result, class Write, class Read>
   Result CallWithHints(const ExecutionIdView& id, ClaimError refusal, ErrorDetails* details,
                        const Write& write, const Read& read,
@@ -76,7 +76,7 @@ class ValkeyLedger::Impl {
   // Issues a grant and, right afterwards, reads the grant's expiry.
   void Issue(internal::Session& session, const IssueGrantArgs& args, ErrorDetails* details,
              IssueOutcome& outcome) noexcept;
-  // Reads the server's time on the node that has `id`.
+  // Reads the time of the server that has the execution `id`.
   static ClaimError ReadTime(internal::Session& session, const ExecutionIdView& id,
                              ErrorDetails* details, TimestampMs& now) noexcept;
 
