@@ -62,8 +62,8 @@ bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexc
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
               Outcome& out) noexcept;
 
-// Reads the answer to the command of WriteReadHints(). Sets `error` to kNone, or to
-// kExecutionNotFound if there is no core hash.
+// Reads the answer to the command of WriteReadHints(). Sets `error` to kExecutionNotFound if there
+// is no core hash, to kUnknownCode if the server has answered with an error, and else to kNone.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
 // Reads a time in the future. A fraction of a millisecond is rounded up, because a wait for this

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives every reader answers that are right, answers that can't be right, and answers that no
-// function gives.
+// Tests every reader with answers that are right, with answers that can't be right, and with
+// answers that no function gives.
 
 #include "ffgrant/valkey/internal/claim_replies.h"
 
@@ -78,7 +78,7 @@ std::string Shown(const ResumeOutcome& out) {
 constexpr std::string_view kRefused = "refused";
 
 // Returns what `read` makes of `bytes`: the outcome as text, or kRefused if `read` returns false.
-// In the second case `read` must leave the outcome alone. A rejection writes only the error.
+// If `read` returns false, it must leave the outcome alone. A rejection writes only the error.
 template <class Result, class Read>
 std::string Taken(const std::string& bytes, const Read& read) {
   ReplyReader reader;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Once buffers have grown, the hot calls allocate nothing: not for the
-// command, not for the reply, not for the completion.
+// Tests that the hot calls allocate nothing once the buffers have grown: not for the command, not
+// for the reply, not for the completion.
 
 #include <gtest/gtest.h>
 

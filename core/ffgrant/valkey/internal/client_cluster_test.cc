@@ -56,7 +56,7 @@ TEST(Client, FollowsRedirections) {
   }
 }
 
-// The refusal was of another call, which succeeded in the end.
+// The refusal was that of an earlier call, which succeeded in the end.
 TEST(Client, AnEarlierRefusalExplainsNoLaterFailure) {
   for (const char* const refusal : {"TRYAGAIN Multiple keys request during rehashing of slot",
                                     "MOVED 0 127.0.0.1:1", "ASK 0 127.0.0.1:1"}) {
@@ -156,7 +156,8 @@ TEST(Client, ARedirectionToNowhereMakesNoClusterOfAServer) {
   }
 }
 
-// If the client followed the redirection, it would send its password to the server that is named.
+// If the client followed the redirection, it would send its password to the server that the
+// redirection names.
 TEST(Client, AServerThatCallsItselfStandaloneRedirectsNobody) {
   for (const std::string refusal : {"MOVED 0 127.0.0.1:7", "ASK 0 127.0.0.1:7"}) {
     ClientOptions options = RigOptions();
@@ -262,8 +263,9 @@ TEST(Client, ANodeHasItsWholeTimeHoweverManyServersAreConfigured) {
   }
 }
 
-// A node of a cluster that refuses the client is left alone for a while. No other server has the
-// node's slots, whatever other servers are configured. The calls for other slots go on.
+// If a node of a cluster refuses the client, the client leaves this node alone for a while. No
+// other server has the node's slots, whatever other servers are configured. The calls for other
+// slots go on.
 TEST(Client, ANodeThatRefusesHasNoSubstitute) {
   ClientOptions options = RigOptions();
   options.servers = {At(1), At(3)};
@@ -417,7 +419,7 @@ TEST(Client, ALibraryIsLoadedAlsoWhileATableIsAskedFor) {
     return Cluster(slots)(port, command);
   };
   ASSERT_EQ(rig.Do({"SET", "a", "b"}), "OK");
-  rig.Pass(60);  // the table is due by then
+  rig.Pass(60);  // by then it is time to ask for the table
   rig.server.has_library = false;
   rig.log.clear();
   EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");

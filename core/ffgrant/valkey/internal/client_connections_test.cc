@@ -106,7 +106,7 @@ TEST(Client, SaysThatTheServerClosedTheConnection) {
 // If a server answers the client's own questions with errors, the client shows these errors in the
 // server's words, and does not take them for data.
 TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
-  // The second text is a cluster node's.
+  // Of the two texts, the longer one is that of a node of a cluster.
   const struct {
     std::string asked;
     std::string full;
@@ -187,7 +187,7 @@ TEST(Client, WhatHasNotGoneOutInTimeNeverDoes) {
   EXPECT_EQ(rig.Count("1 SET"), 1) << "executed after the call has said that it did not happen";
 }
 
-// For example a TLS stream says why it broke.
+// Some streams say why they broke, for example those of TLS.
 TEST(Client, SaysWhyTheConnectionBrokeIfTheStreamDoes) {
   class Explaining final : public Network {
    public:
@@ -338,8 +338,8 @@ TEST(Client, ASilentConnectionWithACommandUnderWayIsNotAsked) {
 }
 
 // The client has asked for the table, and the answer takes its time. A command that comes after a
-// long silence waits for this answer if the question is alone on the connection. If another command
-// is under way there as well, the new command goes out at once.
+// long silence waits for this answer if the connection carries nothing else. If another command is
+// under way on the connection, the new command goes out at once.
 TEST(Client, AQuestionOfTheClientsOwnIsAProbeIfItIsAlone) {
   const std::string slots = Array({Range(0, 99, 1)});
   for (const bool alone : {true, false}) {

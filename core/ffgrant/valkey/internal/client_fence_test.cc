@@ -153,7 +153,7 @@ TEST(Fence, GoesWithItsProcess) {
   EXPECT_EQ(rig.lost->size(), 0u);
 }
 
-// The old primary may be promoted back before the command arrives.
+// The old primary may be promoted again before the command arrives.
 TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
   FakeClusters clusters = ThreeNodes();
   clusters.nodes[4] = {"d", "run-d", "T"};
@@ -390,8 +390,8 @@ TEST(Fence, OfAnotherClientThatCantBePutUpIsToldSoAtOnce) {
   }
 }
 
-// On the connection there is a question of the client's own under way, or a command that was given
-// up. The server may be stuck while it answers that command.
+// A question of the client's own is under way on the connection, or a command that was given up.
+// The server may be stuck while it answers that command.
 TEST(Fence, WaitsForWhatIsUnderWayOnTheConnection) {
   for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{2}}) {
     for (const bool asks : {true, false}) {
@@ -475,8 +475,8 @@ TEST(Fence, InAClusterWithoutIdsIsPutUpAtTheOldAddress) {
 }
 
 // Another process is found at the address. That process may have been running before the command
-// was lost. Its uptime tells whether it was, but only if the uptime is a number of seconds for
-// which the client's clock has been running, too.
+// was lost. Its uptime tells whether it was, but only if the uptime is a number of seconds that is
+// smaller than the time on the client's clock.
 TEST(Fence, OfASingleServerGoesOnlyWithAProcessThatIsYounger) {
   const struct {
     std::string uptime;

@@ -95,7 +95,7 @@ TEST(Client, RefusesOptionsOutOfRange) {
   }
 }
 
-// A path is no name that a certificate could have.
+// The path of a unix socket can't be the name in a certificate.
 TEST(Client, RefusesTlsOverAUnixSocketWithoutAServerName) {
   const Endpoint path = {.host = "/run/valkey.sock", .port = 0};
   ASSERT_TRUE(path.is_unix());
@@ -162,7 +162,7 @@ TEST(Client, PollWithoutEndWaitsForTheReply) {
   EXPECT_GE(rig.network->NowMs() - begin, 150);
 }
 
-// During its wait, a long Poll() does what has to be done.
+// A long Poll() does what falls due while it waits.
 TEST(Client, OneLongPollIsAsGoodAsManyShortOnes) {
   ClientRig dead(TwoServers());
   dead.network->SetScript(Unreachable(dead, 1));
@@ -379,7 +379,7 @@ TEST(Client, SubmitTellsNobodyThatTheConnectionBroke) {
   rig.network->SetScript(Always(Operation::kArrive, Kind::kHold));
   rig.client.Poll(10);  // the command is on its way now
   rig.network->SetScript(First(1, Operation::kWrite, Kind::kReset));
-  // The output is more than is kept for the next Poll().
+  // This command is so long that it is written at once, and not kept for the next Poll().
   ASSERT_TRUE(rig.Submit(2, {"SET", "a", std::string(100'000, 'x')}));
   EXPECT_EQ(rig.ends.count(1), 0u);
   rig.client.Poll(10);

@@ -199,7 +199,7 @@ TEST_F(Topology, ANodeIsForgottenOnlyOnceNothingIsUnderWayThere) {
 
 // A member is slow to tell its table. Meanwhile another member tells a table that does not name the
 // slow one. The answer of the slow member comes too late to matter, and is no reason to give up the
-// connection to it.
+// connection to that member.
 TEST(TopologyWithoutIds, AMemberThatHasLeftGetsItsLastCommandsAnswered) {
   ClientOptions options = Patient();
   options.servers = {At(3)};
@@ -257,7 +257,7 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
   for (int i = 0; i < 20; ++i) rig.client.Poll(20);
   EXPECT_EQ(rig.ends.count(1), 0u);
-  A().members[2].port = 33;  // now the other nodes hear of it
+  A().members[2].port = 33;  // now the other nodes know the new address
   for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
   EXPECT_EQ(rig.ends[1], "OK");
   EXPECT_EQ(rig.Count("33 SET"), 1);

@@ -106,8 +106,8 @@ TEST_F(Topology, AMemberWithoutAnAddressIsNotWaitedFor) {
   }
 }
 
-// Nobody but the last of fifty members can be reached. The members are asked in turn, and not all
-// at once.
+// Only the last of fifty members can be reached. The members are asked in turn, and not all at
+// once.
 TEST_F(Topology, NotAllMembersAreAskedAtOnce) {
   A() = {};
   for (std::uint16_t i = 0; i < 50; ++i) {
@@ -157,7 +157,7 @@ TEST_F(Topology, MembersBeyondTheLastPlaceArePassedOver) {
   ClientOptions options = Patient();
   options.servers = {At(101), At(51)};
   ClientRig rig(options);
-  std::string slots = clusters.Slots(A());  // it takes long to write
+  std::string slots = clusters.Slots(A());  // writing this text takes long, so it is kept
   rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (command[0] == "CLUSTER" && command[1] == "SLOTS") return slots;
     return clusters.Answer(port, command);

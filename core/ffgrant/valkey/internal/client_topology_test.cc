@@ -34,7 +34,7 @@ TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
       B().ranges = {{0, 8191, {id}}, {8192, 16383, {"y"}}};
       A().members.pop_back();
       A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
-      // At first the client can reach nobody else to ask.
+      // At first the client can reach no other node that it could ask.
       const std::int64_t until = rig.network->NowMs() + 300;
       rig.network->SetScript([&rig, until](Operation operation) -> Fault {
         const bool refused = operation == Operation::kOpen && rig.network->NowMs() < until;

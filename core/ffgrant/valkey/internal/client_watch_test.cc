@@ -317,7 +317,7 @@ TEST(ClientCancel, EndsWhatWaitsForAConnection) {
   rig.client.Poll(1000);
   EXPECT_EQ(rig.ends[1], "unavailable: the call was cancelled");
   EXPECT_EQ(rig.network->NowMs(), begin);
-  // If nothing is under way, cancelling does not touch anything that comes later.
+  // If Cancel() is called while nothing is under way, it does not touch what comes later.
   rig.client.Cancel();
   rig.network->SetScript({});
   EXPECT_EQ(rig.Get(), "a of 1");

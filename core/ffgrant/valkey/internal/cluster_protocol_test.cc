@@ -158,7 +158,8 @@ TEST_F(ClusterProtocol, MovedIsNoReasonForAsking) {
   EXPECT_EQ(Executed(), (Lines{"1 GET a", "7 GET a"}));
 }
 
-// Only the next try goes where ASK says: if that try is refused as well, the owner is asked again.
+// Only the next try goes where ASK says: if that try is refused too, the client asks the owner
+// again.
 TEST_F(ClusterProtocol, AskHoldsForOneTry) {
   int refusals = 2;
   answer_ = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
@@ -172,7 +173,8 @@ TEST_F(ClusterProtocol, AskHoldsForOneTry) {
                                "1 GET a", "7 ASKING", "7 GET a"}));
 }
 
-// While a slot is being moved, its keys may be at two nodes: the same node is asked again.
+// While a slot is being moved, its keys may be at two nodes. After TRYAGAIN the client asks the
+// same node again.
 TEST_F(ClusterProtocol, TryAgainWaitsAndAsksTheSameNode) {
   int refusals = 3;
   std::vector<std::int64_t> times;
@@ -280,8 +282,8 @@ TEST(AnswersInOrder, AQueueKeepsItsOrderWhereverItBegins) {
 
 // ---- coming back -------------------------------------------------------------------
 
-// Each try waits twice as long as the one before, up to the longest wait. After an answered call
-// the next try comes at once again.
+// Each try waits twice as long as the one before, up to the longest wait. Once a call has been
+// answered, the first try after the next failure is made at once.
 TEST(Reconnecting, CalmsDownAndIsForgivenByAnAnswer) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 100'000;
@@ -318,8 +320,8 @@ TEST(Reconnecting, CalmsDownAndIsForgivenByAnAnswer) {
   }
 }
 
-// A server whose connections break after the greeting counts as one that fails: only the first try
-// after a connection that worked comes at once.
+// A server whose connections break right after the greeting counts as one that fails. Only the
+// first try after a connection that worked is made at once.
 TEST(Reconnecting, CalmsDownWhereEachConnectionIsLostBehindItsGreeting) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 100'000;

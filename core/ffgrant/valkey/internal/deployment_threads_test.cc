@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes each pair of calls at once on the objects that the clients of one ledger share.
-// ThreadSanitizer then sees plain data that one of the two calls touches without the lock.
+// Tests the objects that the clients of one ledger share: calls every two of an object's functions
+// at the same time. ThreadSanitizer then sees plain data that one of the two functions touches
+// without the lock.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +22,8 @@ constexpr int kRounds = 100;
 
 using Calls = std::vector<std::function<void(std::uint64_t round)>>;
 
-// Makes each pair of calls, also each call with itself, from two threads that begin together.
+// Makes every two of the calls, also each call together with itself, from two threads that begin at
+// the same time.
 void RunEachPair(const Calls& calls) {
   for (std::size_t a = 0; a < calls.size(); ++a) {
     for (std::size_t b = a; b < calls.size(); ++b) {

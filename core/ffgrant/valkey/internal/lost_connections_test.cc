@@ -207,7 +207,8 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
 TEST(LostConnections, HoldSoManyCommandsAndNoMore) {
   LostConnections lost;
   const std::uint64_t number = lost.Add(Alone("p"), 1, 0, kNoKey, false);
-  // These keys are remembered by their lowest 16 bits, which differ from the other keys'.
+  // A key that was given up is remembered by its lowest 16 bits. In all of these keys these bits
+  // are 3, which they are in no other key of this test.
   for (std::uint64_t i = 0; i < LostConnections::kMaxKeys; ++i) {
     lost.AddKey(number, i << 16 | 3);
   }

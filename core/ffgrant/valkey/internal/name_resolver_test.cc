@@ -41,7 +41,8 @@ bool IsNotified(Wakeup& wakeup, int timeout_ms) {
   return notified;
 }
 
-// The look-up of a name that begins with "hangs" does not end before the test does.
+// The look-up of a name that begins with "hangs" does not end before EndLookUps(), which the test's
+// end calls at the latest.
 class NameResolverTest : public ::testing::Test {
  protected:
   NameResolverTest() : shared_(std::make_shared<Shared>()) {
@@ -81,7 +82,7 @@ class NameResolverTest : public ::testing::Test {
   const std::shared_ptr<Wakeup> wakeup = std::make_shared<Wakeup>();
 
  private:
-  // The threads outlive the resolver.
+  // The resolver's threads outlive it, so what the look-ups need is here.
   struct Shared {
     std::promise<void> go_on;
     std::shared_future<void> end = go_on.get_future().share();
@@ -146,8 +147,8 @@ TEST_F(NameResolverTest, ForgetsWhatIsOfNoUse) {
   EXPECT_EQ(look_ups("hangs"), 1) << "under way already";
 }
 
-// The look-up fails when whoever asked has given up. The next caller is told why, although this is
-// more than a second later.
+// The look-up fails when whoever asked has given up. The next caller is told why it failed,
+// although this caller asks more than a second later.
 TEST_F(NameResolverTest, AFailureThatNobodyWaitedForIsTold) {
   std::atomic<int> look_ups = 0;
   std::promise<void> go_on;
@@ -166,7 +167,8 @@ TEST_F(NameResolverTest, AFailureThatNobodyWaitedForIsTold) {
   EXPECT_EQ(look_ups, 1);
 }
 
-// One client may have found that an earlier answer is of no use while another waits for the next.
+// One client may have found that an earlier answer is of no use while another client waits for the
+// next answer.
 TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
   const auto other = std::make_shared<Wakeup>();
   const auto forgets = [&](const std::string& name) { resolver->Forget(name); };
@@ -298,8 +300,9 @@ TEST(LookUpWithSystem, FindsAddressesOrSaysWhyNot) {
   EXPECT_NE(none.error, "");
 }
 
-// ThreadSanitizer judges this test, in a process of its own. The flag makes the second thread come
-// later, but it orders no other memory: only the pointer to the resolver does this.
+// ThreadSanitizer judges this test, in a process of its own. The flag `made` makes the second
+// thread come later, but it orders no other memory. Only the pointer to the resolver orders what
+// the first thread has written.
 TEST(NameResolverOfProcess, IsWholeInAThreadThatHasNotMadeIt) {
   std::atomic<bool> made = false;
   NameResolver* first_seen = nullptr;

@@ -113,8 +113,8 @@ TEST(Client, AnotherServerMayTakeThePasswordThatOneRefuses) {
   EXPECT_EQ(rig.Count("2 AUTH"), 2);
 }
 
-// The client comes back in turn to the server that refuses, while another server can't be reached
-// for a moment.
+// The server that takes the client can't be reached for a moment. The client tries the servers in
+// turn, and passes over those that refuse.
 TEST(Client, AServerThatRefusesIsPassedOverForTheNextOne) {
   ClientOptions options = RigOptions();
   options.servers = {At(1), At(2), At(3)};
@@ -142,7 +142,8 @@ TEST(Client, AServerThatRefusesIsPassedOverForTheNextOne) {
   EXPECT_EQ(rig.Count("1 AUTH") + rig.Count("2 AUTH"), 2) << "their refusals still hold";
 }
 
-// A server that is passed over has had its turn. The server after it is not asked twice in a row.
+// A server that is passed over has had its turn, so the server after it is not asked twice in a
+// row.
 TEST(Client, ServersGoOnInTurnBehindTheOneThatRefuses) {
   ClientOptions options = RigOptions();
   options.servers = {At(1), At(2), At(3)};

@@ -59,7 +59,7 @@ TEST(RespCommand, CountsWhatACallHas) {
     command.BeginCall("ff_x", instead);
     for (std::size_t i = 0; i < keys; ++i) {
       command.Key([&](std::span<char> to) {
-        const std::size_t size = i == 0 ? 300 : 1;  // the first one is long
+        const std::size_t size = i == 0 ? 300 : 1;  // the first key is long
         if (to.size() < size) return WriteResult{size, WriteError::kBufferTooSmall};
         std::fill_n(to.begin(), size, 'k');
         return WriteResult{size, WriteError::kNone};

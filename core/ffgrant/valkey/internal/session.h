@@ -182,7 +182,7 @@ class Session {
   // The client's mutex protects the members below.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
   std::uint64_t ends_ = 0;        // ends of all commands
-  std::vector<Written> written_;  // commands for the leader, the first written_size_ of them
+  std::vector<Written> written_;  // the first written_size_ are for the leader
   std::size_t written_size_ = 0;
   std::size_t wants_below_ = 0;  // what the session waits for
   std::uint64_t wants_after_ = kNoEnd;

@@ -68,8 +68,8 @@ TEST_F(SessionTest, AGroupLargerThanTheClientTakesWaitsForRoom) {
   EXPECT_EQ(details.size(), 0u);
 }
 
-// Says how a command ends: with its answer, with the refusal `text`, with a reply that does not
-// fit, or without a reply.
+// Describes how a command ends: with its answer, with the refusal `text`, with a reply that does
+// not fit, or without a reply.
 struct End {
   enum class Kind : std::uint8_t { kAnswer, kRefusal, kMisfit, kSilence } kind;
   std::string_view text = {};

@@ -264,7 +264,7 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
-// The search does not wait for answers from the frozen shard: its questions there are left to
+// A search does not wait for answers from the frozen shard. It leaves its questions there to
 // whichever thread leads.
 TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   FormCluster();
@@ -313,7 +313,7 @@ TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   EXPECT_EQ(given.size(), 40u);
   EXPECT_EQ(again, 0);
   for (const std::string& error : errors) {
-    // On a busy machine a call may not get to see any partition at all.
+    // On a busy machine a call may get no answer from any partition.
     EXPECT_TRUE(error.starts_with("nothing_in_window") || error.starts_with("unavailable seen 0 "))
         << error;
   }
@@ -349,7 +349,7 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
     for (std::size_t i = 0; i < ids.size(); ++i) threads.emplace_back([&, i] { call(i); });
     for (std::thread& thread : threads) thread.join();
   };
-  all([&](std::size_t i) {  // now each connection has been made
+  all([&](std::size_t i) {  // makes all the connections
     for (int k = 0; k < 50; ++k) (void)ledger.Inspect(ids[i].view());
   });
   one_.Freeze(true);
@@ -364,8 +364,8 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   EXPECT_EQ(frozen.error, ClaimError::kUnavailable);
   EXPECT_FALSE(frozen.final);
   one_.Freeze(false);
-  // Lost connections come back one after the other; on a busy machine they come late. Until then an
-  // answer may not be final.
+  // Lost connections come back one after the other; on a busy machine they come late. Until a
+  // connection has come back, an answer may not be final.
   std::atomic<int> final = 0;
   all([&](std::size_t i) {
     for (const auto start = Clock::now(); MsSince(start) < 30'000;) {
@@ -389,7 +389,7 @@ using internal::RespCommand;
 using internal::Session;
 using internal::SessionPool;
 
-// Holds every wait on a scripted network until LetGo(), whoever wakes it.
+// Holds every wait on a scripted network until LetGo(), even if somebody calls Wake().
 class HeldNetwork final : public Network {
  public:
   explicit HeldNetwork(std::unique_ptr<Network> inner) : inner_(std::move(inner)) {}
@@ -397,7 +397,7 @@ class HeldNetwork final : public Network {
   void AwaitWait() { Await(waits_); }
   void AwaitWake() { Await(woken_); }
   void LetGo() { Set(let_go_); }
-  // Holds the waits from now on again.
+  // After this call every wait is held again, until the next LetGo().
   void Hold() {
     const std::scoped_lock lock(mutex_);
     waits_ = woken_ = let_go_ = false;
@@ -444,7 +444,7 @@ class HandedIn : public ::testing::Test {
   static constexpr std::int64_t kLimitMs = 200;
   enum Command : std::uint64_t { kCommand, kSettling };
   struct End {
-    std::optional<CallFailure> failure;  // nothing: there was an answer
+    std::optional<CallFailure> failure;  // empty: there was an answer
     std::int64_t at = 0;
   };
 
@@ -552,7 +552,7 @@ TEST_F(HandedIn, CommandsAreAnswered) {
   EXPECT_EQ(server_.Executions("ff_create_execution", Id()), 1);
 }
 
-// The call has used up a part of its time before it hands in these commands.
+// The second thread's call has used up a part of its time before it hands in the commands.
 class HandedInLate : public HandedIn,
                      public ::testing::WithParamInterface<std::tuple<bool, bool>> {};
 TEST_P(HandedInLate, CommandsHaveWhatIsLeftOfTheirCall) {
@@ -681,7 +681,7 @@ TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
   EXPECT_FALSE(held_->woken()) << "there is nothing for the leader to do";
   scripted_->SetScript(nullptr);
   EndCalls();
-  Call();  // its answer comes after the other one
+  Call();  // its answer comes after that to the command left behind
   EXPECT_EQ(left_.answers, 1);
 }
 
@@ -693,7 +693,7 @@ TEST_F(BesideALeader, WhatEndsBeforeTheLeaderLooksAgainIsItsMatter) {
   std::unique_ptr<SessionPool::Lease> early = Begin();
   scripted_->SetScript(nullptr);
   EndCalls();
-  scripted_->Wait({}, limit / 2);  // the limits of all earlier calls are over
+  scripted_->Wait({}, limit / 2);  // the time of all earlier calls is up
   Lead();
   const std::size_t before = scripted_->bytes_to_server();
   Leave(std::move(early));
