@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Refuses arguments that a server would parse wrongly, apply only in part, or store inexactly
-// (contract 1.8, 9.5, 9.6), before they are sent. The answers and their order are those of the
-// embedded ledger.
+// Refuses arguments before they are sent, if a server would parse them wrongly, apply them only in
+// part, or store them inexactly (contract 1.8, 9.5, 9.6). The errors, and which error wins, are as
+// in the embedded ledger.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_ARGUMENT_CHECKS_H_
 #define FFGRANT_VALKEY_INTERNAL_ARGUMENT_CHECKS_H_
@@ -24,8 +24,9 @@ ClaimError CheckId(const ExecutionIdView& id, const PartitionConfig& partitions)
 ClaimError CheckTtlAndId(std::int64_t ttl_ms, std::string_view detail, const ExecutionIdView& id,
                          const PartitionConfig& partitions, ErrorDetails* details) noexcept;
 
-// Returns kInvalidInput for arguments that are refused. `delay_until` is not checked, because
-// nothing is added to this time, and a server stores exactly the text that the client sends.
+// Returns kInvalidInput if the id, the lane or the retry policy is refused. `delay_until` is not
+// checked, because nothing is added to this time, and a server stores exactly the text that the
+// client sends.
 ClaimError CheckCreate(const CreateExecutionArgs& args, const PartitionConfig& partitions,
                        ErrorDetails* details) noexcept;
 

@@ -27,7 +27,7 @@ struct CoreHints {
   std::string waitpoint_id;
 };
 
-// If `function` is given, it is called in place of the call's own function. A benchmark uses this.
+// If `function` is given, as a benchmark does, it is called in place of the call's own function.
 void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
                  const ExecutionContent& content, const ClaimDefaults& defaults,
                  std::string& scratch);

@@ -56,7 +56,7 @@ bool ReadMarkExpired(const Reply& reply, MarkExpiredOutcome& out) noexcept;
 bool ReadRevoke(const Reply& reply, ErrorDetails* details, RevokeOutcome& out) noexcept;
 bool ReadResume(const Reply& reply, ErrorDetails* details, ResumeOutcome& out) noexcept;
 // A policy's delay may have a fraction of a millisecond. The time at which the delay ends is
-// rounded up, because the execution is not eligible before.
+// rounded up, because the execution is not eligible before that time.
 bool ReadFail(const Reply& reply, ErrorDetails* details, FailOutcome& out) noexcept;
 // The word after "OK" must be `word`; if `word` is empty, any word will do.
 bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,

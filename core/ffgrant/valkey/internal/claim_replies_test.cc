@@ -220,7 +220,7 @@ TEST(ClaimReplyReaders, RejectionsAreTakenByAll) {
     for (const Reader read : kReaders) {
       ErrorDetails details;
       ASSERT_TRUE(details.Add("an earlier call's"));
-      // A claim may have happened although it was answered with an error.
+      // A claim may have happened although its reply is an error.
       const bool claims = read == Claim || read == ClaimResumed || read == IssueAndClaim;
       const std::string_view error =
           claims && c.bytes.starts_with("-") ? "unknown_outcome" : c.error;
@@ -331,7 +331,7 @@ TEST(ClaimReplyReaders, WhatOneTakesAndAnotherDoesNot) {
       {Failed, OkReply({"retry_scheduled", "1700"}), "none retried 1700"},
       {Failed, OkReply({"retry_scheduled", "1700.5"}), "none retried 1701"},
       {Failed, OkReply({"retry_scheduled", "-3.5"}), "none retried -3"},
-      // FlowFabric stores a time that is too far away in this way.
+      // A time that is very far away is stored by FlowFabric with an exponent.
       {Failed, OkReply({"retry_scheduled", "1.0017959396307e+15"}),
        "none retried 1001795939630700"},
       {Failed, OkReply({"retry_scheduled", "9.223372036854774784e18"}),

@@ -21,7 +21,7 @@
 // (client_topology.cc). The client forgets servers that the newest table doesn't name.
 //
 // Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), counts() and
-// TellLog(). A client allocates nothing once its buffers and nodes are there.
+// TellLog(). Once a client has made its buffers and nodes, it allocates nothing.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
@@ -117,7 +117,7 @@ class Client {
   // Tries until `deadline` to shut the connections that may still carry the command `key`. The
   // settling ends with on_reply, which gets the integer 1 if no such connection is left and none
   // was given up, and else 0. The settling ends before the deadline if further tries are of no use
-  // for now. Only Close() ends it with on_failure.
+  // for now. Only Close() ends a settling with on_failure.
   void SubmitSettling(CommandKey key, std::int64_t deadline, const CallTarget& target);
 
   std::size_t in_flight() const noexcept { return in_flight_; }
@@ -145,8 +145,8 @@ class Client {
   // Writes what Submit() has put on connections. Returns false if some of it has to be written
   // later.
   bool SendNow() noexcept;
-  // Ends the wait of a turn that is under way, or else the next wait. May be called from any
-  // thread.
+  // Ends the wait of a turn. If no turn waits now, the next wait ends at once. May be called from
+  // any thread.
   void Wake() noexcept { network_->Wake(); }
   // The time on the network's clock, which all waits use. May be called from any thread.
   std::int64_t NowMs() const noexcept { return network_->NowMs(); }
@@ -164,7 +164,7 @@ class Client {
 
   // Ends all commands under way at the next turn; a turn that waits stops waiting at once. A
   // command that was sent and writes ends with kUnknownOutcome, any other with kUnavailable.
-  // Commands that are submitted from now on are not touched. May be called from any thread.
+  // Commands that are submitted after this call are not touched. May be called from any thread.
   void Cancel() noexcept {
     cancels_.fetch_add(1, std::memory_order_relaxed);
     Wake();

@@ -75,8 +75,8 @@ TEST(Errors, OfARunningFunctionAreAnswers) {
   }
 }
 
-// A failover happens while many calls are under way. Each call is refused by itself, and is then
-// made on another server.
+// A failover happens while many calls are under way. Each command is refused by itself, and is then
+// sent to another server.
 TEST(Demotion, CostsNoCallItsAnswer) {
   ClientOptions options = TwoServers();
   options.max_in_flight = 256;

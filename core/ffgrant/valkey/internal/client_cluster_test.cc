@@ -385,7 +385,8 @@ TEST(Client, ATableThatDoesNotComeBreaksTheConnection) {
 }
 
 TEST(Client, RefusalsOfACluster) {
-  // Each row has the first refusal, and how often the client asks for the table in all.
+  // Each row has the server's refusal of the first command, and how often in all the client asks
+  // for the table.
   const std::vector<std::pair<std::string, int>> cases = {{"READONLY a replica", 2},
                                                           {"CLUSTERDOWN The cluster is down", 2},
                                                           {"MASTERDOWN Link is down", 2},

@@ -176,7 +176,7 @@ TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
 }
 
-// The slot is still being moved: ASK leads the client to a node to which the table does not give
+// While the slot is being moved, ASK leads the client to a node to which the table does not give
 // the slot.
 TEST(Fence, IsPutUpOnANodeThatWasAsked) {
   FakeClusters clusters = ThreeNodes();

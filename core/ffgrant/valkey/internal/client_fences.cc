@@ -79,8 +79,8 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
 
 bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
   if (target.open) return true;  // an answer may still come on this connection
-  // Use the address that the newest table has for the node, else the address where the node was
-  // before.
+  // Use the node's address in the newest table. If that table has none, use the address where the
+  // node was before.
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
     return !m.id.empty() && m.id == target.node_id;
   });

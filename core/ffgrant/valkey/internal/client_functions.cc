@@ -115,7 +115,7 @@ void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
     Log(LogLevel::kInfo, "functions loaded: version ", kFunctionLibraryVersion);
   }
   if (errand == Errand::kReplace) {
-    Run(node, Errand::kVersion);  // asks which library is there now, replaced or not
+    Run(node, Errand::kVersion);  // asks which library is there now, whether it was replaced or not
   } else {
     UseOwn(node);
   }

@@ -67,8 +67,8 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     EXPECT_EQ(all[0].error, c.called.empty() ? ClaimError::kUnavailable : ClaimError::kNone)
         << c.what << ": " << pipeline.last_error();
     for (const std::string name : {"ff_create_execution", "ffgrant_create_execution"}) {
-      // Even on a server without any functions the client calls FlowFabric's function, in case it
-      // has been loaded meanwhile.
+      // Even on a server without any functions the client calls FlowFabric's function, in case that
+      // function has been loaded meanwhile.
       EXPECT_EQ(server.WasCalled(name),
                 name == c.called || (c.called.empty() && name.starts_with("ff_")))
           << c.what << ": " << name;
@@ -291,7 +291,7 @@ TEST(Client, SomebodyElseMayHaveLoadedTheLibrary) {
   ClientRig rig;
   rig.server.has_library = false;
   rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
-    if (command[0] == "FUNCTION") rig.server.has_library = true;  // and then the load is refused
+    if (command[0] == "FUNCTION") rig.server.has_library = true;  // another client loads it first
     return FunctionOf(rig.server)(port, command);
   };
   EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done");

@@ -42,8 +42,8 @@ std::string_view InfoField(std::string_view info, std::string_view name) noexcep
   return {};
 }
 
-// Whether the error came out of a function that was running: "... script: ff_x, on
-// @user_function:7." Whatever the error's code says, the function may have written before.
+// Whether the error came out of a function that was running, as in "... script: ff_x, on
+// @user_function:7." Whatever the code of such an error says, the function may have written before.
 bool IsOfAFunction(std::string_view error) noexcept {
   return error.find(" script: ") != std::string_view::npos &&
          error.find("@user_") != std::string_view::npos;
@@ -164,7 +164,8 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     ++request.loads;
     request.refusal.assign(text);
     Wait(request, now);
-    // Nothing more is sent to this server until the client has looked which functions it has.
+    // Nothing more is sent to this server until the client has looked which functions the server
+    // has.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
       CheckFunctions(node);
     }

@@ -47,7 +47,7 @@ namespace {
 
 // The least time between two questions for the table.
 constexpr std::int64_t kRefreshEveryMs = 50;
-// The client asks again this long after a table in which slots had no owner.
+// If slots have no owner in a table, the client asks for the table again after this time.
 constexpr std::int64_t kPartAgainMs = 1000;
 // If no member could be reached for this long while the client was in use, the client believes a
 // configured server even if the server's table names none of the members.
@@ -112,8 +112,8 @@ Node* Client::NextToTell(std::int64_t now) noexcept {
   return nullptr;
 }
 
-// Returns whether a member may still tell a table. With `connect`, this function also connects to
-// members that are not connected.
+// Returns whether a member may still tell a table. If `connect` is set, this function also connects
+// to members that are not connected.
 bool Client::AwaitMembers(bool connect) noexcept {
   bool pending = false;
   std::size_t connecting = 0;

@@ -104,7 +104,7 @@ TEST_F(Topology, AConfiguredServerThatJoinsIsGreetedToTheEnd) {
     away = false;
     poll_until([&] { return rig.ends.count(1) != 0; });
     EXPECT_EQ(rig.ends[1], "a of 4");
-    // No command goes to this server before the client has looked which functions it has.
+    // No command goes to this server before the client has looked which functions the server has.
     const auto place = [&rig](std::string_view begin) {
       return std::find_if(rig.log.begin(), rig.log.end(),
                           [begin](const std::string& line) { return line.starts_with(begin); }) -

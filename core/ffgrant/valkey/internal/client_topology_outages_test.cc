@@ -59,7 +59,7 @@ TEST_F(Topology, SeveralShortOutagesAreNoLongOne) {
   ExpectAfterHalfAMinute(rig, "a of 11");
 }
 
-// All nodes get new ids, and their epochs begin again.
+// All nodes get new ids, and their epochs begin at 1 again.
 TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   for (FakeMember& member : A().members) member.epoch = 50;
   ClientRig rig(Patient());

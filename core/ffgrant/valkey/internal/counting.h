@@ -73,7 +73,7 @@ inline std::string NameOf(const Endpoint& endpoint) {
 // the hook.
 class LogLines {
  public:
-  // At most this many lines are kept. Further ones are lost, and counted.
+  // At most this many lines are kept. Further lines are lost, and the client counts them.
   static constexpr std::size_t kMaxLines = 256;
 
   explicit LogLines(LogHook hook) : hook_(std::move(hook)) {}

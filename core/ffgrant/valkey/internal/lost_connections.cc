@@ -13,19 +13,19 @@ bool LostConnections::Entry::Has(CommandKey key) const noexcept {
 
 // Whether `server` shows that the process to which the entry's connection led has ended.
 //
-// In a cluster, another process of the same node shows this: a node has one process at a time,
-// because a node holds a lock on the file that has its id.
+// In a cluster, this is shown by a `server` that is another process of the same node: a node has
+// one process at a time, because its process holds a lock on the file that has the node's id.
 //
-// For a server that stands alone, the same address alone proves nothing. The old process counts as
-// ended if another process is found at the address, and this process started after the old one was
-// last heard of: a restart looks like this. A new server that was given the address of a server
-// that lives on elsewhere looks the same. To mistake it for a restart does no harm: the old
-// server's commands can't reach the new server's data, and the client reads nothing else, because
-// it does not follow a server that stands alone to another address. A server that was running
-// before the old process was last heard of (behind a proxy, or moved to this address) is told apart
-// by its uptime. INFO gives the uptime in whole seconds. So a server that started less than two
-// seconds before the old process was last heard of counts as started later, because a quick restart
-// must be recognised.
+// For a server that stands alone, the same address by itself proves nothing. The old process counts
+// as ended if another process is found at the address, and this process started after the old one
+// was last heard of: a restart looks like this. A new server that was given the address of a server
+// that lives on elsewhere looks the same. To mistake such a server for a restart does no harm. The
+// old server's commands can't reach the new server's data, and the client reads no other data,
+// because it does not follow a server that stands alone to another address. A server that was
+// running before the old process was last heard of (behind a proxy, or moved to this address) is
+// told apart by its uptime. INFO gives the uptime in whole seconds. So a server that started less
+// than two seconds before the old process was last heard of counts as started later, because a
+// quick restart must be recognised.
 bool LostConnections::IsGone(const Entry& entry, const ServerIdentity& server) noexcept {
   if (entry.run_id.empty() || server.run_id.empty() || entry.run_id == server.run_id) return false;
   if (entry.cluster != server.cluster) return false;

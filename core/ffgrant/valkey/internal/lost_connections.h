@@ -55,9 +55,10 @@ class LostConnections {
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
   // Notes that the command `key`, which writes, is lost on connection `client_id` to `server`.
-  // `client_id` is 0 if it is unknown or the connection may not be shut. The server was last heard
-  // of at `heard_at`. `open` says whether the connection still stands, so that its answers may
-  // still come; see Resolve(). Returns the number that the connection has in this object.
+  // `client_id` must be 0 if the connection's id is unknown, or if the connection may not be shut.
+  // `heard_at` is when the server was last heard of. `open` says whether the connection still
+  // stands, so that its answers may still come; see Resolve(). Returns the number that the
+  // connection has in this object.
   std::uint64_t Add(const ServerIdentity& server, std::int64_t client_id, std::int64_t heard_at,
                     CommandKey key, bool open);
   // Notes that another command is lost on the connection `number`.

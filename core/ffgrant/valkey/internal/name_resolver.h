@@ -36,7 +36,7 @@ class Wakeup {
 // Looks names up by `look_up`; a name is never looked up twice at the same time, however many
 // callers ask for it. An answer is kept for kKeepMs after a caller first got it, and no longer,
 // because a name's addresses change when a server is replaced. (An answer that no caller has got
-// yet is kept for kKeepUnusedMs, because a look-up may take longer than any call.) At most
+// yet is kept for kKeepUnusedMs, because a look-up may take longer than any caller waits.) At most
 // kMostThreads names are looked up at once; up to kMostNames further names wait. So a DNS server
 // that is silent for one zone does not hold up names of other zones.
 //

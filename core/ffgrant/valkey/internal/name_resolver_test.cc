@@ -193,7 +193,7 @@ TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
 TEST_F(NameResolverTest, EverybodyWhoWaitsForANameIsTold) {
   const std::vector<std::shared_ptr<Wakeup>> all = {wakeup, std::make_shared<Wakeup>(),
                                                     std::make_shared<Wakeup>()};
-  // The three ask in each order, and twice in each.
+  // The three ask for a name in every possible order, twice in each order.
   std::vector<std::size_t> order = {0, 1, 2};
   do {
     std::string name = "hangs";

@@ -46,7 +46,7 @@ enum class Functions : std::uint8_t {
   kUnchecked,   // not known yet, or the server is a replica; FlowFabric's are called
   kFlowFabric,  // ff_x
   kOwn,         // ffgrant_x
-  kNone,        // there are none, or the user may not call them; `library_refusal` says why
+  kNone,        // no functions are there, or the user may not call them; `library_refusal` says why
 };
 
 // What an expected reply belongs to.

@@ -54,7 +54,7 @@ class PartitionScan {
     std::uint32_t offset;
     Step step;
   };
-  // The lists of the current call. The lists are members of the scan so that each call uses their
+  // Lists that the current call uses. They are members of the scan so that each call uses their
   // memory again.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
@@ -79,7 +79,8 @@ class PartitionScan {
     const Lock lock(mutex_);
     return places_[partition].open != 0;
   }
-  // Returns what the partition has said to this call. Use it only once no question is open.
+  // Returns what the partition has said to this call. May be called only while no question to the
+  // partition is open.
   Head head(std::uint16_t partition) const noexcept {
     const Lock lock(mutex_);
     return places_[partition].head;

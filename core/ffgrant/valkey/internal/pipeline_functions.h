@@ -14,9 +14,10 @@ FFGRANT_API_BEGIN
 namespace ffgrant::valkey::internal {
 
 struct PipelineFunctions {
-  // From now on `call` calls `function` with the same KEYS and ARGV, and the function's answer must
-  // look the same. If `function` is empty, `call` calls its own function again. Only kIssue,
-  // kClaim, kIssueAndClaim and kComplete can be changed. The text of `function` is not copied.
+  // From now on `call` calls `function` with the KEYS and ARGV of the call's own function. The
+  // answer of `function` must have the same form. If `function` is empty, `call` calls its own
+  // function again. Only kIssue, kClaim, kIssueAndClaim and kComplete can be changed. The text of
+  // `function` is not copied.
   static void Use(ClaimPipeline& pipeline, ClaimPipeline::Call call,
                   std::string_view function) noexcept;
 };

@@ -86,8 +86,8 @@ class RespCommand {
 
   void Header(char kind, std::size_t count);
 
-  // Writes a key that is longer than the room in Key(): some keys contain names that have no limit
-  // of their own.
+  // Writes a key that is longer than the room in Key(). There are such keys, because some contain
+  // names that have no greatest length.
   template <class Format>
   void LongKey(std::size_t size, const Format& format) {
     ++arguments_;

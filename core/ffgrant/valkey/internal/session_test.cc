@@ -146,7 +146,7 @@ TEST_F(SessionTest, OfSeveralFailuresTheFirstOfTheWorstKindIsTold) {
   }
 }
 
-// The answer to a question comes after the call has ended; the next call benefits from it.
+// The answer to a question comes after the call that asked has ended, during the next call.
 TEST_F(SessionTest, ACallMayLeaveACommandBehind) {
   struct Left {
     Session* session;
