@@ -22,7 +22,7 @@ namespace ffgrant::valkey::internal {
 struct CoreHints {
   std::uint32_t attempt_index = 0;
   std::string lane;          // the execution's own lane
-  std::string current_lane;  // the lane of its last lease
+  std::string current_lane;  // the lane of the execution's last lease
   std::string worker_instance_id;
   std::string waitpoint_id;
 };

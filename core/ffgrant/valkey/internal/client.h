@@ -188,8 +188,8 @@ class Client {
     State state = State::kFree;
     bool read_only = false;
     std::uint16_t slot = 0;
-    Node* node = nullptr;      // where it was sent
-    Node* ask_node = nullptr;  // where ASK wants it next
+    Node* node = nullptr;      // the node that it was sent to
+    Node* ask_node = nullptr;  // the node to which ASK leads it next
     std::uint32_t tries = 0;   // how often it was refused for now, or redirected
     std::uint32_t loads = 0;   // how often the library was loaded for it
     CommandKey key = kNoKey;

@@ -135,8 +135,8 @@ TEST(ClientFunctions, AreLookedForAgainOnTheSameConnection) {
       if (asked == Operation::kAnswer) return {Fault::Kind::kLate, 5};
       return {};
     });
-    // The greeting's own limit is over by then; after the longest wait the client asks first
-    // whether the server is there.
+    // After the two longer waits the greeting's own limit is over. After the longest wait the
+    // client first asks whether the server is there.
     std::uint64_t number = 1;
     for (const std::int64_t idle_ms : {0, 3000, 60'000}) {
       rig.network->Wait({}, idle_ms);

@@ -36,8 +36,8 @@ TEST(Client, GoesOnToTheNextServer) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
-// The first server does not answer. If the client knows it by a name, the name server may be the
-// one that is silent.
+// The first server does not answer. If the client knows this server by a name, it may also be the
+// name server that is silent.
 TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
   for (const std::int64_t connect_timeout_ms : {50, 200, 1000}) {
     ClientOptions options = TwoServers();

@@ -192,7 +192,7 @@ TEST_F(Topology, ATableOfAnotherClientOfTheLedgerIsAsGood) {
   first.network->SetScript(Unreachable(first, 1));
   ASSERT_EQ(first.Get(true, 0), "a of 11");
 
-  clusters.nodes[1] = {"z", "run-z", "B"};  // by now this node is in another cluster
+  clusters.nodes[1] = {"z", "run-z", "B"};  // by now the node at port 1 is in another cluster
   B() = {{{"z", 1}}, {{0, 16383, {"z"}}}};
   ClientRig second(Patient(), deployment);
   second.play = clusters.play();

@@ -43,7 +43,7 @@ struct ServerIdentity {
 // kNoKey. If two commands share a key, every answer about the key is about both.
 using CommandKey = std::uint64_t;
 inline constexpr CommandKey kNoKey = 0;
-inline constexpr CommandKey kEveryKey = UINT64_MAX;  // on this connection, any command may be lost
+inline constexpr CommandKey kEveryKey = UINT64_MAX;  // any command may be lost on the connection
 
 // Shared by the clients of one ledger. Thread-safe; every call holds a lock, but only for a short
 // time.

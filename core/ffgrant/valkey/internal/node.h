@@ -176,7 +176,7 @@ struct Node {
   Functions functions = Functions::kUnchecked;
   bool load_tried = false;      // loading was tried since the last look for the functions
   std::string own_version;      // the version of our library; empty if it isn't there
-  std::string library_refusal;  // the reason if `functions` is kNone
+  std::string library_refusal;  // why `functions` is kNone, if it is
 
   // The node's place in the cluster.
   std::string announced_id;  // the node at this address in the last good table; may be empty

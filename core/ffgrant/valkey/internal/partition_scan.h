@@ -111,7 +111,7 @@ class PartitionScan {
   enum class Question : std::uint8_t { kHead, kGrant, kRequirements };
   struct Place {
     Head head;
-    std::uint32_t call = 0;        // the call that asked
+    std::uint32_t call = 0;        // the number of the call that asked last
     std::uint32_t late_since = 0;  // the epoch in which the partition became late
     std::uint8_t open = 0;
   };

@@ -42,7 +42,7 @@ class Reply {
   }
 
  private:
-  // A member of type std::span would need Reply to be complete: libc++ checks.
+  // A member of type std::span would need Reply to be complete: libc++ checks this.
   const Reply* first_element_ = nullptr;
   std::size_t element_count_ = 0;
 };
@@ -64,11 +64,12 @@ class ReplyArena {
  public:
   explicit ReplyArena(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
 
-  // Returns `size` bytes aligned for a Reply; null beyond the limit, or if there is no memory.
+  // Returns `size` bytes aligned for a Reply; null if this would exceed the limit, or if there is
+  // no memory.
   void* Take(std::size_t size) noexcept;
   // Gives all the memory back, to be taken again.
   void Reset() noexcept;
-  // The size of all chunks, whether taken or not.
+  // The size of all chunks, whether their bytes are taken or not.
   std::size_t held() const noexcept;
 
  private:

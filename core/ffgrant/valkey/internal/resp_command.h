@@ -27,8 +27,8 @@ class RespCommand {
   // Appends the command to `out`, which must outlive this object.
   explicit RespCommand(std::string& out) noexcept : out_(out) {}
 
-  // Starts a command of `arguments` arguments, its name among them. Exactly as
-  // many Arg() and Key() calls must follow.
+  // Starts a command of `arguments` arguments, its name among them. Exactly as many calls of
+  // Arg() and Key() must follow.
   void Begin(std::size_t arguments) { Header('*', arguments); }
 
   // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() must
@@ -100,7 +100,7 @@ class RespCommand {
 
   std::string& out_;
   FunctionArg function_;
-  std::size_t arguments_ = 0;  // how many arguments so far, keys among them
+  std::size_t arguments_ = 0;  // how many arguments there are so far, keys among them
   std::size_t keys_ = 0;
   std::size_t call_begin_ = 0;  // where in the output the call begins
   std::size_t keys_begin_ = 0;  // where in the output its number of keys begins

@@ -23,9 +23,9 @@ namespace ffgrant::valkey::internal {
 struct NeededRights {
   std::string_view call;      // the name of the method of ValkeyLedger
   std::string_view function;  // FlowFabric's name; empty: the call needs no function
-  std::string_view itself;    // what the call sends apart from the function
-  std::string_view ours;      // what our function runs
-  std::string_view theirs;    // what FlowFabric's function runs
+  std::string_view itself;    // the commands that the call sends apart from the function
+  std::string_view ours;      // the commands that our function runs
+  std::string_view theirs;    // the commands that FlowFabric's function runs
   bool of_execution = true;   // false: the call is about a worker or the deployment
 };
 

@@ -105,7 +105,7 @@ class Session {
     WaitFor(0, after, until);
   }
 
-  std::int64_t deadline() const noexcept { return deadline_; }  // NowMs()
+  std::int64_t deadline() const noexcept { return deadline_; }  // on the clock of NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
   ServerInfo server() const;
   // Use this function only within a target.
@@ -181,11 +181,11 @@ class Session {
   bool unsent_ = false;  // a command to be left behind may be unsent
   // The client's mutex protects the members below.
   std::size_t open_ = 0;          // commands that have not ended, and are waited for
-  std::uint64_t ends_ = 0;        // ends of all commands
+  std::uint64_t ends_ = 0;        // how many commands have ended
   std::vector<Written> written_;  // the first written_size_ are for the leader
   std::size_t written_size_ = 0;
-  std::size_t wants_below_ = 0;  // what the session waits for
-  std::uint64_t wants_after_ = kNoEnd;
+  std::size_t wants_below_ = 0;         // the session waits until fewer commands are open
+  std::uint64_t wants_after_ = kNoEnd;  // or until more commands have ended
   bool waits_ = false;
   std::condition_variable changed_;
 };

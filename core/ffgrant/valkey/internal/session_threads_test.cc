@@ -364,8 +364,8 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   EXPECT_EQ(frozen.error, ClaimError::kUnavailable);
   EXPECT_FALSE(frozen.final);
   one_.Freeze(false);
-  // Lost connections come back one after the other; on a busy machine they come late. Until a
-  // connection has come back, an answer may not be final.
+  // Lost connections come back one after the other, and late on a busy machine. Until a connection
+  // has come back, an answer may not be final.
   std::atomic<int> final = 0;
   all([&](std::size_t i) {
     for (const auto start = Clock::now(); MsSince(start) < 30'000;) {
