@@ -41,7 +41,7 @@ void RespCommand::EndCall() {
   number.clear();
   writer.Header('*', arguments_);
   out_.replace(call_begin_, kArgumentsLater.size(), number);
-  // If the command names no function, both places are 0.
+  // If Function() has not written a name, both places are 0.
   if (function_.end == 0) return;
   function_.begin += number.size() - kArgumentsLater.size();
   function_.end += number.size() - kArgumentsLater.size();

@@ -58,8 +58,8 @@ class RespCommand {
     function_.end = out_.size();
   }
 
-  // Where the argument that names the function begins and ends in the output; both are 0 without
-  // Function().
+  // Where the argument that names the function begins and ends in the output; both are 0 if
+  // Function() has not written a name.
   struct FunctionArg {
     std::size_t begin = 0;
     std::size_t end = 0;
