@@ -121,8 +121,8 @@ std::string_view Detail(CapabilityError error, bool required) noexcept {
   return "";
 }
 
-// Walks two sorted lists side by side and hands every token of `required` that
-// `offered` lacks to `missing`, which returns false to stop.
+// Calls `missing` with each token of `required` that `offered` lacks, until `missing` returns
+// false. Walks the two sorted lists side by side.
 template <class Missing>
 void ForEachMissing(std::string_view required, std::string_view offered, Missing missing) noexcept {
   std::string_view have = NextToken(offered);

@@ -35,7 +35,8 @@ std::string_view RequiredDetail(CapabilityError error) noexcept;
 std::string_view WorkerDetail(CapabilityError error) noexcept;
 
 // A set of tokens. The tokens are sorted by bytes, without repeats, and joined by commas. The set
-// is held by value in memory of a fixed size, and is built once and compared without allocation.
+// is held by value in memory of a fixed size. It is built once, and neither building nor comparing
+// it allocates.
 class CapabilitySet {
  public:
   // This constructor is not defaulted, so that the bytes beyond size_ stay unset, also in a const
@@ -43,10 +44,11 @@ class CapabilitySet {
   CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
   // Assigns the tokens that a worker offers. The function is as lenient as the ledger is: empty
-  // tokens are skipped, and a comma inside a token makes two tokens of it. Only the limits are
-  // checked, and both are inclusive.
+  // tokens are skipped, and a comma inside a token makes two tokens of it. Only the number of
+  // tokens and the number of bytes are checked: kMaxCapabilityTokens and kMaxCapabilityCsvSize are
+  // still allowed.
   [[nodiscard]] CapabilityError AssignOffered(std::span<const std::string_view> tokens) noexcept;
-  // Does the same with comma-joined text.
+  // Assigns the tokens of a comma-joined text, as AssignOffered() does.
   [[nodiscard]] CapabilityError AssignOfferedCsv(std::string_view csv) noexcept;
   // Assigns the tokens that an execution requires. The tokens are checked in
   // the caller's order. The set is empty after a failure.

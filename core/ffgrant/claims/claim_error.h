@@ -38,7 +38,7 @@ enum class ClaimError : std::uint8_t {
   kExecutionNotReclaimable,
   kNoActiveLease,
   kMaxRetriesExhausted,  // detail: the cap
-  kStaleLease,           // a detail when revoking
+  kStaleLease,           // Revoke() adds a detail
   kLeaseExpired,
   kLeaseRevoked,
   kExecutionNotActive,  // details: outcome, epoch, phase, attempt id
@@ -50,7 +50,7 @@ enum class ClaimError : std::uint8_t {
   kNothingInWindow,      // nothing in the partitions looked at; others were left out
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched
-  kInvalidPartitionKey,  // the worker's early check of the grant failed
+  kInvalidPartitionKey,  // the worker itself refused the grant's partition key
   kGrantMismatch,        // the grant isn't for this execution or lane
   kUnknownCode,          // the store answered with a code that isn't above
   kUnknownOutcome,       // the reply was lost: the call may or may not have happened

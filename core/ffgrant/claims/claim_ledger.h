@@ -11,12 +11,11 @@
 //               `- its retry's time has come -- fail -'  `-expired or revoked: issue a
 //                  (without a retry: end)                  reclaim grant, and reclaim
 //
-// Every call is atomic: it happens as a whole, at one moment of the store's
-// clock, or it does not happen and says why. Checks run in the contract's
-// order, so the first reason in that order is reported. Calls may come from any
-// number of threads. After a call has returned, the ledger keeps nothing that
-// the call was given, and nothing that the call returned points into the
-// ledger.
+// Every call is atomic: it happens as a whole, at one moment of the store's clock, or it does not
+// happen and its error says why. Checks run in the contract's order, so the first reason in that
+// order is reported. Calls may come from any number of threads. After a call has returned, the
+// ledger no longer refers to the call's arguments, and nothing that the call returned points into
+// the ledger.
 
 #ifndef FFGRANT_CLAIMS_CLAIM_LEDGER_H_
 #define FFGRANT_CLAIMS_CLAIM_LEDGER_H_
@@ -44,22 +43,21 @@ namespace ffgrant {
 
 // Priorities outside 0..kMaxPriority are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
-// The cap on an execution's reclaims if neither the call nor the execution
-// names a cap. FlowFabric's typed call sends this cap (7.6); FlowFabric's
-// function alone would take 100.
+// The cap on an execution's reclaims if neither the call nor the execution names a cap.
+// FlowFabric's typed call sends this cap (contract 7.6). Without a cap FlowFabric's function would
+// take 100.
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
 // The cap on the reclaims of an execution that has requirements or a retry policy, and no cap of
 // its own. FlowFabric keeps requirements and retries in a policy, and its policies always have a
 // cap, which wins over a call's cap.
 inline constexpr std::uint32_t kPolicyMaxReclaimCount = 100;
-// Durations (ttls, delays) outside +-kMaxTtlMs are refused before anything is
-// written: the sum of the clock's time and such a duration would not be stored
-// exactly (contract 9.5). `delay_until` is no such sum: it may be any time, and
-// is stored as it is.
+// Durations (ttls, delays) outside +-kMaxTtlMs are refused before anything is written: the sum of
+// the clock's time and such a duration would not be stored exactly (contract 9.5). `delay_until` is
+// not added to a time: it may be any time, and is stored as it is.
 inline constexpr std::int64_t kMaxTtlMs = 50'000'000'000'000;
 
 struct WorkerIdentity {
-  WorkerIdView worker_id;  // the only part that binds a grant (7.7, 5)
+  WorkerIdView worker_id;  // a grant is bound to this part only (contract 7.7, 5)
   WorkerInstanceIdView worker_instance_id;
 };
 
@@ -69,8 +67,8 @@ struct CreateExecutionArgs {
   ExecutionIdView execution_id;
   LaneIdView lane;
   std::int64_t priority = 0;                    // higher first, 0..9000
-  const CapabilitySet* required = nullptr;      // none: any worker will do
-  std::optional<TimestampMs> delay_until = {};  // not eligible before this; any time
+  const CapabilitySet* required = nullptr;      // null: any worker will do
+  std::optional<TimestampMs> delay_until = {};  // not eligible before this time; may be any time
   // The execution's own cap on reclaims, which wins over a call's cap. Without it, the cap is
   // kPolicyMaxReclaimCount if `required` is not empty or there is a `retry`, else the call's cap.
   std::optional<std::uint32_t> max_reclaim_count = {};
@@ -89,15 +87,16 @@ struct IssueGrantArgs {
   std::string_view admission_summary = {};
 };
 
-// ClaimForWorkerArgs::max_partitions is how many partitions one call of ClaimForWorker() looks at,
-// at most. The default is all of them. Then one call finds whatever there is: if the call finds
-// nothing, there was nothing. A smaller window does not make the search cheaper. How soon a lone
-// execution is found depends on how many partitions are looked at in a second, and 8 calls with 32
-// partitions each cost more than 1 call with 256 (idle, on one Valkey: 0.28 ms a call with 32, 1.1
-// ms a call with 256). A smaller window does put a bound on each call. It suits many workers that
-// poll on a clock and would rather find a lone execution a few ticks later than have all partitions
-// searched at each tick: FlowFabric looks at 32 of its 256 partitions in a call. The embedded
-// ledger knows which partitions are empty without looking at them.
+// ClaimForWorkerArgs::max_partitions is the largest number of partitions that one call of
+// ClaimForWorker() looks at. By default a call looks at all partitions, and so finds whatever there
+// is: if the call finds nothing, there was nothing. A smaller number does not make the search
+// cheaper. How soon a lone execution is found depends on how many partitions are looked at in a
+// second. For this, 8 calls that look at 32 partitions each cost more than 1 call that looks at
+// 256. (On one idle Valkey server a call takes 0.28 ms for 32 partitions and 1.1 ms for 256.) But a
+// smaller number puts a bound on the cost of each call. So a smaller number suits many workers that
+// poll at fixed times: not all partitions are searched at each poll, and a lone execution is found
+// a few polls later. FlowFabric looks at 32 of its 256 partitions in a call. The embedded ledger
+// knows which partitions are empty without looking at them.
 inline constexpr std::uint16_t kAllPartitions = 0;
 
 struct ClaimForWorkerArgs {
@@ -105,7 +104,7 @@ struct ClaimForWorkerArgs {
   LaneIdView lane;
   std::int64_t grant_ttl_ms = 0;
   const CapabilitySet* offered = nullptr;
-  // A number above the number of partitions means all of them.
+  // If there are fewer partitions than this number, a call looks at all of them.
   std::uint16_t max_partitions = kAllPartitions;
 };
 
@@ -173,18 +172,18 @@ struct ResumeArgs {
 struct CompleteArgs {
   ExecutionIdView execution_id;
   OptionalFence fence;
-  bool operator_override = false;  // lets an absent fence pass
+  bool operator_override = false;  // true: the fence may be absent
 };
 
 struct FailArgs {
   ExecutionIdView execution_id;
   OptionalFence fence;
   // Reason and category may be any bytes, of any length. A server keeps both with the attempt; the
-  // embedded ledger keeps neither. They decide nothing: a failure is retried whatever its category
-  // is.
+  // embedded ledger keeps neither. Reason and category decide nothing: a failure is retried
+  // whatever its category is.
   std::string_view reason = {};
   std::string_view category = {};
-  bool operator_override = false;  // lets an absent fence pass
+  bool operator_override = false;  // true: the fence may be absent
 };
 
 // ---- results ---------------------------------------------------------------
@@ -208,7 +207,8 @@ struct IssueOutcome : Outcome {
 class IssuedGrant {
  public:
   IssuedGrant() = default;
-  // Makes the grant of a canonical `id`, with key names as on Valkey.
+  // Makes the grant of the execution `id`, which must be canonical. The key names are those that a
+  // Valkey server uses.
   IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noexcept;
 
   ClaimGrantView view() const& noexcept;
@@ -226,12 +226,12 @@ class IssuedGrant {
 struct ClaimForWorkerOutcome : Outcome {
   IssuedGrant grant;
 
-  // How much the call has seen; 0 after kInvalidInput.
+  // These numbers say how much the call has seen. They are 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
-  // The number of partitions in which the call knows that there was nothing for this worker. If
-  // there is a grant, the partition of the grant counts too.
+  // The number of partitions of which the call knows that they had nothing for this worker. If the
+  // call issued a grant, the grant's partition counts too.
   std::uint32_t partitions_seen = 0;
-  // The number of partitions whose server could not be reached. A call passes these over.
+  // The number of partitions that the call passed over because their server could not be reached.
   std::uint32_t partitions_unreachable = 0;
 
   bool saw_all() const noexcept { return partitions != 0 && partitions_seen == partitions; }
@@ -288,7 +288,7 @@ struct ResumeOutcome : Outcome {
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
   // The time from which the retry is eligible, by the store's clock, if the execution is retried.
-  // The time is 0 if it is no longer known, because the first answer to this failure was lost.
+  // The time is 0 if an earlier call recorded this failure and its answer, with the time, was lost.
   TimestampMs delay_until;
 };
 
@@ -321,7 +321,7 @@ struct ExecutionState {
   std::optional<TimestampMs> lease_last_renewed_at;
   std::optional<TimestampMs> lease_renewal_deadline;
 
-  // The grant, if one is there.
+  // The grant, if the execution has one.
   bool has_grant = false;
   std::optional<TimestampMs> grant_created_at;
   std::optional<TimestampMs> grant_expires_at;
@@ -341,10 +341,10 @@ struct ExecutionState {
 };
 
 // The texts that are stored of an execution. The texts of the grant are empty if there is no live
-// grant. The texts of the lease are empty unless the execution is active. They outlast the lease's
-// expiry and revocation (as contract 7's fields do), but not a suspension or the end of the
-// execution. When an execution is suspended or ends, the reference blanks the worker and keeps the
-// lane of the last lease.
+// grant. The texts of the lease are empty unless the execution is active. The texts of the lease
+// outlast the lease's expiry and revocation (as contract 7's fields do), but not a suspension or
+// the end of the execution. When an execution is suspended or ends, the reference blanks the worker
+// and keeps the lane of the last lease.
 struct ExecutionNames {
   std::string required_capabilities;  // comma-joined
 
@@ -366,9 +366,9 @@ struct ExecutionNames {
 
 // A call clears `details`, if they are given, and then adds the texts that belong to its error.
 //
-// Each call below names the contract's errors. An embedded ledger can also answer kLedgerFull, and
-// a ledger on a server kUnavailable and kUnknownOutcome: memory_ledger.h and valkey_ledger.h list
-// all their errors.
+// The comment of each call below names the contract's errors. The embedded ledger can also answer
+// kLedgerFull, and a ledger on a server can also answer kUnavailable and kUnknownOutcome.
+// memory_ledger.h and valkey_ledger.h list all errors of these ledgers.
 class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
@@ -386,36 +386,35 @@ class ClaimLedger {
   virtual IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                        ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Chooses an execution for a worker, as a scheduler does, and issues a claim
-  // grant for it. In a partition it chooses the first of the lane's eligible
-  // executions, in order (contract 3), that holds no live grant and whose
-  // requirements `offered` meets. It searches the partitions in a ring and
-  // takes the first that has such an execution. A worker instance's first call
-  // on a lane begins at ScanStart(); each later call begins after the last
-  // partition that the call before it looked at. So calls of n partitions each
-  // get to every partition in turn, a partition that always has work starves no
-  // other partition, and workers begin at different places. (A ledger remembers
-  // 1024 places; a worker whose place another worker has taken begins at an
-  // arbitrary partition.)
+  // Chooses an execution for a worker, as a scheduler does, and issues a claim grant for it. In a
+  // partition it chooses the first of the lane's eligible executions, in order (contract 3), that
+  // holds no live grant and whose requirements `offered` meets. It searches the partitions in a
+  // ring and takes the first that has such an execution. A worker instance's first call on a lane
+  // begins at ScanStart(); each later call begins after the last partition that the call before it
+  // looked at. So a worker's calls get to every partition in turn, however few partitions each call
+  // looks at. A partition that always has work starves no other partition, and workers begin at
+  // different places. (A ledger remembers 1024 places; a worker whose place another worker has
+  // taken begins at an arbitrary partition.)
   //
   // The grant is issued atomically. The partitions are looked at one after the other. So each
   // partition that counts as seen, except the partition of the grant, had nothing for this worker
   // at some moment of the call.
   //
   // Errors: kInvalidInput. kNoEligibleExecution if no partition has anything that this worker can
-  // take. kNothingInWindow if the partitions that were seen have nothing, but not all were seen:
-  // the window is smaller, a partition could not be reached, or a partition has more executions
-  // than the ledger looks at. Over HTTP kNoEligibleExecution and kNothingInWindow are both 204;
-  // call again.
+  // take. kNothingInWindow if the partitions that were seen have nothing, but not all partitions
+  // were seen: `max_partitions` left some out, a partition could not be reached, or a partition has
+  // more executions than the ledger looks at. Over HTTP kNoEligibleExecution and kNothingInWindow
+  // are both 204. After either error, call again.
   //
   // FlowFabric's scheduler (contract 7.1) differs in two ways. First, it looks only at the head of
   // a partition. So a grant that nobody claims holds up all executions behind it until the grant
-  // ends. Here these executions are handed out meanwhile, each once. Second, if a worker does not
-  // meet an execution's requirements, FlowFabric's scheduler moves the execution out of the
-  // eligible set until somebody moves it back. Here the execution stays in the set, and is passed
-  // over. Both ledgers look ahead up to their option `max_candidates`: the embedded ledger counts
-  // executions with a grant, the ledger on a server also counts executions whose requirements the
-  // worker does not meet.
+  // ends. Here the executions behind the grant are handed out meanwhile, each once. Second, if a
+  // worker does not meet an execution's requirements, FlowFabric's scheduler moves the execution
+  // out of the eligible set until somebody moves it back. Here the execution stays in the set, and
+  // is passed over. The embedded ledger and the ledger on a server each have an option
+  // `max_candidates`, which is how many executions they pass over in a partition. The embedded
+  // ledger counts only executions with a grant. The ledger on a server also counts executions whose
+  // requirements the worker does not meet.
   virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
 
   // Consumes the grant and creates the lease (contract 7.2). Errors:
@@ -454,10 +453,10 @@ class ClaimLedger {
   virtual ClaimOutcome Reclaim(const ReclaimArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // These calls suspend and resume an execution. They do only as much as a ResumeGrant needs.
-  // Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
-  // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease), kStaleLease.
-  // Errors of Resume(): kExecutionNotFound, kExecutionNotSuspended, kInvalidInput.
+  // Suspend() and Resume() do only as much as a ResumeGrant needs. Errors of Suspend():
+  // kExecutionNotFound, kPartialFenceTriple, kFenceRequired, kExecutionNotActive, kLeaseRevoked,
+  // kLeaseExpired (the call marks the lease), kStaleLease. Errors of Resume(): kExecutionNotFound,
+  // kExecutionNotSuspended, kInvalidInput.
   virtual Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
   virtual ResumeOutcome Resume(const ResumeArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
@@ -469,9 +468,10 @@ class ClaimLedger {
 
   // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). If the execution's
   // retry policy allows one more retry, the execution waits, without a lease, and becomes eligible
-  // RetryDelayMs() later. The next claim is then of kind kRetry, with an attempt of its own. Else
-  // the execution has ended, with outcome `failed`. Only failures count as retries: an attempt that
-  // was reclaimed or suspended costs no retry.
+  // RetryDelayMs() later. The next claim is then of kind kRetry, with an attempt of its own. If
+  // there is no policy or the policy allows no more retries, the execution has ended, with outcome
+  // `failed`. Only failures count as retries: an attempt that was reclaimed or suspended costs no
+  // retry.
   //
   //   const FailOutcome failed = ledger.Fail(
   //       {.execution_id = id, .fence = lease.fence, .reason = "no disk", .category =
@@ -492,11 +492,10 @@ class ClaimLedger {
   // and so may throw; it is for tests and operators.
   virtual std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) = 0;
 
-  // These make many calls in one go, in order: outcomes[i] is the outcome of
-  // args[i], and each call is atomic by itself. A ledger on a server has all
-  // the calls in flight at once, and the embedded ledger overlaps their cache
-  // misses. A batch therefore takes a fraction of the time that its calls take
-  // one by one. Both spans must have the same size.
+  // IssueClaimGrants() and ClaimBatch() make many calls in one go, in order: outcomes[i] is the
+  // outcome of args[i], and each call is atomic by itself. A ledger on a server has all the calls
+  // in flight at once, and the embedded ledger overlaps their cache misses. A batch therefore takes
+  // a fraction of the time that its calls take one by one. Both spans must have the same size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
   virtual void ClaimBatch(std::span<const ClaimArgs> args,

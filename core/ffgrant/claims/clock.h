@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every decision of the claim path is taken by the store's clock (contract 7). The clock is
-// injected, so that tests can move their clock by hand.
+// Only the store's clock decides what time it is on the claim path (contract 7). A ledger is given
+// its clock, so that tests can move the clock by hand.
 
 #ifndef FFGRANT_CLAIMS_CLOCK_H_
 #define FFGRANT_CLAIMS_CLOCK_H_
@@ -31,7 +31,8 @@ const Clock& SystemClock() noexcept;
 // Returns a clock that gives CLOCK_REALTIME by way of the processor's own counter. It is exact to
 // the millisecond, except that it takes up to a millisecond to notice that real time was set. A
 // reading takes a third of the time that a reading of SystemClock() takes, and does not keep the
-// processor from working on meanwhile. The clock asks the system once in a millisecond.
+// processor from executing other instructions meanwhile. The clock asks the system once in a
+// millisecond.
 //
 // If somebody sets real time back or forward, this clock follows, and a ledger's grants and leases
 // live longer or shorter by that step. The same happens on a server, because the server's TIME
@@ -39,9 +40,10 @@ const Clock& SystemClock() noexcept;
 //
 // CounterClock() returns SystemClock() where the counter can't be trusted: where the processor does
 // not call it invariant, where the process must not read it (prctl), where Linux keeps its own time
-// by another counter, and on anything but x86-64. The first call finds out once which counter Linux
-// uses, from a file in /sys. If a counter's rate changes nevertheless, the clock gives the counter
-// up for CLOCK_REALTIME.
+// by another counter, and on anything but x86-64. Only the first call finds out which counter Linux
+// uses, from a file in /sys. If the counter's rate changes nevertheless, the clock measures the
+// rate again. After several such changes the clock gives the counter up and always reads
+// CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;
 
 // Returns a clock that reads CLOCK_REALTIME_COARSE. It goes in steps of one kernel tick (1 to 10

@@ -9,8 +9,8 @@
 namespace ffgrant {
 namespace {
 
-// Returns whether the error is kExecutionNotActive and its details, [outcome, epoch, phase, attempt
-// id], have this fence's epoch.
+// Returns whether `error` is kExecutionNotActive and the epoch in `details` is the epoch of
+// `fence`. The details of this error are [outcome, epoch, phase, attempt id].
 bool IsOfEpoch(const OptionalFence& fence, ClaimError error, const ErrorDetails& details) noexcept {
   return error == ClaimError::kExecutionNotActive && details.size() == 4 && fence.lease_epoch &&
          details[1] == internal::Decimal(fence.lease_epoch->value).view();

@@ -36,8 +36,9 @@ inline constexpr int kEndingTries = 3;
 // Calls Complete() with a result. Repeats the call after kUnknownOutcome or kUnavailable, up to
 // kEndingTries calls in all, and returns success if an earlier call with the same fence has
 // happened, as FlowFabric's SDK does. Takes up to kEndingTries times the ledger's own time limit.
-// Returns the errors that Complete() returns. Keep renewing the lease meanwhile. The ledger must
-// take a result, as valkey::ValkeyLedger does. Thread-safe if the ledger is.
+// Returns the errors that Complete() returns. Keep renewing the lease meanwhile. Complete() of the
+// ledger must take a result as its second argument, as that of valkey::ValkeyLedger does.
+// Thread-safe if the ledger is.
 template <class Ledger>
 Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view result,
                      ErrorDetails* details = nullptr) noexcept {
@@ -54,8 +55,8 @@ Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view 
   return outcome;
 }
 
-// Calls Fail() on any ledger, and repeats it like CompleteOnce(). Returns the errors that Fail()
-// returns. If an earlier call has scheduled the retry, `delay_until` is 0.
+// Calls Fail() on any ledger, and repeats the call as CompleteOnce() repeats Complete(). Returns
+// the errors that Fail() returns. If an earlier call has scheduled the retry, `delay_until` is 0.
 template <class Ledger>
 FailOutcome FailOnce(Ledger& ledger, const FailArgs& args,
                      ErrorDetails* details = nullptr) noexcept {

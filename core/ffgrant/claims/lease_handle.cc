@@ -72,7 +72,7 @@ bool IsUtf8(std::string_view text) noexcept {
   return true;
 }
 
-// Reads field by field. The first failure stays, and later reads do nothing.
+// Reads a handle field by field. The first error is kept, and the reads after it do nothing.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) noexcept : bytes_(bytes) {}
@@ -112,7 +112,7 @@ class Reader {
     return taken.empty() ? static_cast<unsigned char>(0) : static_cast<unsigned char>(taken[0]);
   }
 
-  // Reads a little-endian number, whatever this machine's order is; returns 0 after a failure.
+  // Reads a little-endian number, whatever this machine's byte order is; returns 0 after a failure.
   std::uint64_t Number(std::size_t size) noexcept {
     const std::string_view taken = Take(size);
     std::uint64_t value = 0;
@@ -187,7 +187,7 @@ void ReadLead(Reader& reader, HandleBackend& backend) noexcept {
   }
 }
 
-// Writes into a buffer that is known to be large enough.
+// Writes fields into a buffer, which must be large enough for all of them.
 class Writer {
  public:
   explicit Writer(char* out) noexcept : out_(out) {}

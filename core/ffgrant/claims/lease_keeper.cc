@@ -18,7 +18,8 @@ namespace ffgrant {
 
 namespace internal {
 
-// The keeper's mutex guards this, except the atomic members and those that never change.
+// A lease that a keeper keeps. The keeper's mutex guards all members except the atomic ones and
+// those that never change.
 struct KeptEntry {
   std::string id_text;
   ExecutionIdView id;  // points into id_text
@@ -178,7 +179,7 @@ std::shared_ptr<LeaseKeeper::Entry> LeaseKeeper::FirstDue(std::int64_t now,
 }
 
 void LeaseKeeper::Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why) {
-  // If the lease was released meanwhile, or is lost already, nobody is told now.
+  // If the lease was released meanwhile, or is lost already, on_lost is not called.
   if (std::erase(entries_, entry) == 0) return;
   entry->error.store(why);
   if (!options_.on_lost) return;
@@ -203,7 +204,7 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
   }
 }
 
-// The caller holds the lock. The function releases it while it asks the ledger.
+// The caller must hold the lock. The function releases the lock while it asks the ledger.
 void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   const std::int64_t sent = NowMs();
   if (sent >= entry->held_until.load()) {
@@ -220,8 +221,8 @@ void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   entry->renewing = false;
   const std::int64_t now = NowMs();
   if (entry->error.load() != ClaimError::kNone) return;
-  // The answer came too late: the worker has been told that the lease is lost, or sees it by the
-  // clock.
+  // An answer that comes after the lease's time does not count, because lost() has been true since
+  // then.
   if (now >= entry->held_until.load()) {
     Lose(lock, entry, ClaimError::kLeaseExpired);
   } else if (outcome) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Renews leases in time, and says in time when a lease is lost (contract 7.4).
+// A LeaseKeeper renews leases in time, and tells in time that a lease is lost (contract 7.4).
 //
 //   LeaseKeeper keeper(ledger);
 //   const std::int64_t sent = keeper.NowMs();
@@ -18,9 +18,9 @@
 // A lease is lost for good when
 //   - a renewal is refused: kStaleLease, kLeaseExpired, kLeaseRevoked, kExecutionNotActive,
 //     kExecutionNotFound, or any other answer of the ledger's;
-//   - no renewal has succeeded by `margin_ms` before the lease's end: after kUnavailable and
-//     kUnknownOutcome the keeper tries again until then. lost() is true from that moment on,
-//     whatever the ledger's calls are waiting for.
+//   - no renewal has succeeded by the moment that is `margin_ms` before the lease's end. After
+//     kUnavailable and kUnknownOutcome the keeper tries again until that moment. From then on
+//     lost() is true, even if a call of the ledger is still waiting.
 // A lost lease is never renewed again.
 
 #ifndef FFGRANT_CLAIMS_LEASE_KEEPER_H_
@@ -66,7 +66,7 @@ class KeptLease {
   // Returns how many ms longer the lease is certainly held if it is not renewed again; 0 when it is
   // lost.
   std::int64_t LeftMs() const noexcept;
-  // Ends the keeping: no renewal is sent from here on. A renewal that is under way may still
+  // Ends the keeping: no renewal is sent after this call. A renewal that is under way may still
   // arrive; a server refuses it once the execution has ended.
   void Release() noexcept;
   explicit operator bool() const noexcept { return entry_ != nullptr; }
@@ -90,7 +90,8 @@ struct LeaseKeeperOptions {
   // The time between tries of a renewal that did not get through. At least 1.
   std::int64_t retry_ms = 250;
   // Whether the keeper has threads of its own: `renewers` of them renew, and one watches the time.
-  // Without threads the caller calls RunDue(), and only lost() says in time that a lease is lost.
+  // Without threads the caller has to call RunDue(), and only lost() says in time that a lease is
+  // lost.
   bool has_threads = true;
   // How many renewals are under way at once, 1..64. A renewal on a server that does not answer
   // takes the ledger's whole time limit. When all renewers wait for such a server, leases on
@@ -124,7 +125,7 @@ class LeaseKeeper {
                  std::int64_t sent_ms);
 
   // Renews the leases that are due, one after the other, and returns in how many ms to call again,
-  // at most 1000. For a keeper without threads.
+  // at most 1000. This call is for a keeper without threads.
   std::int64_t RunDue();
 
   // The number of leases that are kept and not lost.
@@ -137,12 +138,13 @@ class LeaseKeeper {
 
   void Release(const std::shared_ptr<Entry>& entry) noexcept;
   std::int64_t Interval(std::int64_t ttl_ms) const;
-  // Returns the entry that is due first, or null. Lowers `next` to the time at which the first
-  // entry is due.
+  // Of the entries whose renewal is due at `now`, returns the one that has been due for longest;
+  // null if there is none. Lowers `next` to the time at which the first renewal is due. Entries
+  // that are being renewed count for neither.
   std::shared_ptr<Entry> FirstDue(std::int64_t now, std::int64_t& next) const;
   void Renew(Lock& lock, const std::shared_ptr<Entry>& entry);
-  // Loses the leases whose time has passed. Lowers `next` to the time at which the next lease will
-  // be lost.
+  // Calls Lose() for the leases whose time has passed. Lowers `next` to the time at which the next
+  // lease will be lost.
   void LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next);
   void Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why);
   void RenewLoop();

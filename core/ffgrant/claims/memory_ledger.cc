@@ -65,7 +65,8 @@ constexpr std::size_t kPolicyBytes =
     sizeof RetryPolicy::max_delay_ms + sizeof RetryPolicy::multiplier;
 using PolicyBytes = std::array<char, kPolicyBytes>;
 
-// Calls `copy(member, at)` for each member; `at` is the offset of the member's bytes.
+// Calls `copy(member, at)` for each member of the policy; `at` is the offset of the member in
+// PolicyBytes.
 template <class Policy, class Copy>
 void ForEachMember(Policy& p, Copy copy) noexcept {
   std::size_t at = 0;
@@ -116,7 +117,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
   return ClaimError::kCapabilityMismatch;
 }
 
-// Returns false, and changes nothing, if there is no room.
+// Keeps the texts of a grant. Returns false, and changes nothing, if there is no room.
 [[gnu::noinline]] bool MemoryLedger::Impl::KeepGrantTexts(Record& record,
                                                           const IssueGrantArgs& args,
                                                           bool own_lane) noexcept {
@@ -138,7 +139,7 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
     const std::string_view offered = CsvOf(args.offered);
     if (!Suffices(record.required, offered)) return RefuseMismatch(slot, offered, now, details);
   }
-  // A grant with such a ttl never exists, like a key that is told to expire in the past.
+  // A grant with such a ttl never exists, just as a server's key that is set to expire in the past.
   if (args.grant_ttl_ms <= 0) {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;
@@ -360,7 +361,8 @@ MemoryLedger::MaintenanceResult MemoryLedger::RunMaintenance(std::size_t max_pla
   internal::ScheduleWrite(internal::Shared::kCursor);
   const std::size_t begin = m.maintenance_cursor.fetch_add(places, std::memory_order_relaxed);
   MaintenanceResult result;
-  // Returns the partition if the slot has a delayed execution that is due.
+  // Does the maintenance of a slot, except the promotion. Returns the partition if the slot has a
+  // delayed execution that is due.
   const auto look_at = [&m, &result](Slot slot) noexcept -> std::optional<std::uint16_t> {
     Impl::Region& region = m.table.RegionOfSlot(slot);
     const std::scoped_lock lock(region.lock);

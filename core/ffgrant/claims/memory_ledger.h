@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger is the claim path on one machine with nothing installed.
+// The embedded ledger implements the claim path on one machine, where nothing has to be installed.
 
 #ifndef FFGRANT_CLAIMS_MEMORY_LEDGER_H_
 #define FFGRANT_CLAIMS_MEMORY_LEDGER_H_
@@ -55,8 +55,8 @@ struct MemoryLedgerOptions {
 
 // The embedded ledger takes canonical execution ids only. It identifies an execution by partition
 // and uuid, so that two spellings of one id can't be granted twice (contract 1.8). CreateExecution
-// refuses ids that are not canonical with kInvalidInput; for the other calls no execution has such
-// an id.
+// refuses ids that are not canonical with kInvalidInput; the other calls find no execution with
+// such an id.
 //
 //   MemoryLedger ledger({.max_executions = 1000});
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) return;
@@ -91,11 +91,11 @@ struct MemoryLedgerOptions {
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
 // until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. A call
-// that finds no room visits each place once, 64 under one lock. After a search that has found
-// nothing, the ledger does not search for the same kind of room again for 100 ms, unless some room
-// of this kind was freed.
+// that finds no room for a name or a text visits each place once, 64 under one lock. After a search
+// that has found nothing, the ledger does not search for the same kind of room again for 100 ms,
+// unless some room of this kind was freed.
 //
-// The errors of each call; no call has any others:
+// These are all the errors of each call:
 //
 //   CreateExecution    kInvalidInput, kLedgerFull
 //   IssueClaimGrant    kInvalidInput, kExecutionNotFound, kExecutionNotEligible,
@@ -150,11 +150,10 @@ class MemoryLedger final : public ClaimLedger {
   void IssueClaimGrants(std::span<const IssueGrantArgs>, std::span<IssueOutcome>) noexcept override;
   void ClaimBatch(std::span<const ClaimArgs>, std::span<ClaimOutcome>) noexcept override;
 
-  // Does the work of the reference's scanners (contract 7.5). Call it now and
-  // then, for example every 1500 ms. Each call goes on where the last call
-  // stopped and looks at no more than `max_places` places, one at a time under
-  // a lock, so that a call is bounded. It also frees the names and texts of
-  // grants that ran out.
+  // Does the work of the reference's scanners (contract 7.5). Call it now and then, for example
+  // every 1500 ms. Each call goes on where the last call stopped and looks at no more than
+  // `max_places` places, one at a time under a lock, so that a call is bounded. A call also frees
+  // the names and texts of grants that ran out.
   struct MaintenanceResult {
     std::size_t leases_expired = 0;  // marked lease_expired_reclaimable
     std::size_t promoted = 0;        // delayed executions that are eligible now

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// This is the embedded ledger as a scheduler.
+// Implements ClaimForWorker() of the embedded ledger: the choice of an execution for a worker, as a
+// scheduler makes it.
 
 #include <algorithm>
 #include <mutex>
@@ -39,10 +40,9 @@ internal::Slot MemoryLedger::Impl::FirstInOrder(const Candidates& c) noexcept {
   });
 }
 
-// Issuing and claiming don't need the queue's lock. So the state of the first
-// execution in order is not known before its region's lock is taken. That lock
-// is not held while the heaps change, because a change may take some cache
-// misses.
+// Issuing and claiming don't need the queue's lock. So the state of the first execution in order is
+// not known before its region's lock is taken. The region's lock is not held while the heaps
+// change, because a change may take some cache misses.
 MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane,
                                                                  std::uint16_t partition,
                                                                  const ClaimForWorkerArgs& args,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// These are the calls of the embedded ledger from the claim on (contract 7.2 to 7.6).
+// Implements the embedded ledger's calls from Claim() to Fail() (contract 7.2 to 7.6).
 
 #include <array>
 #include <mutex>
@@ -50,8 +50,8 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
     Record& record, Region& region, const WorkerIdentity& worker, const LaneIdView& lane,
     const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now, Missing& missing) noexcept {
-  // Usually the instance that got the grant also claims, and the lease takes
-  // over the grant's name.
+  // Usually the instance that got the grant also claims, and the lease takes over the worker's name
+  // from the grant.
   const bool same = workers.SecondIs(record.grant_worker, worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker : HoldWorker(region, worker);
   if (name == NamePool::kFull) [[unlikely]] {
@@ -293,8 +293,8 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
     const Impl::Held held = m.Find(args.execution_id);
     if (!held) return ClaimError::kExecutionNotFound;
     if (!internal::IsReclaimable(held->state)) return ClaimError::kExecutionNotReclaimable;
-    // The cap is checked before the grant, as in the reference: a cap that is
-    // reached ends the execution even for a caller without a grant.
+    // The cap is checked before the grant, as in the reference. So an execution that has reached
+    // the cap ends even if the caller has no grant.
     const std::uint32_t cap = held->has_reclaim_cap
                                   ? m.table.extra(held.slot()).max_reclaim_count
                                   : args.max_reclaim_count.value_or(kDefaultMaxReclaimCount);
@@ -392,7 +392,7 @@ FailOutcome MemoryLedger::Fail(const FailArgs& args, ErrorDetails* details) noex
   }
   outcome.retried = delay.has_value();
   if (delay) {
-    // The lease was live, so there is no grant whose time this could overwrite.
+    // The lease was live, so the execution has no grant whose time DelayUntil() could overwrite.
     held->state = State::kRetryDelayed;
     held->DelayUntil(now + *delay);
     outcome.delay_until = {held->delay_until()};

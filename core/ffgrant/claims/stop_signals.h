@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All parts of a program can wait for a stop request, which comes by SIGTERM, Ctrl-C or a call.
+// By a StopSignals all parts of a program can wait for a stop request, which comes by SIGTERM,
+// Ctrl-C or a call of Stop().
 //
 //   StopSignals stop;
 //   while (!stop.stopped()) {
@@ -40,7 +41,8 @@ class StopSignals {
   // Waits for `ms`, or until there is a stop request; returns whether there is one. Does not wait
   // if `ms` is 0 or less.
   bool Wait(std::int64_t ms) const noexcept;
-  // Returns a descriptor for poll(), which is readable once there is a stop request. Don't read it.
+  // Returns a descriptor for poll(), which is readable once there is a stop request. Don't read
+  // from the descriptor.
   int descriptor() const noexcept { return read_end_; }
 
  private:

@@ -17,7 +17,8 @@ WorkerClaim Refused(ClaimError error) noexcept {
   return claim;
 }
 
-// A lease keeps the permit; after a refusal the permit is given back.
+// Returns what a claim has led to. With a lease it has the permit; after a refusal the permit is
+// given back.
 WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
                     WorkerPermit permit) noexcept {
   WorkerClaim claim;

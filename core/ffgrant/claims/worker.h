@@ -46,7 +46,7 @@ struct [[nodiscard]] WorkerClaim : Outcome {
   // for. FindClaim() of a ledger on a server takes this id to find out what
   // became of the claim.
   Lease lease;
-  WorkerPermit permit;  // held for as long as the execution runs
+  WorkerPermit permit;  // keep it for as long as the execution runs
   // What is wrong with a grant that was refused on entry, before the ledger was asked.
   IngressError ingress = IngressError::kNone;
 };
@@ -54,13 +54,14 @@ struct [[nodiscard]] WorkerClaim : Outcome {
 struct WorkerOptions {
   std::string worker_id;
   std::string worker_instance_id;
-  std::uint32_t permits = 1;  // the number of executions at once
+  std::uint32_t permits = 1;  // how many executions may run at once
   std::int64_t lease_ttl_ms = 30'000;
-  // The deployment's counts. With them each grant is checked on entry, as CheckIngress() does
-  // (ingress.h), before the ledger is asked. Without them only the partition key is parsed.
+  // The deployment's partition counts. With these counts each grant is checked on entry, as
+  // CheckIngress() does (ingress.h), before the ledger is asked. Without the counts only the
+  // partition key is parsed.
   std::optional<PartitionConfig> partitions = {};
   // With kLenient, ids and keys also pass in spellings that the reference accepts and strict mode
-  // refuses (contract 1.8). What these ids and keys name is still checked.
+  // refuses (contract 1.8). The partitions that these ids and keys name are still checked.
   ParseMode ingress = ParseMode::kStrict;
 };
 
@@ -77,18 +78,19 @@ class Worker {
   // in a spelling that options.ingress refuses or the partition does not exist; kGrantMismatch, if
   // the partition key or (with ParseMode::kStrict) the grant key is another execution's. The
   // claim's `ingress` says which check failed, and so does the detail, which is
-  // ErrorName(IngressError). Then claims with fresh ids; if the ledger asks for the resume path,
-  // takes it at once with the same grant. `lane` is the lane that was asked for.
+  // ErrorName(IngressError). Then claims with fresh ids. If the ledger answers
+  // kUseClaimResumedExecution, calls ClaimResumed() at once with the same grant. `lane` is the lane
+  // that was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
 
-  // Does the same, but only through the resume path.
+  // Does what ClaimFromGrant() does, but calls only ClaimResumed().
   WorkerClaim ClaimFromResumeGrant(const ResumeGrantView& grant,
                                    ErrorDetails* details = nullptr) noexcept;
 
-  // Claims with a reclaim grant. First checks that the execution id and the
-  // lane are those of `target` (kGrantMismatch), and that now < expires_at_ms
-  // on this side's clock (kClaimGrantExpired).
+  // Claims with a reclaim grant. First checks that the execution id and the lane are those of
+  // `target` (kGrantMismatch), and that the time on the worker's clock is less than expires_at_ms
+  // (kClaimGrantExpired).
   struct ReclaimTarget {
     ExecutionIdView execution_id;
     LaneIdView lane;
@@ -97,8 +99,8 @@ class Worker {
   WorkerClaim ClaimFromReclaimGrant(const ReclaimGrantView& grant, const ReclaimTarget& target,
                                     ErrorDetails* details = nullptr) noexcept;
 
-  // Takes a permit; empty if there is none. It is for an execution that was claimed in another way,
-  // for example by a claim whose answer was lost.
+  // Takes a permit and returns it; returns an empty one if all permits are taken. The permit is for
+  // an execution that was claimed in another way, for example by a claim whose answer was lost.
   WorkerPermit TakePermit() noexcept;
 
   std::uint32_t permits_in_use() const noexcept;

@@ -8,7 +8,8 @@
 namespace ffgrant::internal {
 namespace {
 
-// Threads are numbered in the order in which they first need a number.
+// Returns the calling thread's number. Threads are numbered in the order in which they first need a
+// number.
 std::size_t ThreadNumber() noexcept {
   static std::atomic<std::size_t> threads{0};
   static thread_local const std::size_t number = threads.fetch_add(1, std::memory_order_relaxed);
@@ -46,8 +47,8 @@ CapabilityVerdicts::Offer::Offer(CapabilityVerdicts& all, std::string_view offer
   Kept& kept = stripe.kept[place];
   const std::size_t names = required_.max_names() + 1;
   verdicts_ = all.verdicts_.get() + (number * kOffers + place) * names;
-  // Names may have been freed since these verdicts were begun. Then a name's number may now belong
-  // to another required set.
+  // If names have been freed since these verdicts were begun, the number of a freed name may now
+  // belong to another required set.
   const std::uint64_t freed = required_.freed();
   if (is_new || kept.freed != freed) {
     std::fill_n(verdicts_, names, Verdict::kUnknown);

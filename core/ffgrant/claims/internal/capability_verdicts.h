@@ -18,15 +18,16 @@
 
 namespace ffgrant::internal {
 
-// A verdict belongs to an offered text and a required set, which is a name of a pool. Each of
-// kStripes stripes keeps the verdicts of the kOffers texts that were offered last; threads use
-// different stripes as long as there are enough. A kept offer is recognised by its whole text, so
-// that a verdict is never used for another offer.
+// A verdict says whether the capabilities of an offered text suffice for a required set. The set is
+// a name of a NamePool. Each of kStripes stripes keeps the verdicts of the kOffers texts that were
+// offered last; threads use different stripes as long as there are enough. A kept offer is
+// recognised by its whole text, so that a verdict is never used for another offer.
 class CapabilityVerdicts {
  public:
   explicit CapabilityVerdicts(const NamePool& required);
 
-  // Holds a stripe's lock while it answers for one worker's offer.
+  // Answers for which required sets one worker's offer suffices. Holds a stripe's lock as long as
+  // it exists.
   class Offer {
    public:
     Offer(CapabilityVerdicts& verdicts, std::string_view offered) noexcept;
@@ -34,8 +35,8 @@ class CapabilityVerdicts {
     Offer(const Offer&) = delete;
     Offer& operator=(const Offer&) = delete;
 
-    // Returns whether the offer suffices. The caller holds the name `required`, which is not the
-    // empty name.
+    // Returns whether the offer suffices for `required`. The caller must hold this name, and it
+    // must not be the empty name.
     bool Satisfies(NameId required) noexcept {
       Verdict& verdict = verdicts_[required];
       if (verdict == Verdict::kUnknown) [[unlikely]]
@@ -72,8 +73,8 @@ class CapabilityVerdicts {
 
   const NamePool& required_;
   std::unique_ptr<Stripe[]> stripes_;
-  // These hold, for each offer that a stripe can keep, its text and one verdict for each name of
-  // the pool. The stripe's lock guards both.
+  // For each offer that a stripe can keep, `texts_` has room for the offer's text, and `verdicts_`
+  // has one verdict for each name of the pool. The stripe's lock guards both.
   std::unique_ptr<char[]> texts_;
   std::unique_ptr<Verdict[]> verdicts_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CounterClock() is written as a template over the counter, so that tests can choose what the
-// counter and the time do.
+// The clock that CounterClock() returns is a template over its source, so that tests can choose
+// what the counter and the time do.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_COUNTER_CLOCK_H_
 #define FFGRANT_CLAIMS_INTERNAL_COUNTER_CLOCK_H_
@@ -14,8 +14,8 @@
 namespace ffgrant::internal {
 
 // A clock of milliseconds. The clock asks the system once in each millisecond, and answers from
-// memory in between. The system's answer is good until the counter has come to where the
-// millisecond ends.
+// memory in between. An answer of the system is good until the counter has reached the end of the
+// millisecond.
 //
 //   real time  |---- ms 41 ----|---- ms 42 ----|
 //   asks the system  ^      ....^     .........^    the dots: kMarginNs, and the part of the next
@@ -27,15 +27,15 @@ namespace ffgrant::internal {
 //   std::int64_t SteadyNs() const noexcept;   // CLOCK_MONOTONIC
 //
 // In the last kMarginNs of a millisecond the system is asked each time. Without this margin a
-// thread could answer with a millisecond after another thread has seen the next one, for three
-// reasons: the counters of two processors differ, a processor reorders and reads its counter ahead
-// of time, and the measured rate has an error.
+// thread could still answer with a millisecond when another thread has already seen the next one.
+// There are three reasons: the counters of two processors differ, a processor reorders and reads
+// its counter ahead of time, and the measured rate has an error.
 //
 // If real time is set, in either direction, this clock follows within a millisecond, as a server's
 // TIME does. A counter that jumps by more than a millisecond is noticed at once, since an answer
-// from memory is good for one millisecond only. A counter whose rate has changed (kMostDrift) is
-// calibrated again; after kMostFaults times the clock gives the counter up and always asks the
-// system.
+// from memory is good for one millisecond only. If the counter's rate has changed by more than
+// kMostDrift, the clock measures the rate again. After kMostFaults such changes the clock gives the
+// counter up and always asks the system.
 template <class Source>
 class CounterClock final : public Clock {
  public:

@@ -22,7 +22,7 @@ namespace ffgrant::internal {
 enum class State : std::uint8_t {
   kEligible,
   kRetryEligible,    // pending_retry_attempt: the next claim is of kind retry
-  kResumedEligible,  // attempt_interrupted: claims go the resume path
+  kResumedEligible,  // attempt_interrupted: ClaimResumed() claims it
   kDelayed,
   kRetryDelayed,
   kResumedDelayed,
@@ -45,7 +45,7 @@ constexpr bool IsResumed(State s) noexcept {
 constexpr bool IsRetry(State s) noexcept {
   return s == State::kRetryEligible || s == State::kRetryDelayed;
 }
-// The state of a delayed execution once its delay has ended.
+// Returns the state that a delayed execution gets once its delay has ended.
 constexpr State Promoted(State s) noexcept {
   return s == State::kResumedDelayed ? State::kResumedEligible
          : s == State::kRetryDelayed ? State::kRetryEligible
@@ -95,7 +95,7 @@ class PackedTime {
   std::array<std::uint16_t, 3> parts_ = {};
 };
 
-// A record has two cache lines. Issuing a grant touches the first one only. Two values of the last
+// A record has two cache lines. Issuing a grant touches the first line only. Two values of the last
 // lease are not stored, because they follow from other members: its attempt index is
 // total_attempt_count - 1 in every state, and its renewal deadline is two thirds of the way from
 // lease_last_renewed_at to lease_expires_at.

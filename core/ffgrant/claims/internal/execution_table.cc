@@ -15,10 +15,9 @@
 namespace ffgrant::internal {
 namespace {
 
-// Records spread over regions as balls that are thrown at random spread over
-// bins. Room for 10 standard deviations above the mean means that no region
-// fills up before the ledger does: even of the smallest regions only one in
-// 10^14 would.
+// Records spread over regions as balls that are thrown at random spread over bins. Each region has
+// room for 10 standard deviations above the mean, so that no region fills up before the ledger
+// does: even of the smallest regions only one in 10^14 would.
 constexpr double kSpare = kScheduled ? 0 : 10;
 // There are many regions even for few executions, so that two threads rarely
 // want the same lock. In runs under the deterministic scheduler (kScheduled)
@@ -100,7 +99,8 @@ void ExecutionTable::SetTag(Slot slot, std::uint8_t tag) noexcept {
 Slot ExecutionTable::Insert(std::uint64_t hash) noexcept {
   LockOf(hash).AssertHeld();
   ScheduleWrite(Shared::kSize);
-  // `size_` is never above the limit, not even for a moment, because other threads read it too.
+  // `size_` is never above `max_executions_`, not even for a moment, because other threads read it
+  // too.
   std::size_t size = size_.load(std::memory_order_relaxed);
   do {
     if (size == max_executions_) return kNoSlot;

@@ -36,8 +36,9 @@ inline std::uint8_t TagOf(std::uint64_t hash) noexcept {
 inline constexpr std::uint64_t kByteOnes = 0x0101010101010101u;
 inline constexpr std::uint64_t kByteTops = 0x8080808080808080u;
 
-// Returns the top bits of the bytes of `word` that equal `tag`. A byte above such a byte may have
-// its top bit set by mistake. So the bits are hints, which are checked against the record.
+// Returns a word in which the top bit of each byte is set if that byte of `word` equals `tag`. In a
+// byte above such a byte the top bit may be set by mistake. So the bits are hints, which are
+// checked against the record.
 inline std::uint64_t MatchTag(std::uint64_t word, std::uint8_t tag) noexcept {
   const std::uint64_t x = word ^ kByteOnes * tag;
   return (x - kByteOnes) & ~x & kByteTops;
@@ -47,19 +48,19 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
   return static_cast<std::size_t>(std::countr_zero(tops)) / 8;
 }
 
-// A hash table in regions with a lock each, so that threads rarely wait for each other. A slot has
-// a one-byte tag (7 bits of the hash). A word has eight tags, and all tags lie together. So a
-// search reads one or two words of tags, which mostly are in cache, and then exactly the record
-// that it wants. A record whose word is full goes to the next word that has room. Each full word
-// counts the records that went past it, and a search ends at the first word that no record went
-// past. So an erased record leaves no mark behind, however often slots are reused.
+// A hash table that consists of regions with a lock each, so that threads rarely wait for each
+// other. A slot has a one-byte tag (7 bits of the hash). A word has eight tags, and all tags lie
+// together. So a search reads one or two words of tags, which mostly are in cache, and then exactly
+// the record that it wants. A record whose word is full goes to the next word that has room. Each
+// full word counts the records that went past it, and a search ends at the first word that no
+// record went past. So an erased record leaves no mark behind, however often slots are reused.
 //
 //   region:  | lock |   tag words: [tttttttt][tttttttt]...
 //                       records: [..][..]...   extras: [.][.]...
 class ExecutionTable {
  public:
-  // Room for `max_executions` (1..2^31). Two tables with the same seed give the
-  // same hashes. Only somebody who knows the seed can choose ids that collide.
+  // Makes room for `max_executions` (1..2^31). Two tables with the same seed give the same hashes.
+  // Only somebody who knows the seed can choose ids that collide.
   ExecutionTable(std::size_t max_executions, std::uint64_t seed);
   ~ExecutionTable();
   ExecutionTable(const ExecutionTable&) = delete;
@@ -77,7 +78,7 @@ class ExecutionTable {
   }
 
   // A worker's name that the region itself holds once in the pool. While the name is here, `holds`
-  // counts the holds and releases by the region's records, and the pool does not count them.
+  // counts the holds of the region's records, less their releases, and the pool counts neither.
   struct RecentName {
     NameId name = 0;
     std::int32_t holds = 0;
@@ -95,11 +96,13 @@ class ExecutionTable {
   Region& RegionOf(std::uint64_t hash) noexcept { return regions_[hash & region_mask_]; }
   Region& RegionOfSlot(Slot slot) noexcept { return regions_[slot / region_slots_]; }
 
-  // The lock that guards every record with this hash, or in this slot.
+  // LockOf() returns the lock that guards every record with this hash, and LockOfSlot() the lock
+  // that guards the record in this slot.
   SpinLock& LockOf(std::uint64_t hash) noexcept { return RegionOf(hash).lock; }
   SpinLock& LockOfSlot(Slot slot) noexcept { return RegionOfSlot(slot).lock; }
 
-  // The caller holds the lock. Returns the slot, or kNoSlot.
+  // The caller must hold LockOf(hash). Returns the slot of the execution's record; kNoSlot if there
+  // is none.
   Slot Find(std::uint64_t hash, const ExecutionIdView& id) const noexcept {
     regions_[hash & region_mask_].lock.AssertHeld();
     // The record is nearly always the first match of the first word.
@@ -112,13 +115,14 @@ class ExecutionTable {
     }
     return Search(hash, id);
   }
-  // The caller holds the lock. Takes a free slot and returns it; kNoSlot if the table is full.
+  // The caller must hold LockOf(hash). Takes a free slot and returns it; kNoSlot if the table or
+  // the region is full.
   Slot Insert(std::uint64_t hash) noexcept;
-  // The caller holds the lock. Frees the slot of a record with this hash.
+  // The caller must hold LockOf(hash). Frees the slot of a record with this hash.
   void Erase(std::uint64_t hash, Slot slot) noexcept;
   bool IsTaken(Slot slot) const noexcept;
 
-  // The caller holds the region's lock.
+  // The caller must hold the region's lock.
   ExecutionRecord& operator[](Slot slot) noexcept {
     regions_[slot / region_slots_].lock.AssertHeld();
     return records_[slot];
@@ -127,14 +131,15 @@ class ExecutionTable {
     regions_[slot / region_slots_].lock.AssertHeld();
     return extras_[slot];
   }
-  // Needs no lock for a slot that cannot be erased meanwhile: uuid, partition, lane, priority and
-  // requirements do not change while the slot is taken.
+  // fixed() and created_at() need no lock for a slot that cannot be erased meanwhile. Of the record
+  // that fixed() returns, only uuid, partition, lane, priority and requirements may then be read:
+  // they do not change while the slot is taken.
   const ExecutionRecord& fixed(Slot slot) const noexcept { return records_[slot]; }
   std::int64_t created_at(Slot slot) const noexcept { return extras_[slot].created_at.Get(); }
 
-  // These need no lock: they prefetch what Find() will read. There are two
-  // steps, so that a caller can do something else in between: first the tags,
-  // then the record that the tags point to.
+  // PrefetchTags() and PrefetchRecord() prefetch what Find() will read, and need no lock. There are
+  // two steps, so that a caller can do something else in between: first the tags, then the record
+  // that the tags point to.
   void PrefetchTags(std::uint64_t hash) const noexcept;
   void PrefetchRecord(std::uint64_t hash) const noexcept {
     const std::size_t word = FirstWord(hash);
@@ -177,7 +182,7 @@ class ExecutionTable {
     std::memcpy(b, id.uuid().bytes.data(), sizeof b);
     return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0 && record.partition == id.partition().index;
   }
-  // Does what Find() does, for every case.
+  // Does what Find() does, but looks at every match and at as many words as need be.
   [[gnu::noinline]] Slot Search(std::uint64_t hash, const ExecutionIdView& id) const noexcept;
   std::size_t NextWord(std::size_t word) const noexcept;
   void SetTag(Slot slot, std::uint8_t tag) noexcept;

@@ -86,10 +86,9 @@ class MemoryLedger::Impl {
     return workers.FirstIs(record.grant_worker, worker.worker_id.text);
   }
 
-  // Does what contract 7.1 says after the check of the state. Claim and reclaim
-  // grants differ only in that check and in the lane rule. The caller holds the
-  // region's lock. Returns kLedgerFull, and changes nothing, if there is no
-  // room for a name or a text.
+  // Issue() does what contract 7.1 demands after the check of the state. Claim and reclaim grants
+  // differ only in that check and in the lane rule. The caller must hold the region's lock. Issue()
+  // returns kLedgerFull, and changes nothing, if there is no room for a name or a text.
   enum class GrantKind : bool { kClaim, kReclaim };
   // What a call found no room for.
   enum class Missing : std::uint8_t { kNothing, kName, kText };
@@ -99,7 +98,7 @@ class MemoryLedger::Impl {
   ClaimError IssueInline(GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args,
                          std::int64_t now, TimestampMs& expires_at, Missing& missing,
                          ErrorDetails* details) noexcept;
-  // The rare parts of Issue().
+  // These functions do the rare parts of Issue().
   bool Suffices(internal::NameId required, std::string_view offered) noexcept;
   ClaimError RefuseMismatch(Slot slot, std::string_view offered, std::int64_t now,
                             ErrorDetails* details) noexcept;
@@ -107,8 +106,8 @@ class MemoryLedger::Impl {
 
   // TryIssueClaimGrant() and TryClaim() make one try, and are inlined where the path is hot.
   // IssueWithRoom() and ClaimWithRoom() repeat the try by WithRoom(). Results are written straight
-  // to where the caller wants them: each small field that is stored and at once copied with the
-  // whole struct costs a stall.
+  // to where the caller wants them. If a struct is copied right after one of its small fields was
+  // stored, each such field costs a stall.
   ClaimError TryIssueClaimGrant(const IssueGrantArgs& args, std::uint64_t hash,
                                 TimestampMs& expires_at, Missing& missing,
                                 ErrorDetails* details) noexcept;
@@ -133,7 +132,7 @@ class MemoryLedger::Impl {
       for (std::size_t i = 0; i < count; ++i) call(begin + i, hashes[i]);
     }
   }
-  // About how many cache misses a core keeps in flight.
+  // About how many cache misses a processor's core keeps in flight.
   static constexpr std::size_t kBatch = 16;
 
   // The result of a visit to a partition.
@@ -152,7 +151,7 @@ class MemoryLedger::Impl {
   // Removes the executions whose grants have ended from the heap of parked executions, and queues
   // them again if they are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
-  // Returns the first in order of the executions for which the offered capabilities suffice;
+  // Of the executions for which the offered capabilities suffice, returns the first in order;
   // kNoSlot if there is none.
   Slot FirstInOrder(const Candidates& candidates) noexcept;
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
@@ -171,25 +170,25 @@ class MemoryLedger::Impl {
                          const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
                          std::int64_t now, Missing& missing) noexcept;
 
-  // Makes the first checks of 7.4, which every fenced call shares. Marks a
-  // lease whose time has passed as expired.
+  // Makes the first checks of contract 7.4, which all calls with a fence share. Marks a lease whose
+  // time has passed as expired.
   ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
                         std::int64_t now, ErrorDetails* details) noexcept;
 
-  // Returns the retry policy that is kept with `required`; empty if there is none. The caller holds
-  // the region's lock of a record that has these requirements.
+  // Returns the retry policy that is kept with `required`; empty if there is none. The caller must
+  // hold the region's lock of a record that has these requirements.
   std::optional<RetryPolicy> RetryPolicyOf(internal::NameId required) const noexcept;
 
-  // Creates an execution; the caller has checked the arguments. Sets `missing` only if a search for
-  // room may help.
+  // Creates an execution; the caller must have checked the arguments. Sets `missing` only if a
+  // search for room may help.
   CreateOutcome Create(const CreateExecutionArgs& args, Missing& missing,
                        ErrorDetails* details) noexcept;
 
   // ---- names and texts, under the region's lock ------------------------------
 
-  // Holds a worker's name for one of the region's records, and returns its
-  // number; NamePool::kFull if there is no room. If the region has used the
-  // name lately, this touches no memory that threads of other regions share.
+  // Holds a worker's name for one of the region's records, and returns its number; NamePool::kFull
+  // if there is no room. If the region has used the name lately, the function touches no memory
+  // that threads of other regions share.
   internal::NameId HoldWorker(Region& region, const WorkerIdentity& worker) noexcept {
     const std::string_view id = worker.worker_id.text;
     const std::string_view instance = worker.worker_instance_id.text;
@@ -222,8 +221,7 @@ class MemoryLedger::Impl {
   }
   // Ends the region's own hold on a recent name. The records of the region still hold the name.
   void ForgetRecent(internal::ExecutionTable::RecentName& recent) noexcept;
-  // These drop a record's grant or lease, together with the name and the texts of the grant or
-  // lease.
+  // DropGrant() and DropLease() drop a record's grant or lease, together with its name and texts.
   void DropGrant(Record& record, Region& region) noexcept;
   void DropLease(Record& record, Region& region) noexcept {
     ReleaseWorker(region, record.lease_worker);
@@ -238,10 +236,11 @@ class MemoryLedger::Impl {
   // runs out still refers to its name and texts. If room is missing, a search
   // looks for such grants.
   //
-  // Drops grants that have run out until a name, or a text, is free. Visits each slot at most once,
-  // kSlotsUnderLock slots at a time under one region's lock. Returns how many slots were visited.
-  // If a search has found nothing, no other search is made for kSearchPauseMs unless something is
-  // freed; until then the function returns the number of all slots.
+  // Drops grants that have run out, and stops once a name, or a text, is free. Visits each slot at
+  // most once, kSlotsUnderLock slots at a time under one region's lock. Returns how many slots were
+  // visited. If a search has found nothing, no other search is made for kSearchPauseMs unless
+  // something is freed. During this pause the function does nothing but return the number of all
+  // slots.
   std::size_t SearchForRoom(Missing missing) noexcept;
   static constexpr std::size_t kSlotsUnderLock = 64;
   static constexpr std::int64_t kSearchPauseMs = 100;
@@ -270,7 +269,7 @@ class MemoryLedger::Impl {
       if (Freed(missing) == freed[missing == Missing::kText]) visited += SearchForRoom(missing);
     }
   }
-  // Does the same for a call that returns an error.
+  // Does what WhileFull() does, and returns the error that `call` has returned last.
   template <class Call>
   ClaimError WithRoom(Call call) noexcept {
     ClaimError error;
@@ -278,8 +277,8 @@ class MemoryLedger::Impl {
     return error;
   }
 
-  // Makes a delayed execution eligible. Returns false if it is no longer a delayed execution that
-  // is due.
+  // Makes the delayed execution in `slot` eligible. Returns false if the slot no longer has a
+  // delayed execution that is due.
   bool Promote(Slot slot, std::uint16_t partition) noexcept;
 
   const Clock& clock;
@@ -299,14 +298,15 @@ class MemoryLedger::Impl {
   internal::ScanPlaces scans;
   std::atomic<std::size_t> maintenance_cursor{0};
   std::atomic<std::size_t> search_cursor{0};
-  // The last search that found nothing, as its time and Freed() at that time. There is one such
-  // search for names and one for texts.
+  // The time of the last search that found nothing, and the value of Freed() before that search.
+  // There is one such search for names and one for texts.
   struct InVain {
     std::atomic<std::int64_t> at{internal::kNever};
     std::atomic<std::uint64_t> freed{0};
   };
   std::array<InVain, 2> in_vain;
-  // True once names have run out: until many are free again, regions hold no name for themselves.
+  // True from the moment that names have run out until more than half of them are free again.
+  // Meanwhile regions hold no names for themselves.
   std::atomic<bool> names_are_scarce{false};
 };
 
@@ -319,7 +319,7 @@ inline std::string_view CsvOf(const CapabilitySet* set) noexcept {
   return set == nullptr ? std::string_view() : set->csv();
 }
 
-// The queue of the lane with this number, which is at least 1.
+// Returns the number of the queue of a lane. The lane's number must be at least 1.
 inline std::uint16_t QueueOf(internal::NameId lane) noexcept {
   return static_cast<std::uint16_t>(lane - 1);
 }

@@ -130,8 +130,8 @@ void NamePool::Link(NameId id) noexcept {
   table_[at].store(id, std::memory_order_release);
 }
 
-// Closes the gap that the name leaves, by moving later names back, so that no search ends at the
-// gap.
+// Takes a name out of the table. Moves later names back to close the gap that the name leaves, so
+// that no search ends at the gap.
 void NamePool::Unlink(NameId id) noexcept {
   lock_.AssertHeld();
   const auto home = [this](NameId name) {

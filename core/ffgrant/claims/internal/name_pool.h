@@ -31,24 +31,24 @@ using NameId = std::uint32_t;
 //
 //   entry: |hash|sizes|place|text, up to 48 bytes, longer ones in a TextPool|
 //
-// Hold(), Add() and Release() may come from any thread. Only a caller that
-// holds a name may read its texts.
+// Any thread may call Hold(), Add() and Release(). Only a caller that holds a name may read its
+// texts.
 //
 // Hold() finds a name without a lock. It raises the name's count of holds if the count is not 0.
-// Afterwards it compares the text, which nobody can change any more. A search that runs beside a
-// change may miss a name; Make() searches again under the lock.
+// Only then does it compare the text, which nobody can change while the name is held. A search that
+// runs while another thread changes the table may miss a name; Make() searches again under the
+// lock.
 class NamePool {
  public:
   static constexpr NameId kFull = 0xFFFFFFFF;
 
-  // Room for `max_names`; names of more than kInlineBytes also take room in
-  // `long_texts`, which must outlive the pool. Two pools with the same seed
-  // give the same hashes. Only somebody who knows the seed can choose names
-  // that collide.
+  // Makes room for `max_names`; names of more than kInlineBytes also take room in `long_texts`,
+  // which must outlive the pool. Two pools with the same seed give the same hashes. Only somebody
+  // who knows the seed can choose names that collide.
   NamePool(std::size_t max_names, std::uint64_t seed, TextPool& long_texts);
 
-  // Holds the name once more and returns its number. Makes the name if there is none; kFull if
-  // there is no room.
+  // Holds the name once more and returns its number. Makes the name if it is not there; returns
+  // kFull if there is no room for it.
   NameId Hold(std::string_view first, std::string_view second = {}) noexcept {
     return Hold(HashOf(first, second), first, second);
   }
@@ -117,8 +117,8 @@ class NamePool {
 
   std::size_t max_names() const noexcept { return counts_.size() - 1; }
   std::size_t free_names() const noexcept { return free_count_.load(std::memory_order_relaxed); }
-  // The number of times that a name was freed. If other threads could see a name, this count grows
-  // before the number of that name is given to another name; a caller that holds the new name sees
+  // The number of times that a name was freed other than by Undo(). The count grows before the
+  // freed name's number is given to another name, so that a caller that holds the other name sees
   // the grown count.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
 
@@ -134,8 +134,8 @@ class NamePool {
   static_assert(sizeof(Entry) == 64);
 
   NameId HoldFound(std::uint32_t hash, std::string_view first, std::string_view second) noexcept;
-  // The caller holds the lock. Returns the number of a name that is in the table, whether somebody
-  // holds the name or not; 0 if there is none.
+  // The caller must hold the lock. Returns the number of a name that is in the table, whether
+  // somebody holds the name or not; 0 if there is none.
   NameId Find(std::uint32_t hash, std::string_view first, std::string_view second) const noexcept;
   // Make() is kept out of the hot path, which then needs fewer registers.
   [[gnu::noinline]] NameId Make(std::uint32_t hash, std::string_view first,

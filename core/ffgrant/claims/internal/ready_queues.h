@@ -25,14 +25,15 @@ namespace ffgrant::internal {
 // first, equal scores by id.
 //
 // A claim doesn't touch the heaps. A slot that comes to the top of a heap and is no longer eligible
-// is dropped. If the slot has become eligible again meanwhile, its place is still right, because
-// its score never changes. An eligible execution that holds a grant is parked when it comes to the
-// top. For parked executions each lane and partition has one more heap, which is ordered by the
-// ends of the grants. So a slot stands in at most one heap, and there at most once. The nodes, one
-// for each slot, are all the memory that the heaps need.
+// is dropped. If an execution was claimed and is eligible again before its slot comes to the top,
+// the slot's place is still right, because its score never changes. An eligible execution that
+// holds a grant is parked when it comes to the top. For parked executions each lane and partition
+// has one more heap, which is ordered by the ends of the grants. So a slot stands in at most one
+// heap, and there at most once. The nodes, one for each slot, are all the memory that the heaps
+// need.
 //
-// Every call but NextNonEmpty() needs the partition's lock, which is taken
-// before a region's lock.
+// Every function but NextNonEmpty() needs the partition's lock, which is taken before a region's
+// lock.
 class ReadyQueues {
  public:
   ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::size_t partitions);
@@ -40,11 +41,11 @@ class ReadyQueues {
   SpinLock& LockOf(std::uint16_t partition) noexcept { return locks_[partition % kLocks].lock; }
 
   // Queues the slot; does nothing if it is queued already. A parked slot does not count as queued:
-  // it becomes queued, and NextNonEmpty() shows its lane and partition all the time.
+  // Push() queues it, and NextNonEmpty() shows the slot's lane and partition all the while.
   void Push(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
   // Takes the slot out, whether it is queued or parked.
   void Remove(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
-  // Parks the top of a heap, whose grant is good up to and including `until`.
+  // Parks `slot`, which must be the top of a heap. Its grant is good up to and including `until`.
   void Park(std::uint16_t lane, std::uint16_t partition, Slot slot, std::int64_t until) noexcept;
   // Returns the parked slot whose grant ends first; kNoSlot if there is none. ParkedUntil() returns
   // the end of this grant.
@@ -62,7 +63,7 @@ class ReadyQueues {
   }
   Slot NextTop(Slot top) const noexcept { return nodes_[top].link; }
   bool Before(Slot a, Slot b) const noexcept;
-  // Returns the first in order of the tops for which suffices(required) is true; kNoSlot if there
+  // Of the tops for which suffices(required) is true, returns the first in order; kNoSlot if there
   // is none.
   template <class Suffices>
   Slot Best(std::uint16_t lane, std::uint16_t partition, Suffices suffices) const noexcept {
@@ -76,7 +77,8 @@ class ReadyQueues {
   }
 
   // Returns the first partition from `from` on that has a heap for this lane, a heap of parked
-  // slots included; `partitions` if there is none. Needs no lock, so the result is a hint.
+  // slots included; the number of partitions if there is none. Needs no lock, so the result is a
+  // hint.
   std::size_t NextNonEmpty(std::uint16_t lane, std::size_t from) const noexcept;
 
  private:
@@ -88,18 +90,18 @@ class ReadyQueues {
   // A node of a leftist heap. No child comes before its parent, and the rank of the left child is
   // never less than the rank of the right child. A node's rank is 1 + the rank of its right child.
   // So the length of the paths to the right is logarithmic, and so is the cost of every single push
-  // and removal, whatever the order of the pushes. The cost of a pairing heap is logarithmic on
-  // average only: one has been seen to hold its lock for most of a second.
+  // and removal, whatever the order of the pushes. In a pairing heap this cost is logarithmic on
+  // average only: with a pairing heap a lock has been held for most of a second.
   //
   // Nodes lie all over the memory, and each one that is looked at costs a cache miss. So a change
-  // looks only at the nodes of one path. For this a node stores the ranks of its children, and
-  // where two scores are equal, the two keys mostly tell already which id is less.
+  // looks only at the nodes of one path. To make this possible, a node stores the ranks of its
+  // children, and a key that mostly tells which of two ids is less if their scores are equal.
   struct Node {
     std::int64_t key;  // KeyOf(score, uuid)
     Slot left;
     Slot right;
     Slot link;               // the parent; for a top, the top of the next heap
-    std::uint16_t required;  // the record's
+    std::uint16_t required;  // that of the record
     std::uint8_t rank;
     bool queued : 1;  // in a heap; also true for a parked slot
     bool parked : 1;
@@ -131,9 +133,9 @@ class ReadyQueues {
     return nodes_[slot].is_top ? kNoSlot : nodes_[slot].link;
   }
   Slot Meld(Slot a, Slot b) noexcept;
-  // Puts `now` in the place of the child `before`, and swaps the children if their ranks are then
-  // in the wrong order. `now` may be `before` itself after its rank has changed. Returns false if
-  // the rank of `slot` itself has not changed.
+  // Puts `now` in the place of `before`, which is a child of `slot`, and swaps the children of
+  // `slot` if their ranks are then in the wrong order. `now` may be `before` itself after its rank
+  // has changed. Returns whether the rank of `slot` has changed.
   bool ReplaceChild(Slot slot, Slot before, Slot now) noexcept;
   std::uint8_t RankOf(Slot slot) const noexcept { return slot == kNoSlot ? 0 : nodes_[slot].rank; }
   // Returns the top of the heap that has this slot's requirements; kNoSlot if there is none.
@@ -141,7 +143,7 @@ class ReadyQueues {
   // Takes a queued or parked slot out, but does not mark its lane and partition as empty. If they
   // were marked between a removal and a push, a search that holds no lock would miss the slot.
   void Take(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
-  // Takes a slot out of its heap, and returns the top of what is left below it.
+  // Takes a slot out of its heap, and returns the top of the slots that were below it.
   Slot Detach(Slot slot) noexcept;
   // Puts `now` in the place of the top `before`; `next` is the top of the next heap. If `now` is
   // kNoSlot, removes the heap.
@@ -154,7 +156,7 @@ class ReadyQueues {
   std::vector<Slot> tops_;
   std::vector<Slot> parked_;
   std::unique_ptr<Node[]> nodes_;
-  std::unique_ptr<std::atomic<std::uint64_t>[]> non_empty_;  // one bit for each partition
+  std::unique_ptr<std::atomic<std::uint64_t>[]> non_empty_;  // one bit for each lane and partition
   std::unique_ptr<Lock[]> locks_;
 };
 

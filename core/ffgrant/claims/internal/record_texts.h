@@ -16,7 +16,8 @@
 
 namespace ffgrant::internal {
 
-// A lane is kept only if it is not the execution's own.
+// The kinds of texts that a record may have. A lane is kept only if it is not the execution's own
+// lane.
 enum class RecordText : std::uint8_t {
   kLeaseLane,
   kGrantLane,
@@ -25,9 +26,9 @@ enum class RecordText : std::uint8_t {
   kAdmissionSummary,
 };
 
-// Each record refers to its texts by one number, 0 if it has none. A thread
-// that holds the record's lock may read and change them; the texts of other
-// records may change meanwhile.
+// Each record refers to its texts by one number, which is 0 if the record has none. A thread that
+// holds the record's lock may read and change these texts; the texts of other records may change
+// meanwhile.
 class RecordTexts {
  public:
   using Id = TextPool::Place;
@@ -37,8 +38,8 @@ class RecordTexts {
 
   explicit RecordTexts(std::size_t max_bytes) : pool_(max_bytes) {}
 
-  // Replaces the texts of the grant with these. Returns false, and changes
-  // nothing, if there is no room.
+  // Replaces the texts of the grant with `texts`. Returns false, and changes nothing, if there is
+  // no room.
   bool SetGrant(Id& id, const GrantTexts& texts) noexcept;
   // Puts `lane` in the place of the lease's lane, and drops the grant's texts. Returns false, and
   // changes nothing, if there is no room.
@@ -51,7 +52,7 @@ class RecordTexts {
   }
 
   std::string Text(Id id, RecordText kind) const;
-  // Grows each time a text is freed.
+  // Returns a number that grows each time a text is freed.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
 
  private:

@@ -50,8 +50,8 @@ class ScanPlaces {
     Scan& operator=(const Scan&) = delete;
 
     const ScanWindow& window() const noexcept { return window_; }
-    // Tells that the call has looked at `looked_at` of its partitions. The next call begins after
-    // these partitions.
+    // Records that the call has looked at the first `looked_at` partitions of its window. The
+    // scanner's next call begins after these partitions.
     void End(std::uint32_t looked_at) noexcept;
 
    private:

@@ -36,7 +36,8 @@ void ScheduleUnlock(std::uint32_t lock) noexcept;
 bool ScheduleHolds(std::uint32_t lock) noexcept;
 // Lets the scheduler choose which thread goes on.
 void SchedulePoint(Shared what) noexcept;
-// These declare what this thread touches before the next point. They let no other thread run.
+// ScheduleRead() and ScheduleWrite() declare what this thread touches before the next point. They
+// let no other thread run.
 void ScheduleRead(Shared what) noexcept;
 void ScheduleWrite(Shared what) noexcept;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares and hashes names of up to 16 bytes, as most worker ids and lanes
-// are, without a call to memcmp and without loops over bytes.
+// Compares and hashes names. Names of up to 16 bytes, such as most worker ids and lanes, take
+// neither a call to memcmp nor a loop over bytes.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
 #define FFGRANT_CLAIMS_INTERNAL_SHORT_TEXT_H_
@@ -15,7 +15,8 @@
 
 namespace ffgrant::internal {
 
-// Returns both halves of the product, folded: every bit of a and b affects every bit of the result.
+// Returns the exclusive or of the two halves of the product: every bit of a and b affects every bit
+// of the result.
 inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) noexcept {
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(a) * b;

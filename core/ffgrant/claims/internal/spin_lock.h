@@ -8,7 +8,8 @@
 
 #include "ffgrant/claims/internal/schedule_point.h"
 
-// AssertHeld() checks in these builds, which are all the builds that look for faults.
+// Only in these builds does AssertHeld() check anything. They are all the builds that look for
+// faults.
 #if !defined(NDEBUG) || defined(FFGRANT_SCHEDULE_POINTS) || defined(__SANITIZE_ADDRESS__) || \
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1

@@ -70,7 +70,8 @@ void TextPool::Free(Place place) noexcept {
   free_count_.store(free_count_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
 }
 
-// Calls work(bytes, done) for the parts of a text in order, until `work` returns false.
+// Calls work(bytes, done) for the parts of a text in order, until `work` returns false; `done` is
+// the size of all earlier parts.
 template <class Work>
 void TextPool::ForEachPart(Place place, std::size_t offset, std::size_t size,
                            Work work) const noexcept {

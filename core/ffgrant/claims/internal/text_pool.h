@@ -20,7 +20,7 @@ namespace ffgrant::internal {
 // pieces that were given back can be used again for any text, and there are no gaps of the wrong
 // size.
 //
-// Keep() and Free() may come from any thread. Only the owner of a text may read it.
+// Any thread may call Keep() and Free(). Only the owner of a text may read it.
 class TextPool {
  public:
   static constexpr std::size_t kPieceBytes = 60;
@@ -44,9 +44,9 @@ class TextPool {
 
   // Returns whether the kept text has `text` at `offset`.
   bool Has(Place place, std::size_t offset, std::string_view text) const noexcept;
-  // Replaces the kept bytes with `bytes`; both fit in one piece.
+  // Replaces the kept bytes with `bytes`; both must fit in one piece.
   void Overwrite(Place place, std::string_view bytes) noexcept;
-  // Copies `size` bytes from `offset` on.
+  // Copies `size` bytes of the kept text, from `offset` on, to `to`.
   void Copy(Place place, std::size_t offset, std::size_t size, char* to) const noexcept;
 
   std::size_t free_pieces() const noexcept { return free_count_.load(std::memory_order_relaxed); }
@@ -58,7 +58,8 @@ class TextPool {
   };
   static_assert(sizeof(Piece) == 64);
 
-  // Takes a chain of `pieces` pieces off the free list; kFull if there are not enough.
+  // Takes a chain of `pieces` pieces off the free list, and returns its first piece; kFull if there
+  // are not enough.
   Place Take(std::size_t pieces) noexcept;
   template <class Work>
   void ForEachPart(Place place, std::size_t offset, std::size_t size, Work work) const noexcept;
