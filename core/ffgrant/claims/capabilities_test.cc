@@ -94,7 +94,8 @@ TEST(CapabilitySetTest, TakesItsOwnText) {
   ASSERT_EQ(set.AssignOfferedCsv("b,a,d,c"), CapabilityError::kNone);
   ASSERT_EQ(set.AssignOfferedCsv(set.csv().substr(4)), CapabilityError::kNone);
   EXPECT_EQ(set.csv(), "c,d");
-  // The tokens lie in the set's own bytes, and others come before, between and behind them.
+  // Three of the tokens that are assigned lie in the set's own bytes. `other` sorts before, between
+  // or behind these three.
   for (const std::string other : {"a", "bb", "cc", "e", "aaaaaaaaaaaaaaaa"}) {
     for (const bool required : {false, true}) {
       ASSERT_EQ(set.AssignOfferedCsv("b,c,d"), CapabilityError::kNone);
@@ -199,7 +200,7 @@ TEST(CapabilitySetTest, RequiredLimits) {
   CapabilitySet set;
   const auto tokens = DistinctTokens(257, 20);
   const Tokens views = Views(tokens);
-  EXPECT_EQ(set.AssignRequired(views), CapabilityError::kTooManyTokens);  // before the bytes
+  EXPECT_EQ(set.AssignRequired(views), CapabilityError::kTooManyTokens);  // checked before bytes
   EXPECT_EQ(set.AssignRequired(std::span(views).first(256)), CapabilityError::kTooManyBytes);
   const auto fitting = DistinctTokens(256, 15);  // 256 * 16 - 1 bytes
   EXPECT_EQ(set.AssignRequired(Views(fitting)), CapabilityError::kNone);

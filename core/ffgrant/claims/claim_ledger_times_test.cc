@@ -55,7 +55,7 @@ TEST_P(LedgerTest, DurationsBeyondTheirBoundsChangeNothing) {
   }
 }
 
-// A clock outside +-kMaxTtlMs counts as standing at that bound.
+// A clock that reads a time outside +-kMaxTtlMs counts as standing at the nearer bound.
 TEST_P(LedgerTest, ClocksOutOfRangeStandAtItsEnd) {
   const struct {
     std::int64_t reading;

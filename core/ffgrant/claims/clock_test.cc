@@ -49,7 +49,7 @@ TEST(ClockTest, TheCoarseOneIsATickBehindAtMost) {
 TEST(ClockTest, WithoutTheCounterTheSystemIsAsked) {
   const pid_t child = fork();
   if (child == 0) {
-    // Until this is undone, the system's time can't be read either.
+    // Until the next prctl() the child can't read the system's time either.
     if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0) std::exit(2);
     const bool asks_the_system = &CounterClock() == &SystemClock();
     (void)prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);

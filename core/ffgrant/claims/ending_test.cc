@@ -215,7 +215,7 @@ TEST(RetryPolicies, SayHowLongARetryWaits) {
   EXPECT_EQ(RetryDelayMs({.delay_ms = 1, .multiplier = 0.5}, 1), Delay(1));
   EXPECT_EQ(RetryDelayMs({.delay_ms = 5, .multiplier = 0}, 0), Delay(5));
   EXPECT_EQ(RetryDelayMs({.delay_ms = 5, .multiplier = 0}, 1), Delay(0));
-  // The powers of the multiplier are larger than any finite number.
+  // The power of the multiplier is too large for a finite double.
   const std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
   EXPECT_EQ(RetryDelayMs({.max_retries = most, .max_delay_ms = kMaxTtlMs}, most - 1),
             Delay(kMaxTtlMs));

@@ -122,7 +122,8 @@ TEST_F(Keeping, RenewsInTheOrderInWhichLeasesAreDue) {
   }
 }
 
-// The keeper counts from before the claim was sent, not from when the answer to the claim came.
+// The keeper counts from the moment before the claim was sent, not from when the answer to the
+// claim came.
 TEST_F(Keeping, CountsFromWhatWasSent) {
   const std::int64_t sent = now_;
   now_ += 700;
@@ -202,7 +203,7 @@ TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
-// The round of renewals goes on with the leases that have become due meanwhile.
+// RunDue() goes on with the leases that become due while it renews another lease.
 TEST_F(Keeping, ARenewalThatTakesItsTimeDelaysNoOther) {
   const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), kTtl, now_);
   const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_ + 700);
@@ -256,7 +257,7 @@ TEST_F(Keeping, AnAnswerCountsIfItComesWhileTheLeaseIsHeld) {
   }
 }
 
-// The machine has slept, or the process was stopped.
+// The clock has gone on for an hour, because the machine slept or the process was stopped.
 TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   now_ += 3'600'000;
@@ -310,7 +311,7 @@ TEST_F(Keeping, WhatIsOverAlreadyIsLostAtOnce) {
 TEST_F(Keeping, AReleasedLeaseIsNeitherRenewedNorLost) {
   KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   KeptLease moved = std::move(kept);
-  EXPECT_FALSE(kept);  // NOLINT: what is left of it
+  EXPECT_FALSE(kept);  // NOLINT: a moved-from lease is empty
   EXPECT_EQ(keeper_.size(), 1u);
   moved.Release();
   moved.Release();
@@ -517,7 +518,7 @@ TEST(KeeperThreads, LeasesAreRenewedByThemselves) {
 // wait would take a second.
 TEST(KeeperThreads, AnEndDuringACallOfOnLostIsNotMissed) {
   bool is_quick = false;
-  // A machine that is busy with something else gets more tries.
+  // There are five tries, because the machine may be busy with something else.
   for (int tries = 0; tries < 5 && !is_quick; ++tries) {
     Frozen ledger;
     std::atomic<bool> told{false};

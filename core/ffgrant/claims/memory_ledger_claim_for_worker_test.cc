@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the scheduler's choice, on the embedded ledger and on the model.
+// Tests which execution ClaimForWorker() chooses, on the embedded ledger and on the model.
 
 #include <gtest/gtest.h>
 
@@ -60,7 +60,8 @@ class ScheduleTest : public LedgerTest {
     }
     return std::string(outcome.grant.view().execution_id.text());
   }
-  // Does the same and claims the execution at once, so that the next call gets the next execution.
+  // Does what Next() does, and claims the execution at once, so that the next call gets the next
+  // execution.
   std::string Take(const CapabilitySet* offered = nullptr) {
     const std::string id = Next(offered);
     if (!id.empty()) {

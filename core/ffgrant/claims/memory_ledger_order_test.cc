@@ -70,8 +70,9 @@ ClaimForWorkerArgs ScheduleArgs(std::int64_t ttl_ms) {
 
 // ---- the order -----------------------------------------------------------------
 
-// The executions of one lane and partition. A History knows of them only what the calls tell. To
-// find the execution that ClaimForWorker has to choose, the test looks at all of them.
+// The executions of one lane and partition. A History knows about these executions only what the
+// calls have answered. To find the execution that ClaimForWorker() has to choose, it looks at all
+// of them.
 class History {
  public:
   explicit History(std::uint32_t seed) : random_(seed) {
@@ -135,8 +136,8 @@ class History {
   bool IsGranted(const Execution& e) const { return clock_.Now().value <= e.granted_until; }
   static auto Rank(const Execution& e) { return std::tuple(e.score, e.id.view().uuid()); }
 
-  // Returns the first of the executions that are not granted and whose requirements the worker
-  // meets.
+  // Of the eligible executions that have no live grant and whose requirements the worker meets,
+  // returns the first in order; null if there is none.
   Execution* Expected(std::size_t offer) {
     Execution* best = nullptr;
     for (Execution& e : executions_) {
@@ -346,8 +347,8 @@ TEST(ReadyOrderTest, FullLedgerChangesHands) {
   }
 }
 
-// Clients choose ids. The half kHalf of these ids once cancelled a constant of the hash, so that
-// all such ids had the same place, whatever the seed was.
+// Clients choose ids, and so can give all ids the same half, kHalf. This half once cancelled a
+// constant of the hash, so that all such ids had the same place, whatever the seed was.
 TEST(ReadyOrderTest, ChosenIdsFillTheLedger) {
   constexpr std::uint32_t kCapacity = 2048;
   constexpr std::array<std::uint8_t, 8> kHalf = {0x15, 0x7C, 0x4A, 0x7F, 0xB9, 0x79, 0x37, 0x9E};

@@ -101,7 +101,8 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
   }
   ASSERT_TRUE(calls_.Create(IdOf(kExecutions)));
   ASSERT_TRUE(calls_.Create(IdOf(kExecutions + 1)));
-  // After a search that found no room, the ledger does not search again at once.
+  // The clock moves on, because the ledger does not search again right after a search that found no
+  // room.
   clock_.Advance(1000);
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions), Unknown(), 1000), ClaimError::kNone);
   EXPECT_EQ(calls_.Issue(IdOf(kExecutions + 1), {{"second"}, {"second"}}, 1000),
@@ -110,11 +111,11 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
 }
 
 // After a search that has found nothing, no search is made for 100 ms. This pause ends at once if
-// somebody sets the clock back; it does not last until the same time comes again.
+// somebody sets the clock back; it does not last until the clock has reached the old time again.
 TEST_F(MemoryLedgerRoomTest, APauseBetweenSearchesEndsWhenTheClockIsSetBack) {
   constexpr std::int64_t kHour = 3'600'000;
   struct Case {
-    std::int64_t after_ms;  // how long after the search in vain, by the clock
+    std::int64_t after_ms;  // the clock's time, counted from the search in vain
     bool searches;
   };
   for (const auto& [after_ms, searches] : std::initializer_list<Case>{
@@ -130,7 +131,8 @@ TEST_F(MemoryLedgerRoomTest, APauseBetweenSearchesEndsWhenTheClockIsSetBack) {
     const ClaimOutcome claimed = calls.Claim(IdOf(0), Known(0), 2 * kHour);
     ASSERT_TRUE(claimed);
     ASSERT_EQ(calls.Issue(IdOf(2), Unknown()), ClaimError::kLedgerFull);
-    // The lease gives the name over to a grant, which then runs out: nobody frees the name.
+    // A grant to the same worker holds the name, too. The lease ends, and the grant runs out later,
+    // so nobody frees the name.
     clock_.Set({kNow + after_ms - 10});
     ASSERT_EQ(calls.Issue(IdOf(1), Known(0), 5), ClaimError::kNone);
     ASSERT_EQ(calls.Complete(IdOf(0), claimed.lease.fence), ClaimError::kNone);
@@ -143,7 +145,7 @@ TEST_F(MemoryLedgerRoomTest, APauseBetweenSearchesEndsWhenTheClockIsSetBack) {
 // A grant without texts of its own needs no room for texts.
 TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
   MemoryLedgerOptions options = Options(clock_);
-  options.max_text_bytes = 120;  // one text, and the list of its place
+  options.max_text_bytes = 120;  // room for one text, and for the list with its place
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(calls.Create(IdOf(i)));
@@ -188,7 +190,7 @@ TEST_F(MemoryLedgerRoomTest, ACreationTakesTheBytesOfAGrantThatHasRunOut) {
     }
     clock_.Advance(1001);
     EXPECT_TRUE(calls.Create(IdOf(1), c.lane, 0, c.required));
-    // Now an execution has these bytes, for good.
+    // Now an execution has these bytes, and keeps them.
     clock_.Advance(1001);
     EXPECT_EQ(calls.Issue(IdOf(0), {{worker}, {"i"}}, 1000), ClaimError::kLedgerFull);
     EXPECT_EQ(calls.Issue(IdOf(0), Known(0), 1000), ClaimError::kNone);

@@ -351,7 +351,7 @@ TEST_F(MemoryLedgerTest, ALeaseForWhichRoomIsMade) {
     EXPECT_TRUE(calls.Create(batch ? kC : kA));
     const ExecutionIdView id = Id(batch ? kC : kA);
     const std::string other = batch ? "second" : "first";
-    // The grant of each other worker runs out.
+    // A grant to another worker runs out.
     EXPECT_TRUE(batch || calls.Create(kB));
     EXPECT_EQ(calls.Issue(kB, {{other}, {other}}, 10), ClaimError::kNone);
     clock_.Advance(11);
@@ -553,7 +553,8 @@ TEST_F(MemoryLedgerTest, MaintenanceMarksAndPromotes) {
   EXPECT_TRUE(ledger_.ClaimForWorker({kW1, kMain, 100, nullptr}));
 }
 
-// Each call looks at a bounded part and goes on where the last one stopped.
+// Each call of RunMaintenance() looks at a bounded number of places and goes on where the last call
+// stopped.
 TEST_F(MemoryLedgerTest, MaintenanceInSteps) {
   for (int i = 0; i < 8; ++i) {
     calls_.Leased(NumberedId(i), 10);

@@ -536,7 +536,7 @@ TEST(MemoryLedgerNamesTest, AreThoseOfOneGrant) {
       args.capability_hash = name;
       args.admission_summary = name;
       ASSERT_TRUE(ledger.IssueClaimGrant(args)) << i;
-      if (i % 8 == 0) std::this_thread::yield();  // a thread that asks waits for the lock
+      if (i % 8 == 0) std::this_thread::yield();  // InspectNames() may be waiting for the lock
     }
   });
   const Leaving leaving(has_ended);

@@ -21,7 +21,7 @@
 
 #include "testing/naive/pipe.h"
 
-// Whether the system has no descriptors for another pipe.
+// Whether pipe2() fails as if the system had no descriptors for another pipe.
 static bool g_has_no_pipe = false;
 
 // This program's pipe2() is called in place of the C library's pipe2().
@@ -69,7 +69,7 @@ TEST(StopSignals, ASignalEndsEveryWait) {
   EXPECT_TRUE(stop.Wait(1000));
 }
 
-// A signal that is no stop request interrupts the thread that waits.
+// A signal that is no stop request interrupts the thread that waits, which then goes on waiting.
 TEST(StopSignals, AnotherSignalEndsNoWait) {
   struct sigaction mine = {};
   static std::atomic<int> handled{0};
@@ -146,7 +146,7 @@ TEST(StopSignals, PutsBackWhoHandledBefore) {
   struct sigaction now = {};
   ASSERT_EQ(sigaction(SIGUSR1, &before, &now), 0);
   EXPECT_EQ(now.sa_handler, SIG_IGN);
-  // Another StopSignals begins anew.
+  // A new StopSignals begins without a stop request.
   const StopSignals next({SIGUSR1});
   EXPECT_FALSE(next.stopped());
 }

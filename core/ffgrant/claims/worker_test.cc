@@ -146,7 +146,8 @@ TEST_F(WorkerTest, BadPartitionKeyFailsEarly) {
   EXPECT_EQ(worker_.permits_in_use(), 0u);
 }
 
-// The partition key is parsed leniently, and not compared with the execution's own partition.
+// Without the deployment's partition counts the worker parses the partition key leniently, and does
+// not compare it with the execution's own partition.
 TEST_F(WorkerTest, OtherPartitionKeysPass) {
   for (const std::string_view good : {"{fp:+007}", "{b:3}", "{fp:8}"}) {
     EXPECT_TRUE(worker_.ClaimFromGrant(Grant(good), kLane)) << good;
@@ -374,8 +375,8 @@ TEST(WorkerLifecycleTest, AgainstTheModel) {
 
 // ---- grants on entry ---------------------------------------------------------------
 
-// Returns the error, and its detail, that a worker that knows the deployment's counts reports for a
-// grant.
+// Returns the error, with its detail, that a worker reports for a grant if it knows the
+// deployment's partition counts.
 std::string Entered(const ClaimGrantView& grant, ParseMode mode) {
   ManualClock clock{TimestampMs{1000}};
   ScriptedLedger ledger;

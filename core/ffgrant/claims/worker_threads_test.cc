@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many threads share few permits.
+// Tests a Worker whose few permits many threads share.
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,8 @@ TEST(WorkerThreadsTest, NeverMorePermitsThanThereAre) {
 }
 
 // ThreadSanitizer judges this test. The ledger has no lock of its own. The flag makes the second
-// thread come later, but orders no other accesses. Only the permit orders them.
+// thread come later, but does not order the two threads' accesses to `plain`. Only the permit
+// orders these accesses.
 TEST(WorkerThreadsTest, APermitPassesOnWhatItsHolderWrote) {
   const ClaimGrantView grant = {
       ParseExecutionId("{fp:7}:11111111-1111-4111-8111-111111111111", ParseMode::kStrict).id,

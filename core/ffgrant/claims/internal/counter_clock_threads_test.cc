@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ThreadSanitizer judges this test. A thread whose call makes CounterClock ask the system uses
-// plain data. Another thread wrote this data when its call made CounterClock ask. A test under
-// relacy (testing/memory_orders/counter_clock_orders_test.cc) judges the threads whose calls do not
-// ask.
+// Runs one CounterClock in several threads; ThreadSanitizer judges the test. When a thread's call
+// makes CounterClock ask the system, the call uses plain data that another thread's call may have
+// written. A test under relacy (testing/memory_orders/counter_clock_orders_test.cc) judges the
+// calls that CounterClock answers from memory.
 
 #include <gtest/gtest.h>
 

@@ -23,7 +23,7 @@
 namespace ffgrant::internal {
 namespace {
 
-// Makes ids from numbers. The tests choose the hashes that the table gets for them.
+// Makes an id from a number. The tests choose the hash that the table gets for the id.
 MintedExecutionId NumberedId(std::uint64_t number, std::uint16_t partition = 0) {
   Uuid uuid;
   for (std::size_t i = 0; i < 8; ++i) {
@@ -223,7 +223,8 @@ TEST(PackedTimeTest, KeepsWhatALedgersClockCanSay) {
   }
 }
 
-// Each thread works in a region of its own. The threads share only the limit.
+// Each thread works in a region of its own. The threads share only the table's count of
+// executions.
 TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
   constexpr std::size_t kRounds = 300'000;
   ExecutionTable table(16, 1);

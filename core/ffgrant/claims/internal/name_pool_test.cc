@@ -164,7 +164,7 @@ TEST_F(NamePoolTest, WhatCollidesDependsOnTheSeed) {
   }
   EXPECT_GT(pairs, 0);
   EXPECT_EQ(still_alike, 0);
-  // At one end or at both ends of each text are eight bytes that are also a constant of the hash.
+  // Each text has the eight bytes of a constant of the hash at one end or at both ends.
   for (const std::uint64_t constant : {kMixA, kMixB, kMixA ^ kMixB}) {
     std::string bytes(8, '\0');
     std::memcpy(bytes.data(), &constant, sizeof constant);
