@@ -29,8 +29,8 @@ enum class CapabilityError : std::uint8_t {
   kTooManyBytes,         // > 4096, comma-joined
 };
 
-// These return the reference's detail text, for example "required:comma_in_token" or
-// "worker:too_many_bytes".
+// RequiredDetail() and WorkerDetail() return the reference's detail text, for example
+// "required:comma_in_token" or "worker:too_many_bytes".
 std::string_view RequiredDetail(CapabilityError error) noexcept;
 std::string_view WorkerDetail(CapabilityError error) noexcept;
 

@@ -91,12 +91,12 @@ struct IssueGrantArgs {
 // ClaimForWorker() looks at. By default a call looks at all partitions, and so finds whatever there
 // is: if the call finds nothing, there was nothing. A smaller number does not make the search
 // cheaper. How soon a lone execution is found depends on how many partitions are looked at in a
-// second. For this, 8 calls that look at 32 partitions each cost more than 1 call that looks at
-// 256. (On one idle Valkey server a call takes 0.28 ms for 32 partitions and 1.1 ms for 256.) But a
-// smaller number puts a bound on the cost of each call. So a smaller number suits many workers that
-// poll at fixed times: not all partitions are searched at each poll, and a lone execution is found
-// a few polls later. FlowFabric looks at 32 of its 256 partitions in a call. The embedded ledger
-// knows which partitions are empty without looking at them.
+// second, and 8 calls that look at 32 partitions each cost more than 1 call that looks at 256. (On
+// one idle Valkey server a call takes 0.28 ms for 32 partitions and 1.1 ms for 256.) But a smaller
+// number puts a bound on the cost of each call. So a smaller number suits many workers that poll at
+// fixed times: not all partitions are searched at each poll, and a lone execution is found a few
+// polls later. FlowFabric looks at 32 of its 256 partitions in a call. The embedded ledger knows
+// which partitions are empty without looking at them.
 inline constexpr std::uint16_t kAllPartitions = 0;
 
 struct ClaimForWorkerArgs {
@@ -412,9 +412,9 @@ class ClaimLedger {
   // worker does not meet an execution's requirements, FlowFabric's scheduler moves the execution
   // out of the eligible set until somebody moves it back. Here the execution stays in the set, and
   // is passed over. The embedded ledger and the ledger on a server each have an option
-  // `max_candidates`, which is how many executions they pass over in a partition. The embedded
-  // ledger counts only executions with a grant. The ledger on a server also counts executions whose
-  // requirements the worker does not meet.
+  // `max_candidates`: the largest number of executions that a call passes over in a partition. The
+  // embedded ledger counts only executions with a grant. The ledger on a server also counts
+  // executions whose requirements the worker does not meet.
   virtual ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept = 0;
 
   // Consumes the grant and creates the lease (contract 7.2). Errors:

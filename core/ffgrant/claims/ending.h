@@ -26,7 +26,7 @@ namespace ffgrant {
 bool HasCompleted(const OptionalFence& fence, ClaimError error,
                   const ErrorDetails& details) noexcept;
 // `error` and `details` are the answer to a Fail() with `fence`. If they say that an earlier Fail()
-// has ended the attempt, returns the outcome of that earlier call; else returns nothing.
+// has ended the attempt, returns the outcome of that earlier call; if they do not, returns nothing.
 std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
                                      const ErrorDetails& details) noexcept;
 

@@ -156,8 +156,8 @@ class LeaseKeeper {
   std::condition_variable changed_;
   std::vector<std::shared_ptr<Entry>> entries_;
   bool ends_ = false;
-  // This is the last member, so that the threads end before the members that they use, even if not
-  // all threads could be started.
+  // `threads_` is the last member, so that the threads end before the members that they use, even
+  // if not all threads could be started.
   struct Threads {
     LeaseKeeper& keeper;
     std::vector<std::thread> all = {};

@@ -57,7 +57,8 @@ class Renewals final : public CallingLedger {
       answer.error = answers.front();
       answers.pop_front();
     }
-    // This is a time of the server's clock, which the keeper must not compare with its own clock.
+    // `expires_at` is a time of the server's clock, which the keeper must not compare with its own
+    // clock.
     if (answer.ok()) answer.expires_at = TimestampMs{1};
     return answer;
   }
@@ -514,8 +515,8 @@ TEST(KeeperThreads, LeasesAreRenewedByThemselves) {
   for (const KeptLease& lease : kept) EXPECT_FALSE(lease.lost());
 }
 
-// The keeper ends during a call of on_lost. Then none of the keeper's threads begins to wait. A
-// wait would take a second.
+// If the keeper ends during a call of on_lost, none of its threads begins to wait. A wait would
+// take a second.
 TEST(KeeperThreads, AnEndDuringACallOfOnLostIsNotMissed) {
   bool is_quick = false;
   // There are five tries, because the machine may be busy with something else.

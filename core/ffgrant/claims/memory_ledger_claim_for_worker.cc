@@ -64,8 +64,8 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
       const Record& record = table[first];
       const std::int64_t now = Now();
       if (internal::IsEligible(record.state) && !record.GrantIsLive(now)) {
-        // The grant of an execution that was passed over may have ended by `now`. Then the search
-        // begins again, so that the choice is right at one moment.
+        // If the grant of an execution that was passed over has ended by `now`, the search begins
+        // again, so that the choice is right at one moment.
         const internal::Slot parked = queues.FirstParked(lane, partition);
         if (parked != kNoSlot && queues.ParkedUntil(parked) < now) continue;
         const MintedExecutionId id(record.partition, record.uuid);

@@ -79,7 +79,8 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
     ASSERT_TRUE(claimed) << id;
     fences.push_back(claimed.lease.fence);
   }
-  // The leases run out, and keep their names. Then reclaim grants are issued and used.
+  // The leases run out, and still hold their workers' names. Then reclaim grants are issued and
+  // used.
   clock_.Advance(10);
   for (int i = 0; i < kExecutions; ++i) {
     const std::string id = IdOf(i);

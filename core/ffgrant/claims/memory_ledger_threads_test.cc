@@ -282,8 +282,8 @@ TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     number_of[std::string(ids[i].text())] = i;
   }
-  // These have one entry for each execution. Only the thread that has leased the execution touches
-  // its entry.
+  // `holders` and `lives` have one entry for each execution. Only the thread that has leased the
+  // execution touches its entry.
   std::vector<std::atomic<int>> holders(ids.size());
   std::vector<std::atomic<int>> lives(ids.size());
   std::atomic<std::size_t> ended{0};

@@ -37,7 +37,8 @@ TEST(CounterClockThreadsTest, ThreadsAskInTurn) {
     std::array<std::jthread, last.size()> threads;
     for (std::size_t t = 0; t < threads.size(); ++t) {
       threads[t] = std::jthread([&clock, &mine = last[t]] {
-        // This is longer than it takes to find a rate, so that the clock also answers from memory.
+        // The threads run for longer than it takes to find a rate, so that the clock also answers
+        // from memory.
         const std::int64_t end = SteadySource::SteadyNs() + 60'000'000;
         while (SteadySource::SteadyNs() < end) mine = clock.Now().value;
       });

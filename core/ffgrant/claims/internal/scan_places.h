@@ -94,7 +94,7 @@ inline ScanPlaces::Scan::Scan(ScanPlaces& places, std::uint64_t instance, std::u
 
 inline void ScanPlaces::Scan::End(std::uint32_t looked_at) noexcept {
   ScheduleWrite(Shared::kScans);
-  // Another call may have taken the window after this one by now; then the place stays as it is.
+  // If another call has taken the window after this one by now, the place stays as it is.
   std::uint64_t word = WordAt(window_.first + window_.size);
   place_.compare_exchange_strong(word, WordAt(window_.first + looked_at),
                                  std::memory_order_relaxed);

@@ -47,11 +47,9 @@ inline bool TextEqual(std::string_view a, std::string_view b) noexcept {
   return ((Load64(p) ^ Load64(q)) | (Load64(p + size - 8) ^ Load64(q + size - 8))) == 0;
 }
 
-// The hash is for tables in memory only; it is not a stored format. Texts of up
-// to 16 bytes take one multiplication.
-// Both factors of each product depend on a secret. So only somebody who knows
-// `seed` and `secret` can choose texts with equal hashes, or texts that make a
-// factor 0.
+// Returns a hash for tables in memory only, which must not be stored. Texts of up to 16 bytes take
+// one multiplication. Both factors of each product depend on a secret. So only somebody who knows
+// `seed` and `secret` can choose texts with equal hashes, or texts that make a factor 0.
 inline std::uint64_t HashText(std::string_view text, std::uint64_t seed,
                               std::uint64_t secret) noexcept {
   const std::size_t size = text.size();
