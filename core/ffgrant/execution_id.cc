@@ -55,8 +55,8 @@ inline IndexSpelling SpellingOf(unsigned plus, char first, std::size_t digits) n
   return static_cast<IndexSpelling>(plus | (zero & ~plus) << 1);
 }
 
-// Reads an index of 1 to 8 digits that `}:` follows, as nearly all texts have it. Returns false for
-// any other text and for numbers above 65535. `text` begins with `{fp:`.
+// Reads an index of 1 to 8 digits with `}:` right after it; nearly all texts have such an index.
+// Returns false for any other text and for numbers above 65535. `text` must begin with `{fp:`.
 inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
                            std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
@@ -242,7 +242,7 @@ FFGRANT_AVX2 [[gnu::noinline]] void ParseAnySpellingAvx2(ExecutionIdResult& resu
 #ifdef FFGRANT_HAS_AVX2_PATHS
 namespace {
 
-// `text` is shorter than `{fp:` or begins with it.
+// `text` must either be shorter than `{fp:` or begin with `{fp:`.
 FFGRANT_AVX2 ExecutionIdResult ParseWithAvx2(std::string_view text, ParseMode mode) noexcept {
   ExecutionIdResult result;
   std::uint16_t index;

@@ -41,7 +41,8 @@ bool Same(const ExecutionIdResult& got, const NaiveExecutionId& expected, std::s
          got.id.is_canonical() == expected.canonical;
 }
 
-// Compares both modes on inputs that end right before a page that can't be read.
+// Compares the parser with the naive parser in both modes, with all instructions and without AVX2.
+// Each input ends right before a page that can't be read.
 class Comparer {
  public:
   void operator()(std::string_view text) {

@@ -64,7 +64,8 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:007}:{" U "}", 7, kU, kLeadingZero, 4, "007"},
     {"{fp:00}:" UPPER_U, 0, kU, kLeadingZero, 4, "00"},
     {"{fp:65535}:" S, 65535, kU, kNonCanonicalUuidForm, 11, S},
-    // The longest index that is read at once has eight digits.
+    // The parser reads an index of up to eight digits in one step. These have seven, eight and
+    // nine.
     {"{fp:0012345}:" S, 12345, kU, kLeadingZero, 4, "0012345"},
     {"{fp:00012345}:" U, 12345, kU, kLeadingZero, 4, "00012345"},
     {"{fp:+00065432}:" S, 65432, kU, kPlusSign, 4, "+00065432"},

@@ -66,7 +66,7 @@ class ClaimGrant {
  public:
   ClaimGrant() = default;
   explicit ClaimGrant(const ClaimGrantView& view);
-  // Keeps capacity: does not allocate if every text fits.
+  // Reuses the capacity, so it allocates only if a text does not fit.
   void assign(const ClaimGrantView& view);
 
   ClaimGrantView view() const& noexcept;

@@ -21,8 +21,8 @@ namespace ffgrant {
 enum class IngressError : std::uint8_t {
   kNone,
   kNonCanonicalExecutionId,   // another spelling has another record and slot
-  kInvalidPartitionKey,       // lenient mode rejects it too
-  kNonCanonicalPartitionKey,  // only strict mode rejects it
+  kInvalidPartitionKey,       // lenient mode rejects the key too
+  kNonCanonicalPartitionKey,  // only strict mode rejects the key
   kPartitionOutOfRange,       // no scanner or scheduler visits the key's partition
   kTagMismatch,               // the key's tag and the id's tag differ
   kGrantKeyMismatch,          // begins with `ff:exec:`, but belongs to another grant

@@ -85,7 +85,7 @@ WriteResult FormatIdempotencyKey(Partition partition, NamespaceView ns,
 WriteResult FormatLaneConfigKey(LaneIdView lane, std::span<char> out) noexcept;
 
 // ff:worker:<namespace>:<instance>:alive|caps, ff:idx:<namespace>:workers. These keys have no hash
-// tag, so they live in three different slots.
+// tag, so the three keys may live in three different slots.
 enum class WorkerKey : std::uint8_t { kAlive, kCaps };
 WriteResult FormatKey(WorkerKey role, NamespaceView ns, WorkerInstanceIdView instance,
                       std::span<char> out) noexcept;

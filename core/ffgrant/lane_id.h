@@ -27,7 +27,7 @@ std::string_view ErrorName(LaneIdError error) noexcept;
 
 // A lane name that somebody else keeps alive. The constructor does not check the name, and neither
 // does one of the reference's constructors. An unchecked name can therefore reach any function, so
-// functions that rely on the limits check them again.
+// each function that relies on the rules for names checks the name itself.
 class LaneIdView {
  public:
   constexpr LaneIdView() = default;

@@ -51,7 +51,8 @@ PartitionKeyError SpellingError(IndexSpelling spelling) noexcept {
                                         static_cast<int>(spelling));
 }
 
-// A key with a known family, and an index of 1 to 12 bytes after its sign.
+// What ReadSpelledKey() finds in a key with a known family and an index of 1 to 12 bytes, not
+// counting a sign.
 struct SpelledKey {
   enum class Kind : std::uint8_t { kValid, kWrongDigit, kOther };
   Kind kind = Kind::kOther;
@@ -61,7 +62,7 @@ struct SpelledKey {
   std::size_t wrong = 0;  // for kWrongDigit the offset of the first byte that is no digit
 };
 
-// Reads nearly all keys that somebody else may have spelled; the result is kOther for all other
+// Reads keys in nearly all spellings that other programs may use; `kind` is kOther for all other
 // texts. Nothing predicts the family, the sign or the number of zeros, so there is no branch on
 // them. `text` must be in braces.
 inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
@@ -86,8 +87,8 @@ inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
   bool ok = true;
   const std::uint64_t value =
       internal::ParseUpTo8Digits(last, static_cast<unsigned>(last_count), ok);
-  // All digits before the last eight must be zeros. If there are no such digits, no byte of the
-  // word counts.
+  // All digits before the last eight must be zeros. If there are no such digits, no byte of `first`
+  // counts.
   const std::uint64_t first = internal::Load32(count < 8 ? p : digits) ^ std::uint64_t{0x30303030};
   const std::uint64_t other = first & ((std::uint64_t{1} << 8 * (count - last_count)) - 1);
   key.partition = {head.family, static_cast<std::uint16_t>(value)};

@@ -50,7 +50,7 @@ UuidGenerator UuidGenerator::FromEntropy() noexcept {
 }
 
 Uuid UuidGenerator::Next() noexcept {
-  // These are two steps of xoshiro256++ (Blackman and Vigna).
+  // The loop makes two steps of xoshiro256++ (Blackman and Vigna).
   std::array<std::uint64_t, 2> words;
   for (std::uint64_t& word : words) {
     word = std::rotl(state_[0] + state_[3], 23) + state_[0];

@@ -112,8 +112,9 @@ TEST(UuidGeneratorTest, ThreadsHaveStreamsOfTheirOwn) {
   EXPECT_EQ(seen.size(), kThreads * kEach);
 }
 
-// Is run by each process of a family: forks two children if `generations` is above 0, waits for
-// them, and then writes one id. `generations` says how many generations the process has below it.
+// Each process of a family runs this function: it forks two children if `generations` is above 0,
+// waits for them, and then writes one id. `generations` says how many generations the process has
+// below it.
 void Live(int generations, int out) {
   for (int i = 0; generations > 0 && i < 2; ++i) {
     const pid_t child = fork();
@@ -131,8 +132,8 @@ void Live(int generations, int out) {
   }
 }
 
-// No process repeats an id of its parent, of a sibling or of any other relative. They make no ids
-// between the forks, so all of them begin with a copy of the same stream.
+// No process repeats an id of its parent, of a sibling or of any other relative. The processes make
+// no ids between the forks, so all of them begin with a copy of the same stream.
 TEST(UuidGeneratorTest, NoProcessOfAFamilyRepeatsAnother) {
   (void)RandomUuid();  // the first call seeds the stream that fork() copies
   int pipe_ends[2];

@@ -23,8 +23,8 @@ enum class WriteError : std::uint8_t {
 // Returns "none", "buffer_too_small" or "invalid_utf8".
 std::string_view ErrorName(WriteError error) noexcept;
 
-// Writers never write past the buffer, never add a NUL and never allocate. They leave the buffer
-// untouched unless they succeed. If kInvalidUtf8 and kBufferTooSmall both apply, kInvalidUtf8 is
+// Writers never write past the buffer, never add a NUL and never allocate. A writer that fails
+// leaves the buffer untouched. If kInvalidUtf8 and kBufferTooSmall both apply, kInvalidUtf8 is
 // reported, with size 0.
 struct [[nodiscard]] WriteResult {
   std::size_t size = 0;  // bytes written; bytes needed with kBufferTooSmall

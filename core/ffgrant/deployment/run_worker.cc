@@ -154,7 +154,7 @@ std::vector<std::string_view> Tokens(std::string_view csv) {
 
 class Running {
  public:
-  // Throws what the constructors of its parts throw.
+  // Throws what the constructors of the members throw.
   Running(const RunOptions& options, const StopSignals& stop, const Handler& handler)
       : options_(options),
         named_(ForWorker(options)),
@@ -208,7 +208,8 @@ class Running {
       Running& all;
       std::vector<std::thread> threads;
     } others{*this, {}};
-    // No thread begins before all threads are there: a worker that can't start claims nothing.
+    // No thread begins to work before all threads have started: a worker that can't start all of
+    // them claims nothing.
     for (std::uint32_t i = 1; i < named_.worker.permits; ++i) {
       others.threads.emplace_back([this] {
         may_begin_.wait(false);
@@ -256,7 +257,8 @@ class Running {
     if (options_.report) options_.report({event, id, std::move(why)});
   }
 
-  // Returns what is wrong with the answer to a request to take `id` over; "" if nothing is.
+  // Returns what is wrong with the grant that came when the worker asked to take over `id`; "" if
+  // nothing is.
   std::string_view WrongIn(const ReclaimGrantView& grant, std::string_view id) const noexcept {
     const ExecutionIdResult asked = ParseExecutionId(id, ParseMode::kLenient);
     const ExecutionIdView& granted = grant.grant.execution_id;
@@ -379,7 +381,8 @@ class Running {
          is_done ? std::string() : Words(error, details));
   }
 
-  // Reports that the registration is not refreshed, unless the last look found the same error.
+  // Reports an error of the last refresh of the registration, unless the call before found the same
+  // error.
   void LookAtRegistration() {
     const ClaimError now = worker_.registration().error;
     if (now == std::exchange(registration_, now) || now == ClaimError::kNone) return;

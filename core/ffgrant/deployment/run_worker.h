@@ -52,8 +52,8 @@ struct Task {
   const valkey::Work& work;             // the lease and its fence
 
   // Whether the lease is lost, so that another worker may have the execution by now. Once the lease
-  // is lost, what the handler returns is refused, so long work should ask now and then, and give
-  // up. The call only reads a clock.
+  // is lost, what the handler returns is refused, so a handler whose work takes long should call
+  // lost() now and then, and give up if the lease is lost. lost() only reads a clock.
   bool lost() const noexcept { return work.lost(); }
 };
 
@@ -61,10 +61,10 @@ struct Task {
 struct Ending {
   bool completed = false;
   std::string text;      // the result, any bytes; or why the work failed
-  std::string category;  // of a failure; FlowFabric stores it, and decides nothing by it
+  std::string category;  // the category of a failure, which FlowFabric stores but bases no decision on
 };
 inline Ending Completed(std::string result = {}) { return {true, std::move(result), {}}; }
-// The execution's retry policy says whether it is tried again.
+// The execution's retry policy decides whether the execution is tried again.
 inline Ending Failed(std::string reason, std::string category = "failed") {
   return {false, std::move(reason), std::move(category)};
 }
@@ -79,20 +79,20 @@ using Handler = std::function<Ending(const Task&)>;
 struct Report {
   enum class Event : std::uint8_t {
     kCompleted,
-    kToBeRetried,   // the handler has failed it, and its retry policy has scheduled another attempt
-    kFailed,        // the handler has failed it, for good
+    kToBeRetried,   // the handler has failed the execution, whose retry policy has scheduled another attempt
+    kFailed,        // the handler has failed the execution for good
     kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost;
                     // or the lease was lost before the handler began
     kNotFailed,     // a failure was refused, or could not be delivered before the lease was lost
-    kNotClaimed,    // a grant that was not turned into a lease
-    kNotTakenOver,  // a grant that TakeOver() did not turn into a lease; or there was no grant
+    kNotClaimed,    // the worker could not turn a grant into a lease
+    kNotTakenOver,  // TakeOver() got no grant, or could not turn the grant into a lease
     kNoGrant,       // the server has refused to give a grant, or can't be reached. A 204, which
                     // says that there was nothing, is not reported.
     kNotRegistered,  // the registration was not refreshed: DeploymentWorker::registration() says
                      // why
   };
   Event event = Event::kCompleted;
-  std::string_view execution_id;  // empty if no execution is concerned. Valid during the call
+  std::string_view execution_id;  // Empty if no execution is concerned. The view is valid until `RunOptions::report` returns.
   std::string why;                // empty, or the error's name and words
 
   // "completed {fp:7}:...", "no grant: unauthorized ...": one line, in which a space stands for
@@ -103,21 +103,24 @@ struct Report {
 std::string_view EventName(Report::Event event) noexcept;
 
 struct RunOptions {
-  // `stop_descriptor` is not looked at. At least as many connections are kept as there are permits.
+  // The worker ignores `stop_descriptor`, and keeps at least as many connections as there are
+  // permits.
   http::IssuerOptions issuer = {};
-  // Grants are asked for in each of `lanes` in turn, with the capabilities that are `offered`;
-  // there must be at least one lane. `worker.permits` is the number of executions at once, each in
-  // a thread of its own. No two workers of a deployment may have the same instance id; an empty
-  // `worker.worker_instance_id` stands for the worker id and a random UUID.
-  // `ledger.client.load_library` is not looked at, since a deployment has its own functions, and
-  // both `has_thread`s must be true. A reply may always have twice max_input_bytes.
+  // The worker asks for grants in each of `lanes` in turn, with the capabilities in `offered`;
+  // there must be at least one lane. `worker.permits` is how many executions the worker works on at
+  // once, each in a thread of its own. No two workers of a deployment may have the same instance
+  // id; an empty `worker.worker_instance_id` stands for the worker id and a random UUID.
+  // `ledger.client.load_library` is ignored, since a deployment has its own functions. `has_thread`
+  // and `keeper.has_threads` must be true. A reply may always have twice max_input_bytes, even if
+  // `ledger.client.max_reply_bytes` is smaller.
   valkey::DeploymentWorkerOptions worker = {};
-  std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger one fails
+  std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; an execution with a larger input fails
   std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
   // The pause after all lanes had nothing, or after an error. The pause grows until there is a
   // claim.
   valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
-  // Is told what happens. Several threads may call `report` at once, and it must not throw.
+  // The worker tells this function what happens. Several threads may call `report` at once, and it
+  // must not throw.
   std::function<void(const Report&)> report = {};
 };
 
@@ -143,16 +146,16 @@ struct [[nodiscard]] RunResult : Outcome {
 // stop: an execution whose grant was under way is granted anew once that grant has expired.
 //
 // Threads: handlers run in the caller's thread and in `worker.worker.permits` - 1 more, and
-// DeploymentWorker has its own; all but the caller's have ended when the call returns. Several
-// workers with instance ids of their own may run at once in one process, and share `stop`.
-// Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is under way
-// ends within twice ledger.client.request_timeout_ms. An ending that does not get through is tried
-// again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the try that is
-// then under way ends within three times ledger.client.request_timeout_ms. The reading of an input
-// is tried again in the same way; if the lease is still held after that, the execution fails. The
-// start takes at most six times ledger.client.request_timeout_ms.
-// Ownership: `options`, `stop` and `handler` must live until the call returns.
-// Cost: the call allocates; each execution takes one request over HTTP and three calls on Valkey.
+// DeploymentWorker has threads of its own; all threads but the caller's have ended when the call
+// returns. Several workers with instance ids of their own may run at once in one process, and share
+// `stop`. Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is
+// under way ends within twice ledger.client.request_timeout_ms. An ending that does not get through
+// is tried again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the
+// try that is then under way ends within three times ledger.client.request_timeout_ms. The reading
+// of an input is tried again in the same way; if the lease is still held after that, the execution
+// fails. The start takes at most six times ledger.client.request_timeout_ms. Ownership: `options`,
+// `stop` and `handler` must live until the call returns. Cost: the call allocates; each execution
+// takes one request over HTTP and three calls on Valkey.
 //
 // An error of a single execution is reported, and the worker goes on. RunWorker() returns the
 // errors of the worker's start and of its end:
@@ -170,8 +173,8 @@ RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Ha
 // Takes over executions whose workers have died, as DeploymentWorker::Reclaim() does, one after the
 // other, and returns. All these executions must be in the first lane of `worker.lanes`. A
 // deployment takes over no execution by itself. An execution that can't be taken over is reported:
-// its lease is held, it has ended, or it does not exist. All else is as with RunWorker(). A stop
-// request leaves out the executions that have not begun.
+// its lease is held, it has ended, or it does not exist. All else is as with RunWorker(). After a
+// stop request the call takes over no further execution.
 RunResult TakeOver(const RunOptions& options, std::span<const std::string> execution_ids,
                    const StopSignals& stop, const Handler& handler);
 

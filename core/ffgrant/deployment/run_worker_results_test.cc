@@ -75,7 +75,7 @@ TEST_F(Workers, AnInputThatIsTooLargeFails) {
             std::string::npos);
 }
 
-// The execution's tags make a larger reply than the client takes, and such a reply ends the
+// The reply with the execution's tags is larger than the client takes, and such a reply ends the
 // connection.
 TEST_F(Workers, AnInputThatNeverGetsThroughFails) {
   options_.worker.worker.lease_ttl_ms = 1000;
@@ -177,7 +177,7 @@ TEST_F(Workers, AResultThatNeverGetsThroughIsGivenUpAfterALeasesTime) {
   EXPECT_EQ(ran.completed, 0u);
 }
 
-// Nothing is wrong with the execution, and to fail it would end it for good.
+// Nothing is wrong with the execution, which a failure would end for good.
 TEST_F(Workers, AnOutageFailsNoExecution) {
   options_.worker.worker.lease_ttl_ms = 600;
   options_.worker.ledger.client.request_timeout_ms = 100;
@@ -242,13 +242,13 @@ TEST_F(Workers, AResultIsGivenUpOnceTheLeaseIsLost) {
   EXPECT_EQ(ran.completed, 0u);
 }
 
-// If a handler began after the lease is lost, two workers could do the work of one execution at
+// If a handler began after the lease was lost, two workers could do the work of one execution at
 // once, from its beginning.
 TEST_F(Workers, NoHandlerBeginsAfterTheLeaseIsLost) {
   options_.worker.worker.lease_ttl_ms = 400;
   std::atomic<bool> waits{true};
   served_.Decide([&](const ServedSimulation::Command& command) {
-    // The server does nothing else meanwhile, so it renews nothing.
+    // During this sleep the server does nothing else, so it renews no lease.
     if (command[0] == "GETRANGE" && waits.exchange(false)) {
       std::this_thread::sleep_for(std::chrono::milliseconds(600));
     }

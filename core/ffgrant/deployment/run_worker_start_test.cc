@@ -167,8 +167,8 @@ TEST_F(Workers, AStartThatFailsIsTheResult) {
   EXPECT_TRUE(issuer_.requests().empty());
 }
 
-// With a registration left, the program could not start again under its instance id before the
-// registration has run out.
+// If the failed start left its registration, the program could not start again under its instance
+// id before that registration has run out.
 TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
   served_.Decide([](const ServedSimulation::Command& command) {
     return command[0] == "SADD" ? Fate::kLostBefore : Fate::kServed;
@@ -239,7 +239,7 @@ TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
   // The lease keeper has as many threads as renewers and one more; one thread refreshes the
   // registration. The next threads are for handlers.
   const int first = static_cast<int>(options_.worker.keeper.renewers) + 2;
-  // With still fewer threads the lease keeper does not have all of its own.
+  // With 0 or first - 2 threads, the lease keeper does not get all of its threads.
   for (const int some : {0, first - 2, first - 1, first, first + 50}) {
     t_threads_left = some;
     EXPECT_THROW((void)RunWorker(options_, stop_, &Echo), std::system_error);
@@ -253,7 +253,7 @@ TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
 
 // ---- the registration ------------------------------------------------------------
 
-// A failure is reported once, until the registration has been refreshed again.
+// A refresh that fails is reported only once until the registration has been refreshed again.
 TEST_F(Workers, ARegistrationThatAnotherProcessTakesIsReported) {
   // By this clock a refresh is always due, so the test need not wait for one.
   std::atomic<std::int64_t> now{0};
@@ -307,7 +307,7 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   const MintedExecutionId left = CreateForADeadWorker("left");
   const MintedExecutionId held = CreateForADeadWorker("held");
   const MintedExecutionId absent(7, RandomUuid());
-  ASSERT_TRUE(ledger_.Revoke({.execution_id = left.view()}));  // an expiry would do as well
+  ASSERT_TRUE(ledger_.Revoke({.execution_id = left.view()}));  // an expired lease would do as well
   std::vector<std::string> ids;
   for (const MintedExecutionId& id : {held, left, absent}) ids.emplace_back(id.text());
   ids.emplace_back("no id");

@@ -176,7 +176,7 @@ TEST_F(Workers, AGrantThatIsNoneIsReportedAndTheWorkerGoesOn) {
   AnswerWith([&](const std::string&) -> std::optional<std::string> {
     const int number = ++asked;
     if (number > 2) return std::nullopt;
-    // The first is for an execution that does not exist, the second for another partition.
+    // The first grant is for an execution that does not exist, the second names another partition.
     return HttpResponse(200, R"({"execution_id":")" + text + R"(","partition_key":"{fp:)" +
                                  (number == 1 ? "7" : "8") + R"(}","grant_key":"ff:exec:{fp:7}:)" +
                                  text + R"(:claim_grant","expires_at_ms":9999999999999})");
@@ -229,7 +229,7 @@ TEST_F(Workers, PausesSpread) {
   options_.worker.worker.permits = 24;
   Started worker(*this, &Echo);
   EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() >= 24; }));
-  // By now about half of all pauses have ended. On a slow machine fewer have ended.
+  // After this sleep about half of all pauses have ended; on a slow machine fewer have ended.
   std::this_thread::sleep_for(std::chrono::milliseconds(1536));
   EXPECT_LT(issuer_.requests().size(), 48u);
 }
@@ -239,7 +239,7 @@ TEST_F(Workers, PausesSpread) {
 TEST_F(Workers, AStopEndsAWaitForAGrantAtOnce) {
   AnswerWith([](const std::string&) { return std::string(); });  // the server never answers
   options_.issuer.request_timeout_ms = 60'000;
-  options_.issuer.connections = 1;  // the worker keeps one for each permit all the same
+  options_.issuer.connections = 1;  // the worker still keeps a connection for each permit
   options_.worker.worker.permits = 6;
   Started worker(*this, &Echo);
   EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() == 6; }));
@@ -290,7 +290,7 @@ TEST(Reports, AreLinesOfText) {
   EXPECT_EQ((Report{Event::kNotCompleted, "{fp:7}:x", "stale_lease"}).Text(),
             "not completed {fp:7}:x: stale_lease");
   EXPECT_EQ((Report{Event::kNoGrant, "", "unauthorized who"}).Text(), "no grant: unauthorized who");
-  // The texts are a proxy's page, and an id that is none.
+  // The texts are a page from a proxy, and a text that is no execution id.
   EXPECT_EQ((Report{Event::kNoGrant, "", "server_fault <html>\r\n<b>\x7f\xc3\xa9"}).Text(),
             "no grant: server_fault <html>  <b> \xc3\xa9");
   EXPECT_EQ((Report{Event::kNotTakenOver, std::string_view("a\0\nb", 4), ""}).Text(),

@@ -108,8 +108,8 @@ class GrantPipeline::Impl {
     const SteadyClock::time_point until =
         SteadyClock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(
                                  timeout_ms < 0 ? kLongestWaitMs : timeout_ms, 0, kLongestWaitMs));
-    // What has arrived is looked at before the limits and timers: an answer that the caller comes
-    // late for is still an answer.
+    // Poll() takes what has arrived before it looks at limits and timers: an answer counts even if
+    // the caller comes late for it.
     Take(0);
     for (;;) {
       Advance();
@@ -121,7 +121,7 @@ class GrantPipeline::Impl {
   }
 
   int PrepareWait() {
-    // If a request's time is up, Poll() first looks whether its answer has arrived.
+    // If a request's time is up, Poll() first looks whether the request's answer has arrived.
     if (!done_.empty() || MsUntilLimit() == 0) return 0;
     RunTimer();
     Collect();
@@ -142,7 +142,7 @@ class GrantPipeline::Impl {
     std::string token;  // the token that the request was sent with
     SteadyClock::time_point until;
     bool is_under_way = false;
-    bool is_started = false;  // libcurl has begun with it
+    bool is_started = false;  // libcurl has begun with the request
     bool is_second_try = false;
     bool is_unwatched = false;  // its socket can't be watched
   };
@@ -186,7 +186,7 @@ class GrantPipeline::Impl {
 
   // ---- requests
 
-  // Hands the request to libcurl, which begins with it in the next RunTimer().
+  // Hands the request to libcurl, which begins the request in the next RunTimer().
   IssuerStatus Send(Request& r) {
     r.token = token_;
     if (!r.Prepare(r.path, true, r.token)) return internal::NoUrl();
@@ -221,7 +221,7 @@ class GrantPipeline::Impl {
     Complete(r, std::move(status));
   }
 
-  // Returns whether the token file has another token than the one with which the server has refused
+  // Returns whether the token file has a token other than the one that the server has refused in
   // this request. A request gets a second token only once.
   bool HasFreshToken(Request& r, const IssuerStatus& status) {
     if (status.error != IssuerError::kUnauthorized || options_.token_file.empty()) return false;
@@ -277,7 +277,7 @@ class GrantPipeline::Impl {
     }
   }
 
-  // Moves on all requests that need not wait.
+  // Does for all requests what can be done without a wait.
   void Advance() {
     Collect();
     Expire();
@@ -296,7 +296,7 @@ class GrantPipeline::Impl {
     }
     return first ? MsUntil(*first) : -1;
   }
-  // Returns the same for Advance().
+  // Returns after how many milliseconds Advance() has something to do; -1: never.
   int MsUntilDue() const { return ShorterWait(timer_ ? MsUntil(*timer_) : -1, MsUntilLimit()); }
 
   // ---- libcurl
@@ -337,7 +337,7 @@ class GrantPipeline::Impl {
                       void* known) noexcept {
     auto& impl = *static_cast<Impl*>(self);
     if (what == CURL_POLL_REMOVE) {
-      epoll_ctl(impl.epoll_, EPOLL_CTL_DEL, socket, nullptr);  // a closed socket is out already
+      epoll_ctl(impl.epoll_, EPOLL_CTL_DEL, socket, nullptr);  // a closed socket has already left epoll
       return 0;
     }
     epoll_event event = {};
@@ -377,7 +377,7 @@ class GrantPipeline::Impl {
   bool is_stop_watched_ = false;
   std::vector<std::unique_ptr<Request>> requests_;
   std::vector<Request*> free_;
-  std::vector<Request*> fresh_;  // libcurl has them, and has not begun with them
+  std::vector<Request*> fresh_;  // requests that libcurl has but has not begun
   std::vector<Completion> done_;
   std::vector<Completion> taken_;
 };

@@ -15,14 +15,13 @@
 // that IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
 //
 // Threads: only one thread at a time may use a pipeline. The pipeline needs no thread, but libcurl
-// looks names up in threads of its own.
-// Cost: a request allocates, mostly in libcurl.
-// Blocking: only Poll() waits, for as long as it is told. But if the server refuses a token that a
-// token_file holds, Poll() and PrepareWait() read the file again. A request has
-// options.request_timeout_ms from its submission; the first Poll() after this time ends it. A
-// request whose time is up before it was sent is not sent. What issuer_client.h says of libcurl's
-// versions, of proxies and of fork() holds here too.
-// Ownership: the pipeline keeps no arguments. The pipeline follows contract 5.1, 5.2 and 5.6.
+// looks names up in threads of its own. Cost: a request allocates, mostly in libcurl. Blocking:
+// only Poll() waits, for as long as it is told. But if the server refuses a token that a token_file
+// holds, Poll() and PrepareWait() read the file again. A request has options.request_timeout_ms
+// from its submission; the first Poll() after this time ends the request. A request whose time is
+// up before it was sent is not sent. What issuer_client.h says of libcurl's versions, of proxies
+// and of fork() holds here too. Ownership: the pipeline keeps no arguments. The pipeline follows
+// contract 5.1, 5.2 and 5.6.
 
 #ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_
 #define FFGRANT_HTTP_GRANT_PIPELINE_H_
@@ -62,9 +61,10 @@ class GrantPipeline {
   // kInvalidRequest.
   bool Submit(std::string_view worker_id, const ClaimRequestView& request, std::uint64_t tag);
 
-  // Moves all requests on, and returns those that have completed. If there are none, waits until a
-  // request completes, but for at most `timeout_ms`; a negative timeout waits without a limit. Does
-  // not wait if no request is under way. The completions are valid until the next call of Poll().
+  // Advances all requests, and returns those that have completed. If none has completed, Poll()
+  // waits until one does, but for at most `timeout_ms`; if `timeout_ms` is negative, the wait has
+  // no limit. Does not wait if no request is under way. The completions are valid until the next
+  // call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms);
 
   // descriptor() and PrepareWait() are for a caller that has an event loop of its own. The loop in
@@ -75,7 +75,7 @@ class GrantPipeline {
   //
   // PrepareWait() sends what was submitted, and returns the number of milliseconds after which
   // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call PrepareWait()
-  // before each wait, after all Submit(). Neither function blocks.
+  // before each wait, after all calls of Submit(). Neither function blocks.
   int descriptor() const noexcept;
   int PrepareWait();
 

@@ -139,7 +139,7 @@ TEST(GrantPipeline, NoMoreThanItsCapacity) {
   EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
   EXPECT_FALSE(grants.Submit("w", Claiming(), 3));
   EXPECT_EQ(All(grants).size(), 2u);
-  // Completed requests that Poll() has not returned yet count, too.
+  // Requests that have completed also count until Poll() returns them.
   EXPECT_TRUE(grants.Submit("..", Claiming(), 3));
   EXPECT_TRUE(grants.Submit("..", Claiming(), 4));
   EXPECT_EQ(grants.in_flight(), 0u);
@@ -184,7 +184,7 @@ TEST(GrantPipeline, ASilentServerIsLeftInTime) {
 
 void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
-// The limit counts from the submission, however late the caller polls.
+// A request's time runs from its submission, however late the caller polls.
 TEST(GrantPipeline, ARequestWhoseTimeIsUpIsNotSent) {
   HttpServer server(AlwaysAnswers(200, kGrant));
   IssuerOptions options = To(server);
@@ -243,7 +243,7 @@ TEST(GrantPipeline, TheFirstLimitIsThatOfTheOldestRequest) {
 
 TEST(GrantPipeline, AnAnswerThatHasArrivedIsTakenHoweverLate) {
   HttpServer server([](const std::string&) {
-    SleepMs(300);  // until then nobody polls any more
+    SleepMs(300);  // when the answer comes, nobody polls any more
     return HttpResponse(200, kGrant);
   });
   IssuerOptions options = To(server);
@@ -284,7 +284,7 @@ TEST(GrantPipeline, AResponseIsBounded) {
   GrantPipeline grants(options);
   EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
   EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kResponseTooLarge);
-  // The next answer is judged by itself.
+  // Each answer is judged without regard to the answers before it.
   body = kGrant;
   EXPECT_TRUE(grants.Submit("w", Claiming(), 2));
   EXPECT_TRUE(All(grants).at(2).status);
@@ -307,7 +307,7 @@ TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
   stopper.join();
   EXPECT_EQ(all.at(1).status.error, IssuerError::kStopped);
   EXPECT_EQ(all.at(2).status.error, IssuerError::kStopped);
-  // Now the descriptor has nothing to say, although the stop descriptor is still readable.
+  // Now the pipeline's descriptor is not readable, although the stop descriptor still is.
   pollfd one = {grants.descriptor(), POLLIN, 0};
   EXPECT_EQ(poll(&one, 1, 0), 0);
   EXPECT_TRUE(grants.Submit("w", Claiming(), 3));
@@ -381,7 +381,7 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
     EXPECT_LE(server.requests().size(), 5u);
   }
   {
-    // The file has gone when the server no longer takes the token.
+    // The token file no longer exists when the server refuses the token.
     std::ofstream(options.token_file) << "old\n";
     GrantPipeline grants(options);
     std::remove(options.token_file.c_str());
@@ -406,7 +406,7 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
 }
 
 // The server refuses the token while nobody polls, and the caller comes back when the time is up.
-// Then the file's new token is of no use any more.
+// By then the file's new token is of no use.
 TEST(GrantPipeline, ASecondTryHasOnlyTheTimeThatIsLeft) {
   std::atomic<bool> may_answer{false};
   HttpServer server([&](const std::string& request) {

@@ -114,14 +114,15 @@ class IssuerClient::Impl {
     CURLM* multi = nullptr;
   };
 
-  // Runs `use(connection, status)` with a free connection, or says that there was none in time.
+  // Runs `use(connection, until)` with a free connection, or returns that no connection became free
+  // in time.
   template <class Use>
   IssuerStatus With(const Use& use) {
     const auto until = SteadyClock::now() + std::chrono::milliseconds(options.request_timeout_ms);
     std::unique_ptr<Connection> connection;
     {
       std::unique_lock lock(mutex_);
-      // The stop descriptor does not end this wait. But the descriptor ends at once the calls that
+      // The stop descriptor does not end this wait itself, but it immediately ends the calls that
       // hold the connections.
       if (!freed_.wait_until(lock, until, [this] { return !idle_.empty(); })) {
         return Refused(IssuerError::kNotConnected, "no connection became free in time");
@@ -186,7 +187,8 @@ class IssuerClient::Impl {
 CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point until,
                                      bool& stopped) const {
   CURLcode code = CURLE_OPERATION_TIMEDOUT;
-  // The descriptor is looked at first, because on a kept connection the first step already sends.
+  // The stop descriptor is checked first, because libcurl's first step already sends the request if
+  // there is a kept connection.
   pollfd asked = {options.stop_descriptor, POLLIN, 0};
   if (options.stop_descriptor >= 0 && poll(&asked, 1, 0) > 0) {
     stopped = true;
@@ -254,7 +256,8 @@ IssuerClient::IssuerClient(const IssuerOptions& options) : impl_(std::make_uniqu
 IssuerClient::~IssuerClient() = default;
 
 IssuerStatus IssuerClient::Create(const CreateRequest& request, bool& created) {
-  // The server stores whatever partition the request names, so the client takes it from the id.
+  // The server stores whatever partition the request names, so the client takes the partition from
+  // the id.
   const ExecutionIdResult id = ParseExecutionId(request.execution_id, ParseMode::kLenient);
   if (!id) return Refused(IssuerError::kInvalidRequest, "execution_id is none");
   return impl_->With([&](Impl::Connection& c, SteadyClock::time_point until) {

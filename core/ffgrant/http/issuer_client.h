@@ -72,14 +72,14 @@ struct IssuerOptions {
   // whatever stands before /v1 in the paths.
   std::string url = {};
   // Where the bearer token comes from: the value of an environment variable, or the first line of a
-  // file, which is read again when a server refuses the token. If neither is given, no token is
-  // sent.
+  // file. The file is read again when the server refuses the token. If neither is given, no token
+  // is sent.
   std::string token_variable = {};
   std::string token_file = {};
   // A PEM file with the certificates to trust in place of the system's.
   std::string ca_file = {};
   std::int64_t connect_timeout_ms = 2000;  // 1..86'400'000, a day
-  // The limit of a whole call, including the wait for a free connection. 1..86'400'000.
+  // The time limit of a whole call, including the wait for a free connection. 1..86'400'000.
   std::int64_t request_timeout_ms = 10'000;
   // How many connections are kept open, and how many requests there can be at once. 1..1024.
   std::size_t connections = 4;
@@ -102,7 +102,7 @@ void SetFromEnvironment(IssuerOptions& options);
 // a creation may then find the execution that its own first request has created. With TLS the
 // certificate is always checked.
 //
-// libcurl's environment variables count: http_proxy, https_proxy, all_proxy and no_proxy. A proxy
+// libcurl obeys its environment variables http_proxy, https_proxy, all_proxy and no_proxy. A proxy
 // for http:// sees the token. Before libcurl 7.87 a name server that never answers holds up a call
 // for longer than its limit, and a connection that breaks under TLS raises SIGPIPE, which the
 // program should ignore. After fork() a child must neither call nor destroy its copy; exec() closes

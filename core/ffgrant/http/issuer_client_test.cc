@@ -414,7 +414,7 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   EXPECT_EQ(server.requests().size(), 2u);
 }
 
-// A connection that is kept could take the request at once.
+// A kept connection could send the request immediately.
 TEST(IssuerClient, AfterAStopRequestNothingIsSentOnAKeptConnection) {
   HttpServer server(AlwaysAnswers(200, "{}"));
   const Pipe stop;
@@ -448,7 +448,7 @@ TEST(IssuerClient, EachFreeConnectionWakesACall) {
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_TRUE(issuer.Health()); });
     while (asked < before + 2) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the other two wait by then
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // by now the other two wait
     answered = before + 4;
     for (std::thread& thread : threads) thread.join();
   }
@@ -495,7 +495,7 @@ TEST(IssuerClient, AResponseIsBounded) {
   options.max_response_bytes = 2000;
   EXPECT_TRUE(IssuerClient(options).Result(kId, text));
 
-  // The next answers are judged by themselves.
+  // Each answer is judged without regard to the answers before it.
   std::size_t size = 2000;
   HttpServer other([&](const std::string&) { return HttpResponse(200, std::string(size, 'x')); });
   options = To(other);
@@ -562,7 +562,7 @@ TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
     EXPECT_TRUE(issuer.Health());
   }
   {
-    // The file has gone when the server no longer takes the token.
+    // The token file no longer exists when the server refuses the token.
     std::ofstream(options.token_file) << "old\n";
     IssuerClient issuer(options);
     std::remove(options.token_file.c_str());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Speaks TLS with a server in the same process: "with TLS the certificate is always checked".
+// Tests that the client always checks a server's certificate, by speaking TLS with a server in the
+// same process.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -50,8 +51,8 @@ class Certificate {
   const Credential credential_;
 };
 
-// Answers one request on each connection, one connection after the other. Without a context it
-// answers whatever it gets in plain text.
+// Answers one request on each connection, one connection after the other. If the server has no
+// context, it answers in plain text, whatever it receives.
 class Server {
  public:
   explicit Server(Owned<SSL_CTX> context) : context_(std::move(context)) {

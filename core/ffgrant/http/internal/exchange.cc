@@ -268,7 +268,7 @@ Exchange::Exchange(const IssuerOptions& options, KeptSockets& kept)
   // option libcurl lets go of the thread, which ends by itself.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
 #endif
-  // Whatever a URL says, libcurl may use only these two protocols, and read no file.
+  // Whatever a URL says, libcurl may use only http and https, and read no file.
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
 #else

@@ -44,8 +44,8 @@ IssuerStatus Malformed(IssuerStatus status, const JsonResult& result);
 // for a text that can't be a segment.
 bool AppendSegment(std::string_view text, std::string& path);
 
-// Makes a libcurl handle that waits for no look-up when it ends. Throws std::runtime_error if there
-// is no memory.
+// Makes a libcurl multi handle that does not wait for look-ups of names when it ends. Throws
+// std::runtime_error if there is no memory.
 CURLM* NewMulti();
 
 // The claim route (contract 5.1). ReadClaim() reads the answer's body into `grant`.
@@ -64,8 +64,8 @@ class KeptSockets {
   // Returns whether something has arrived on the kept connection from this port. Returns false if
   // the connection is not known.
   bool HasUnread(int local_port) const noexcept;
-  // Returns whether connections to `url` have to be looked at with libcurl of this version. Under
-  // TLS unread bytes are usually the protocol's own.
+  // Returns whether, with this version of libcurl, kept connections to `url` have to be checked for
+  // unread bytes. Under TLS unread bytes are usually the protocol's own.
   static bool AreNeeded(unsigned libcurl_version, std::string_view url) noexcept;
 
  private:
@@ -84,7 +84,7 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
   // Sets the handle up for a request of `path`; a POST sends `request` as its body. Returns false
-  // if no URL can be as long.
+  // if the URL would be too long.
   [[nodiscard]] bool Prepare(const std::string& path, bool post, const std::string& token);
 
   // Call this when the transfer has ended, before it leaves the CURLM.
