@@ -4,9 +4,9 @@
 //
 //   ./scripts/claim-server -- build/gcc-release/core/examples/example_claim_on_valkey
 //
-// The script starts a server and puts the server's address into FFGRANT_SERVER. Any address that
-// SetServers() reads will do. For a cluster, the address of any of its servers will do; the code is
-// the same.
+// The script starts a server and puts the server's address into FFGRANT_SERVER. FFGRANT_SERVER may
+// be any address that SetServers() reads. For a cluster, the address of any of its servers will do;
+// the code is the same.
 
 #include <cstdio>
 #include <cstdlib>

@@ -59,7 +59,7 @@ class Program {
         std::uint64_t ticks = 0;
         if (read(timer, &ticks, sizeof ticks) == sizeof ticks) ticks_ += ticks;
       }
-      // The loop looks at the pipeline whatever has ended the wait, since a look is cheap.
+      // Whatever has ended the wait, the loop looks at the pipeline, since a look is cheap.
       for (const ClaimPipeline::Completion& done : pipeline_.Poll(0)) Next(done);
     }
     close(timer);
@@ -78,8 +78,8 @@ class Program {
     }
   }
 
-  // Submits the step that follows a completed step. The pipeline has room for the next step, since
-  // the completed step has left it.
+  // Submits the step that follows a completed step. The completed step has left the pipeline, so
+  // the pipeline has room for the next step.
   void Next(const ClaimPipeline::Completion& done) {
     if (!done) {
       std::fprintf(stderr, "%s %s\n", std::string(ErrorName(done.error)).c_str(),

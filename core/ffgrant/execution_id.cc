@@ -47,7 +47,7 @@ std::size_t FirstDifference(std::string_view text) noexcept {
   return i;
 }
 
-// Nothing predicts the spelling, so there is no branch on it. `plus` is 0 or 1.
+// Nothing predicts the spelling, so there is no branch on it. `plus` must be 0 or 1.
 inline IndexSpelling SpellingOf(unsigned plus, char first, std::size_t digits) noexcept {
   static_assert(static_cast<int>(IndexSpelling::kPlusSign) == 1);
   static_assert(static_cast<int>(IndexSpelling::kLeadingZero) == 2);

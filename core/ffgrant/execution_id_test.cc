@@ -59,7 +59,7 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:7}:urn:uuid:" UPPER_U, 7, kU, kNonCanonicalUuidForm, 7, "urn:uuid:" UPPER_U},
     {"{fp:+7}:" U, 7, kU, kPlusSign, 4, "+7"},
     {"{fp:007}:" U, 7, kU, kLeadingZero, 4, "007"},
-    // These rows go beyond the contract's: they say which strict error wins.
+    // These rows are not in the contract: they say which strict error wins.
     {"{fp:+007}:" UPPER_U, 7, kU, kPlusSign, 4, "+007"},
     {"{fp:007}:{" U "}", 7, kU, kLeadingZero, 4, "007"},
     {"{fp:00}:" UPPER_U, 0, kU, kLeadingZero, 4, "00"},
@@ -167,7 +167,7 @@ constexpr RejectedRow kRejected[] = {
     MissingTag("{b:7}:" U, 1),
     MissingTag("{p:7}:" U, 1),
     MissingTag("}:", 0),
-    // These rows go beyond the contract's: short texts, and `}:` at the very end.
+    // These rows are not in the contract: they have short texts, and `}:` at the very end.
     MissingTag("{", 1),
     MissingTag("{f", 2),
     MissingTag("{fp", 3),

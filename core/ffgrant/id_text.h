@@ -34,8 +34,8 @@ class UuidText {
 };
 
 // Returns the text of an id as the wire has it, or the number of a counter. The result is a
-// std::string_view if the id stores its text, else an object whose view() gives the text; for a
-// counter it is a number. Allocates nothing.
+// std::string_view if the id stores its text, a number for a counter, and for all other ids an
+// object whose view() gives the text. Allocates nothing.
 //
 //   IdText(Uuid{}).view() == "00000000-0000-0000-0000-000000000000"
 inline UuidText IdText(const Uuid& uuid) noexcept { return UuidText(uuid); }
@@ -67,7 +67,7 @@ concept Id = requires(const T& id) {
   IdText(id);
 };
 
-// Writes IdText(id). The caller includes <ostream>: this template needs it only where it is
+// Writes IdText(id). The caller must include <ostream>, which this template needs only where it is
 // instantiated.
 template <Id T, class Traits>
 std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out, const T& id) {

@@ -12,7 +12,7 @@ LaneIdResult ParseLaneId(std::string_view text) noexcept {
     return {.lane = {}, .error = LaneIdError::kTooLong, .offset = text.size()};
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] < 0x20 || text[i] > 0x7E) {  // as a char, a byte above 0x7F is negative or above 0x7E
+    if (text[i] < 0x20 || text[i] > 0x7E) {  // as a char, a byte above 0x7F is negative or large
       return {.lane = {}, .error = LaneIdError::kNotPrintable, .offset = i};
     }
   }

@@ -51,7 +51,7 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:0000000000000000000000000000000000000000065535}", Flow(65535), 12372, kLeadingZero},
     {"{b:+1}", Budget(1), 2736, kPlusSign},
     {"{q:01}", Quota(1), 5442, kLeadingZero},
-    // These rows go beyond the contract's: the values next to its limits.
+    // These rows are not in the contract: they have the values next to its limits.
     {"{b:65535}", Budget(65535), -1, kNone},
     {"{fp:+0}", Flow(0), -1, kPlusSign},
     {"{fp:+65535}", Flow(65535), -1, kPlusSign},
@@ -152,7 +152,8 @@ constexpr RejectedRow kRejected[] = {
     {"{fp:7}:x", kMissingBraces, 8, ""},
     {"\xEF\xBB\xBF{fp:7}", kMissingBraces, 0, ""},
     {"zz:xx", kMissingBraces, 0, ""},
-    // These rows go beyond the contract's: overflows of any length, and the first bad byte.
+    // These rows are not in the contract: they have overflows of any length, and the first bad
+    // byte.
     {"{fp:65536x}", kInvalidIndex, 8, "65536x"},
     {"{fp:6553x}", kInvalidIndex, 8, "6553x"},
     {"{fp:0000065536}", kInvalidIndex, 13, "0000065536"},

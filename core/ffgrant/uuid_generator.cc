@@ -72,7 +72,7 @@ Uuid UuidGenerator::Next() noexcept {
 Uuid RandomUuid() noexcept {
   // A child that went on with its parent's stream would repeat its ids.
   [[maybe_unused]] static const bool registered = [] {
-    // Never true: it fails only if there are not even a few bytes of memory.
+    // Never true: pthread_atfork() fails only if there are not even a few bytes of memory.
     if (pthread_atfork(nullptr, nullptr, CountFork) != 0) std::abort();
     return true;
   }();

@@ -43,7 +43,7 @@ struct Row {
 
 using enum UuidError;
 
-// All the spellings of kUuid that contract 1.5 accepts.
+// kUuid in all four forms that contract 1.5 accepts, with digits in either case.
 constexpr Row kAccepted[] = {
     {"550e8400-e29b-41d4-a716-446655440000", kNone, 0, kNone, 0},
     {"550E8400-E29B-41D4-A716-446655440000", kNone, 0, kUppercaseDigit, 3},

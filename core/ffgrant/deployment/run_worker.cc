@@ -270,8 +270,9 @@ class Running {
     return grant.lane_id == lanes_.front() ? "" : "the grant is for another lane";
   }
 
-  // Returns which right the Valkey's user lacks for the work; "" if no right is known to be
-  // missing. Without the rights for ReadInput(), for example, each execution would fail.
+  // Returns in words a right that the work needs and the Valkey's user lacks; "" if no right is
+  // known to be missing. Without the rights for ReadInput(), for example, each execution would
+  // fail.
   std::string MissingRight(std::span<const std::string_view> claims) const {
     constexpr std::string_view kAlways[] = {"Renew", "ReadInput", "Complete", "Fail"};
     const auto is_in = [](std::span<const std::string_view> calls, const std::string& call) {
@@ -293,7 +294,7 @@ class Running {
 
   void Loop(bool is_first) {
     valkey::ExecutionInput input(options_.max_input_bytes);
-    std::uint32_t in_vain = 0;  // rounds in a row in which no lane had an execution
+    std::uint32_t in_vain = 0;  // rounds in a row in which no lane led to a claim
     while (!stop_.stopped() && !ends_) {
       bool is_any = false;
       for (const LaneIdView lane : lanes_) {
@@ -308,7 +309,7 @@ class Running {
     }
   }
 
-  // Returns whether there was an execution in the lane.
+  // Returns whether the worker claimed an execution of the lane.
   bool ClaimOne(LaneIdView lane, valkey::ExecutionInput& input) {
     ClaimGrant grant;
     const http::IssuerStatus status =

@@ -61,7 +61,7 @@ struct Task {
 struct Ending {
   bool completed = false;
   std::string text;      // the result, any bytes; or why the work failed
-  std::string category;  // the category of a failure, which FlowFabric stores but bases no decision on
+  std::string category;  // a failure's category; FlowFabric stores it, but decides nothing by it
 };
 inline Ending Completed(std::string result = {}) { return {true, std::move(result), {}}; }
 // The execution's retry policy decides whether the execution is tried again.
@@ -79,20 +79,21 @@ using Handler = std::function<Ending(const Task&)>;
 struct Report {
   enum class Event : std::uint8_t {
     kCompleted,
-    kToBeRetried,   // the handler has failed the execution, whose retry policy has scheduled another attempt
-    kFailed,        // the handler has failed the execution for good
-    kNotCompleted,  // the result was refused, or could not be delivered before the lease was lost;
-                    // or the lease was lost before the handler began
-    kNotFailed,     // a failure was refused, or could not be delivered before the lease was lost
-    kNotClaimed,    // the worker could not turn a grant into a lease
-    kNotTakenOver,  // TakeOver() got no grant, or could not turn the grant into a lease
-    kNoGrant,       // the server has refused to give a grant, or can't be reached. A 204, which
-                    // says that there was nothing, is not reported.
+    kToBeRetried,    // the execution has failed, and its retry policy has scheduled another attempt
+    kFailed,         // the execution has failed for good
+    kNotCompleted,   // the result was refused, or could not be delivered before the lease was lost;
+                     // or the lease was lost before the handler began
+    kNotFailed,      // a failure was refused, or could not be delivered before the lease was lost
+    kNotClaimed,     // the worker could not turn a grant into a lease
+    kNotTakenOver,   // TakeOver() got no grant, or could not turn the grant into a lease
+    kNoGrant,        // the server has refused to give a grant, or can't be reached. A 204, which
+                     // says that there was nothing, is not reported.
     kNotRegistered,  // the registration was not refreshed: DeploymentWorker::registration() says
                      // why
   };
   Event event = Event::kCompleted;
-  std::string_view execution_id;  // Empty if no execution is concerned. The view is valid until `RunOptions::report` returns.
+  std::string_view execution_id;  // Empty if no execution is concerned. The view is valid until
+                                  // `RunOptions::report` returns.
   std::string why;                // empty, or the error's name and words
 
   // "completed {fp:7}:...", "no grant: unauthorized ...": one line, in which a space stands for
@@ -114,10 +115,10 @@ struct RunOptions {
   // and `keeper.has_threads` must be true. A reply may always have twice max_input_bytes, even if
   // `ledger.client.max_reply_bytes` is smaller.
   valkey::DeploymentWorkerOptions worker = {};
-  std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; an execution with a larger input fails
+  std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger input fails
   std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
-  // The pause after all lanes had nothing, or after an error. The pause grows until there is a
-  // claim.
+  // The pause after a round in which no lane led to a claim, be it that there was no work or that
+  // there was an error. The pause grows until there is a claim.
   valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
   // The worker tells this function what happens. Several threads may call `report` at once, and it
   // must not throw.
@@ -148,14 +149,15 @@ struct [[nodiscard]] RunResult : Outcome {
 // Threads: handlers run in the caller's thread and in `worker.worker.permits` - 1 more, and
 // DeploymentWorker has threads of its own; all threads but the caller's have ended when the call
 // returns. Several workers with instance ids of their own may run at once in one process, and share
-// `stop`. Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is
-// under way ends within twice ledger.client.request_timeout_ms. An ending that does not get through
-// is tried again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the
-// try that is then under way ends within three times ledger.client.request_timeout_ms. The reading
-// of an input is tried again in the same way; if the lease is still held after that, the execution
-// fails. The start takes at most six times ledger.client.request_timeout_ms. Ownership: `options`,
-// `stop` and `handler` must live until the call returns. Cost: the call allocates; each execution
-// takes one request over HTTP and three calls on Valkey.
+// `stop`.
+// Blocking: a stop request ends a wait for a grant, and a pause, at once. A claim that is under way
+// ends within twice ledger.client.request_timeout_ms. An ending that does not get through is tried
+// again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the try that is
+// then under way ends within three times ledger.client.request_timeout_ms. The reading of an input
+// is tried again in the same way; if the lease is still held after that, the execution fails. The
+// start takes at most six times ledger.client.request_timeout_ms.
+// Ownership: `options`, `stop` and `handler` must live until the call returns.
+// Cost: the call allocates; each execution takes one request over HTTP and three calls on Valkey.
 //
 // An error of a single execution is reported, and the worker goes on. RunWorker() returns the
 // errors of the worker's start and of its end:

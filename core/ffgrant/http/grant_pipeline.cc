@@ -337,7 +337,7 @@ class GrantPipeline::Impl {
                       void* known) noexcept {
     auto& impl = *static_cast<Impl*>(self);
     if (what == CURL_POLL_REMOVE) {
-      epoll_ctl(impl.epoll_, EPOLL_CTL_DEL, socket, nullptr);  // a closed socket has already left epoll
+      epoll_ctl(impl.epoll_, EPOLL_CTL_DEL, socket, nullptr);  // a closed socket has left epoll
       return 0;
     }
     epoll_event event = {};

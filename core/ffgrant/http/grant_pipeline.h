@@ -15,13 +15,14 @@
 // that IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
 //
 // Threads: only one thread at a time may use a pipeline. The pipeline needs no thread, but libcurl
-// looks names up in threads of its own. Cost: a request allocates, mostly in libcurl. Blocking:
-// only Poll() waits, for as long as it is told. But if the server refuses a token that a token_file
-// holds, Poll() and PrepareWait() read the file again. A request has options.request_timeout_ms
-// from its submission; the first Poll() after this time ends the request. A request whose time is
-// up before it was sent is not sent. What issuer_client.h says of libcurl's versions, of proxies
-// and of fork() holds here too. Ownership: the pipeline keeps no arguments. The pipeline follows
-// contract 5.1, 5.2 and 5.6.
+// looks names up in threads of its own.
+// Cost: a request allocates, mostly in libcurl.
+// Blocking: only Poll() waits, for as long as it is told. But if the server refuses a token that a
+// token_file holds, Poll() and PrepareWait() read the file again. A request has
+// options.request_timeout_ms from its submission; the first Poll() after this time ends the
+// request. A request whose time is up before it was sent is not sent. What issuer_client.h says of
+// libcurl's versions, of proxies and of fork() holds here too.
+// Ownership: the pipeline keeps no arguments. The pipeline follows contract 5.1, 5.2 and 5.6.
 
 #ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_
 #define FFGRANT_HTTP_GRANT_PIPELINE_H_
@@ -63,8 +64,8 @@ class GrantPipeline {
 
   // Advances all requests, and returns those that have completed. If none has completed, Poll()
   // waits until one does, but for at most `timeout_ms`; if `timeout_ms` is negative, the wait has
-  // no limit. Does not wait if no request is under way. The completions are valid until the next
-  // call of Poll().
+  // no limit. Poll() does not wait if no request is under way. The completions are valid until the
+  // next call of Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms);
 
   // descriptor() and PrepareWait() are for a caller that has an event loop of its own. The loop in

@@ -63,7 +63,8 @@ FFGRANT_AVX2 inline void StoreDigits(__m256i digits, Uuid& uuid) noexcept {
 
 // Where the digits of a form are, and what is around them.
 struct alignas(64) UuidForm {
-  std::array<std::uint8_t, 32> places{};  // of the digits, from offset `middle` of the digits on
+  std::array<std::uint8_t, 32>
+      places{};  // the digits' places, counted from `middle` bytes after `begin`
   // The offset in the text of each digit, then the offset of the digits' end.
   std::array<std::uint8_t, 33> byte_of_digit{};
   std::uint8_t begin = 0;     // the offset of the first digit
@@ -135,7 +136,8 @@ FFGRANT_AVX2 [[gnu::always_inline]] inline std::size_t DecodeUuidForm(
   constexpr std::uint64_t kEnd = std::uint64_t{1} << 32;
   const char* const digits = text.data() + form.begin;
   const __m256i middle = Load256(digits + form.middle);
-  // These are the same steps as in DecodeUuidAvx2. Without hyphens all three loads are the same.
+  // These are the same steps as in DecodeUuidAvx2. Without hyphens all three loads read the same
+  // bytes.
   __m256i in_order = _mm256_shuffle_epi8(middle, Load256(&form.places));
   in_order = _mm256_blend_epi32(in_order, Load256(digits), 0x01);
   in_order = _mm256_blend_epi32(in_order, Load256(digits + 2 * form.middle), 0x80);

@@ -11,7 +11,8 @@
 namespace ffgrant::internal {
 
 // Decodes `text` as lenient mode does, whatever its form. If the text is accepted and has uppercase
-// digits, `uppercase` becomes the offset of the first one; otherwise `uppercase` means nothing.
+// digits, `uppercase` becomes the offset of the first uppercase digit; in all other cases
+// `uppercase` means nothing.
 UuidResult ParseAnyUuid(std::string_view text, std::size_t& uppercase) noexcept;
 
 }  // namespace ffgrant::internal

@@ -27,8 +27,8 @@ inline bool HasCanonicalIdSize(std::string_view text) noexcept {
 // Returns true if the four bytes at `p` are `{fp:`.
 inline bool HasIdBegin(const char* p) noexcept { return Load32(p) == Word32('{', 'f', 'p', ':'); }
 
-// Returns true if `text` is canonical; otherwise index and uuid are unspecified. The number of
-// digits follows from the size, so nothing has to be searched for.
+// Returns true if `text` is canonical; if it is not, `index` and `uuid` are unspecified. The number
+// of digits follows from the size, so nothing has to be searched for.
 inline bool ParseCanonicalExecutionId(std::string_view text, std::uint16_t& index,
                                       Uuid& uuid) noexcept {
   if (!HasCanonicalIdSize(text)) return false;

@@ -68,7 +68,7 @@ inline constexpr std::array<IndexRow, 5> kIndexRows = {
 // build constants with equal bytes from immediates, with three instructions instead of none.
 struct alignas(32) HexConstants {
   using Bytes = std::array<std::uint8_t, 32>;
-  Bytes places;  // the places of the digits, from offset 2 of the text on
+  Bytes places;  // the digits' places, counted from offset 2 of the text
   Bytes hyphen_places;
   Bytes hyphens;
   Bytes first_decimal;

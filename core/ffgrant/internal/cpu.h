@@ -2,8 +2,8 @@
 //
 // Says which instructions core's functions may use. x86-64 always has SSE2, so SSE2 is chosen when
 // core is compiled. Functions that use newer instructions are compiled one by one and chosen when
-// they are called, so that one build runs on every x86-64 machine. The choice costs time, so only
-// whole operations make it.
+// they are called, so that one build runs on every x86-64 machine. The choice costs time, so it is
+// made once for a whole operation.
 //
 // Each choice can also be forced, so that every path is tested on one machine: ForceCpuFeatures
 // takes instructions away while a program runs, and the CMake option FFGRANT_PORTABLE compiles core
@@ -59,7 +59,8 @@ class ForceCpuFeatures {
   unsigned before_;
 };
 
-// All the sets that can be forced, from none to all. Each set makes core choose other paths.
+// The sets of features that the tests force: none, and all that core uses. With each set core
+// chooses other paths.
 inline constexpr std::array<unsigned, 2> kCpuFeatureSets = {0, kCpuAvx2 | kCpuClmul};
 
 }  // namespace ffgrant::internal

@@ -76,7 +76,7 @@ inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcep
   return all_five >> (8 * (5 - count));
 }
 
-// Writes `value`, which has `digits` digits; returns the end.
+// Writes `value`, which must have `digits` digits; returns the end.
 inline char* WriteDigits(char* to, std::uint64_t value, unsigned digits) noexcept {
   const auto put_pair = [](char* at, std::uint32_t pair) {
     std::memcpy(at, kDigitPairs.data() + 2 * pair, 2);

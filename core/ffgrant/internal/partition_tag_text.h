@@ -21,7 +21,7 @@ struct PartitionTagText {
   std::uint64_t high;  // the remaining bytes, then zeros
   std::size_t size;    // 5 to 10
 
-  // Returns the eight bytes that start at `begin`, which is 1 to 7.
+  // Returns the eight bytes that start at `begin`, which must be 1 to 7.
   std::uint64_t From(std::size_t begin) const noexcept {
     return low >> (8 * begin) | high << (64 - 8 * begin);
   }

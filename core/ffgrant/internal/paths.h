@@ -5,7 +5,7 @@
 // length" is then coverage that libFuzzer sees like an edge, and a test can ask whether every
 // length of every path was visited. Coverage of edges alone does not suffice: faults made by people
 // often show at just one length of one path, and inputs of other lengths cover the same edges. In
-// all other builds this file does nothing.
+// builds without FFGRANT_COUNT_PATHS TakePath() does nothing.
 
 #ifndef FFGRANT_INTERNAL_PATHS_H_
 #define FFGRANT_INTERNAL_PATHS_H_
@@ -79,7 +79,7 @@ enum class Path : std::uint8_t {
   kCount,
 };
 
-inline constexpr std::size_t kPathLengths = 256;  // longer lengths count as the last one
+inline constexpr std::size_t kPathLengths = 256;  // lengths above 255 count as 255
 
 #ifdef FFGRANT_COUNT_PATHS
 // libFuzzer reads this section as coverage and clears it before each input.

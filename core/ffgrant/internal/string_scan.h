@@ -220,7 +220,7 @@ struct Avx2Scan {
 #endif
 
 // Returns the number of plain bytes at `p` before the first special byte, at most 16. All 16 bytes
-// can be read.
+// must be readable.
 inline std::size_t PlainPrefix16(const char* p) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   return static_cast<std::size_t>(

@@ -234,8 +234,8 @@ TEST_F(ClaimRequestPathsTest, RandomEdits) {
   EXPECT_GT(good_, 1'000);
 }
 
-// Tests capabilities of every length at which the packed length takes another byte, without and
-// with escapes.
+// Tests capabilities of many lengths, among them those from which the packed length takes one more
+// byte, without and with escapes.
 TEST_F(ClaimRequestPathsTest, LongCapabilities) {
   for (const std::size_t size :
        {0u, 31u, 32u, 63u, 64u, 126u, 127u, 128u, 129u, 300u, 16383u, 16384u, 16390u, 60000u}) {

@@ -70,7 +70,7 @@ inline bool TakeText(const char*& p, const char* end, const char (&literal)[kSiz
   return true;
 }
 
-// Reads the digits [p, end). At least 16 bytes before the digits can be read.
+// Reads the digits [p, end). At least 16 bytes before the digits must be readable.
 inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto digits = static_cast<std::size_t>(end - p);
   if (digits - 1 >= kMaxDigits || (*p == '0' && digits > 1)) return false;
@@ -121,7 +121,7 @@ constexpr std::size_t kMinUsualSize =
     kMaxPartitionTagSize + Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
 
 // Returns the number of digits right before `end`; 24 or more count as 24. At least 24 bytes before
-// `end` can be read.
+// `end` must be readable.
 inline std::size_t DigitsBefore(const char* end) noexcept {
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   for (std::size_t behind = 0; behind < 24; behind += 8) {
@@ -196,7 +196,7 @@ inline Usual TakeUsual(std::string_view json, ClaimResponseView& out) noexcept {
   return goes_on ? Usual::kNo : Usual::kUpToTheEnd;
 }
 
-// Writes a response whose texts are all plain.
+// Writes a response, all of whose texts must be plain.
 inline WriteResult WritePlain(const ClaimResponseView& r, std::span<char> out) noexcept {
   const unsigned digits = DigitCount(r.expires_at_ms);
   const std::size_t size =

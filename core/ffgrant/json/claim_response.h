@@ -66,7 +66,8 @@ struct [[nodiscard]] GrantJsonResult {
 GrantJsonResult ParseClaimGrant(std::string_view json, JsonScratch& scratch,
                                 ClaimGrantView& out) noexcept;
 
-// The bytes of member names, punctuation and a number of 20 digits. The texts' bytes come on top.
+// The bytes of member names, punctuation and a number of 20 digits. The bytes of the texts are not
+// included.
 inline constexpr std::size_t kClaimResponseJsonOverhead = 17 + 19 + 15 + 18 + 20 + 1;
 
 // Returns a buffer size that always suffices for these texts: in JSON a byte becomes at most six

@@ -94,7 +94,7 @@ TEST_F(ClaimResponseTest, MissingAndDuplicateMembers) {
   EXPECT_EQ(Error(Object({E, P, K, X, R"("expires_at_ms":1)"})), kDuplicateField);     // 8
   EXPECT_EQ(Error(Object({E, R"("partition_family":"flow","partition_index":7)", K, X})),
             kMissingField);  // 11
-  // The error is seen at the second name, before its colon.
+  // The repeated name is reported right after its closing quote, before its colon is looked for.
   EXPECT_EQ(Error("{" + E + R"(,"execution_id")"), kDuplicateField);
   EXPECT_EQ(Error("{}garbage"), kMissingField);
 }
@@ -380,8 +380,8 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(ParseClaimResponse("", moved, response).error, kUnexpectedEnd);
 }
 
-// A fault at the first byte is found before the reader begins. The result must be the same as that
-// of the reader, which a scratch without memory leads to.
+// A fault at the first byte is found before the reader begins. The result must be the reader's
+// result, which comes if the scratch has no memory yet.
 TEST_F(ClaimResponseTest, EveryFirstByte) {
   JsonScratch ready(kCanonical.size());
   ready.Reserve();

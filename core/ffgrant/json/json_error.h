@@ -9,8 +9,8 @@
 // Only the tagged reclaim response differs: faults of its form or its tag are reported before
 // faults of its other members.
 //
-// Cost: Parse* and Serialize* take time linear in the size of the document. Only the first parse
-// that needs its scratch allocates (json_scratch.h).
+// Cost: Parse* and Serialize* take time linear in the size of the document. Of the parses with one
+// scratch, only the first that needs the scratch allocates (json_scratch.h).
 // Threads: these functions may be called from any thread; each thread that parses needs a scratch
 // of its own.
 
@@ -73,8 +73,8 @@ std::string_view ErrorName(JsonError error) noexcept;
 
 struct [[nodiscard]] JsonResult {
   JsonError error = JsonError::kNone;
-  // The offset of the fault in the document; the scratch's limit for kDocumentTooLarge; 0 on
-  // success.
+  // The offset of the fault in the document; the scratch's max_document_size if the error is
+  // kDocumentTooLarge; 0 on success.
   std::size_t offset = 0;
   // The name of the DTO's member that is at fault, as a literal; empty if no member is at fault.
   std::string_view member;

@@ -21,12 +21,12 @@ struct JsonMemory;
 // The reference limits bodies to 64 KiB (contract 6).
 inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 
-// Holds strings that had escapes in them, lists, and the nesting of brackets. The first document
-// that needs this memory allocates it, once: about 9/8 of `max_document_size` bytes, 73 KiB by
-// default. Canonical documents need no scratch. A parse that cannot allocate the memory reports
-// kOutOfMemory. After Reserve(), which allocates at once, no parse allocates. Documents larger than
-// `max_document_size` are refused with kDocumentTooLarge, unless they need no scratch. One scratch
-// serves one thread at a time.
+// Holds strings that had escapes in them, lists, and the nesting of brackets. The first parse that
+// needs this memory allocates it. The memory is allocated once, and has about 9/8 of
+// `max_document_size` bytes, 73 KiB by default. Canonical documents need no scratch. A parse that
+// cannot allocate the memory reports kOutOfMemory. Reserve() allocates the memory ahead of all
+// parses, so after it no parse allocates. Documents larger than `max_document_size` are refused
+// with kDocumentTooLarge, unless they need no scratch. One scratch serves one thread at a time.
 //
 //   JsonScratch scratch;
 //   scratch.Reserve();  // from here on parsing allocates nothing

@@ -89,7 +89,7 @@ Uuid UuidOf(const MemberValue& value) noexcept {
   return ParseUuid(value.text, ParseMode::kLenient).uuid;
 }
 
-// Returns an empty text if `value` is no enumerator.
+// Returns the name of `value`, or an empty text if `value` is no enumerator.
 template <std::size_t kSize, class Enum>
 std::string_view NameOf(const std::array<VariantSpec, kSize>& variants, Enum value) noexcept {
   const auto i = static_cast<std::size_t>(value);

@@ -191,7 +191,7 @@ TEST(ClaimedResultTest, EveryTextMayHaveEscapes) {
   ClaimedView escaped;
   const std::string json = WithEscapes(kClaimed);
   ASSERT_TRUE(ParseClaimedResult(kClaimed, scratch, plain));
-  const std::string bytes(plain.handle.opaque);  // the next document takes the scratch
+  const std::string bytes(plain.handle.opaque);  // the next parse overwrites the scratch
   plain.handle.opaque = bytes;
   ASSERT_TRUE(ParseClaimedResult(json, scratch, escaped));
   EXPECT_EQ(escaped, plain);

@@ -55,7 +55,7 @@ bool IsLuaNumber(const char* text) {
   return *end == '\0';
 }
 
-// Returns true if Lua makes a number of the JSON value `json`.
+// Returns true if Lua can turn the JSON value `json` into a number.
 bool IsNumber(std::string_view json) {
   if (json.front() == '-' || (json.front() >= '0' && json.front() <= '9')) return true;
   if (json.front() != '"') return false;

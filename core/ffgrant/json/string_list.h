@@ -40,8 +40,8 @@ class StringList {
 
    private:
     friend class StringList;
-    const std::string_view* array_ = nullptr;  // the next element, or
-    const char* packed_ = nullptr;             // where the next length stands
+    const std::string_view* array_ = nullptr;  // the next element of the caller's array, or null
+    const char* packed_ = nullptr;             // the next length in the scratch, or null
     std::size_t left_ = 0;
   };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Declares the ways to read a claim response. ParseClaimResponse and ParseClaimGrant both read a
-// document of the usual lengths and order at once. All other documents go to the sequential path,
-// which is the only one that rejects documents. Before these two paths, ParseClaimGrant tries one
-// more.
+// document with the usual lengths and order of members in one step. All other documents go to the
+// sequential path, which is the only one that rejects documents. On machines with AVX2,
+// ParseClaimGrant first tries a third path.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
@@ -29,7 +29,7 @@ inline constexpr std::array<bool, 256> kBeginsNothing = [] {
   return begins_nothing;
 }();
 
-// Returns true for a document whose first byte is at fault, which is then the whole result. A
+// Returns true if the document's first byte is at fault; this fault is then the whole result. A
 // scratch that is too small or can't be allocated leads to another error, so the result is true
 // only if the scratch is large enough and has its memory already.
 inline bool IsRejectedAtOnce(std::string_view json, const JsonScratch& scratch) noexcept {

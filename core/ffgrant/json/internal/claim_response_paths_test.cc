@@ -301,7 +301,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrantsWithAnyLastByte) {
   }
 }
 
-// A text may contain the punctuation that the shortcut looks for at the end of a text.
+// A text may contain the punctuation by which the shortcut finds the end of a text.
 TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   for (const char* text :
        {R"(\",\"grant_key\":\")", R"(\",\"expires_at_ms\":1)", "},{", "}:", ":}"}) {
@@ -329,7 +329,7 @@ TEST_F(ClaimResponsePathsTest, IdsThatAreNonePlainBeforeAWrongEnd) {
   EXPECT_GT(canonical_, 0);
 }
 
-// The documents are larger than any block that the reader takes at once.
+// The documents are larger than any block that the reader takes in one step.
 TEST_F(ClaimResponsePathsTest, LargeDocuments) {
   const std::string filler = "\"x\":[" + std::string(3000, ' ') + "1" + [] {
     std::string items;

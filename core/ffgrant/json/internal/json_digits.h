@@ -20,8 +20,8 @@
 namespace ffgrant::internal {
 
 // Reads a number of up to 15 digits at `p` that has no leading zero, fraction or exponent. Returns
-// the end of the digits, or null for any other number. `p` is not `end`; at least eight bytes
-// before `end` can be read.
+// the end of the digits, or null for any other number. `p` must not be `end`, and at least eight
+// bytes before `end` must be readable.
 inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto left = static_cast<std::size_t>(end - p);
   const auto digit_count = [](std::uint64_t word) {
@@ -62,7 +62,7 @@ inline constexpr std::array<std::uint8_t, 32> kKeepLast = [] {
   return masks;
 }();
 
-// Does the same as TakeDigits, in vectors. At least 16 bytes before `p` can be read.
+// Does the same as TakeDigits, in vectors. At least 16 bytes before `p` must be readable.
 FFGRANT_AVX2 inline const char* TakeDigitsAvx2(const char* p, const char* end,
                                                std::uint64_t& value) noexcept {
   const auto load = [](const void* at) __attribute__((target("avx2"))) {

@@ -71,9 +71,9 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
 }
 
 // Finds the member whose name, with its closing quote, is at `p`; returns kCount if there is none.
-// `expected` is the member to try first: if members come in their usual order, this branch is
-// predicted and nothing waits for the comparison. The other members are compared without a branch,
-// since nothing predicts which of them it is.
+// `expected` is the member to try first: if members come in their usual order, the branch on
+// `expected` is predicted and nothing waits for the comparison. The other members are compared
+// without a branch, since nothing predicts which of them it is.
 template <const auto& kNames, std::size_t... kIndex>
 inline std::size_t FindMember(const char* p, const char* end, std::size_t expected,
                               std::index_sequence<kIndex...>) noexcept {
@@ -123,7 +123,7 @@ struct Avx2Text : Avx2Scan {
 };
 #endif
 
-// Reads a list of texts. The reader stands on the list's bracket.
+// Reads a list of texts. The reader must stand on the list's bracket.
 template <class Text>
 [[gnu::always_inline]] inline bool DecodeTexts(JsonReader& reader, MemberValue& value) noexcept {
   const char* p = reader.position() + 1;
@@ -238,8 +238,8 @@ template <const auto& kMembers, class Text>
   return DecodeNamedMember(reader, kSpecOf<kMembers>, values) ? reader.position() : nullptr;
 }
 
-// Reads the members of an object up to and including its closing bracket. The reader stands after
-// the opening bracket.
+// Reads the members of an object up to and including its closing bracket. The reader must stand
+// after the opening bracket.
 template <const auto& kMembers, class Text>
 [[gnu::always_inline]] inline bool DecodeMembers(JsonReader& reader, MemberValue* values) noexcept {
   constexpr std::size_t kCount = kMembers.size();

@@ -130,8 +130,8 @@ constexpr char SimpleEscape(char c) noexcept {
 }
 
 // Plain() copies plain bytes and moves `p` to the first byte that isn't plain, or to the document's
-// end. Blocks are written whole, but never more bytes than are left of the document. If the caller
-// then moves `p` itself, Skip() must be told by how many bytes.
+// end. Plain() writes whole blocks, but never more bytes than are left of the document. If the
+// caller then moves `p` itself, Skip() must be told by how many bytes.
 struct BaselineCopy {
   static constexpr std::ptrdiff_t kBlock = 16;
   static void CopyBlock(char* to, const char* from) noexcept { std::memcpy(to, from, kBlock); }
@@ -236,8 +236,8 @@ class BaselineBlocks {
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
 // Searches 64 bytes and remembers which of them are special and which are no digits. A search that
-// reads the bytes at `p` has to wait until the search before it has found `p`. To look into what is
-// remembered takes a third of the time.
+// reads the bytes at `p` has to wait until the search before it has found `p`. A look into what is
+// remembered takes a third of the time of a search.
 template <NonAscii kNonAscii>
 class Avx2Blocks {
  public:
@@ -448,7 +448,7 @@ template <class Copy>
     }
     p_ = p;
     if (c == '\\') {
-      char* behind = to;  // `to` itself stays in a register
+      char* behind = to;  // with this copy, `to` stays in a register
       if (!ReadEscape(behind)) return false;
       to = behind;
     } else if (c < 0x20) {
@@ -506,7 +506,7 @@ bool JsonReader::SkipString() noexcept {
   }
 }
 
-// Steps over all bytes from 0x80 on. The reader stands on the first of them.
+// Steps over all bytes from 0x80 on. The reader must stand on the first such byte.
 bool JsonReader::ReadUtf8() noexcept {
   do {
     const std::size_t size = Utf8SequenceSize(p_, end_);
@@ -535,7 +535,7 @@ bool JsonReader::ReadHex4(unsigned& unit) noexcept {
   }
 }
 
-// Steps over an escape, or over both escapes of a surrogate pair. The reader stands on the
+// Steps over an escape, or over both escapes of a surrogate pair. The reader must stand on the
 // backslash. Writes at most four bytes, and never more bytes than the escape has.
 bool JsonReader::ReadEscape(char*& to) noexcept {
   const char* const at = p_++;
@@ -601,9 +601,9 @@ bool JsonReader::SkimNumber() noexcept {
   return true;
 }
 
-// Reads an exponent and adds it to `exponent`. The reader stands on the `e`. The reference holds an
-// exponent in 32 bits. If an exponent is larger, the reference treats the number as infinite, or as
-// 0 if its significand is 0 or the exponent is negative.
+// Reads an exponent and adds it to `exponent`. The reader must stand on the `e`. The reference
+// holds an exponent in 32 bits. If an exponent is larger, the reference treats the number as
+// infinite, or as 0 if its significand is 0 or the exponent is negative.
 bool JsonReader::ReadExponent(std::uint64_t significand, std::int64_t& exponent) noexcept {
   constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();
   ++p_;

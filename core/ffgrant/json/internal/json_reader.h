@@ -56,7 +56,7 @@ class JsonReader {
   const char* position() const noexcept { return p_; }
   const char* begin() const noexcept { return begin_; }
   const char* end() const noexcept { return end_; }
-  // Moves to `p`. The caller has checked everything before `p`.
+  // Moves to `p`. The caller must have checked everything before `p`.
   void set_position(const char* p) noexcept { p_ = p; }
   void Rewind() noexcept { p_ = begin_; }
 
@@ -72,11 +72,11 @@ class JsonReader {
   Next NextMember(bool first) noexcept;
   Next NextElement(bool first) noexcept;
 
-  // Before ReadString(), ReadNumber() and ReadLiteral(), Peek() has returned the value's first
-  // byte.
+  // Call ReadString(), ReadNumber() and ReadLiteral() only after Peek() has returned the value's
+  // first byte.
   bool ReadString(std::string_view& out) noexcept;
-  // Reads a string that begins at `begin`, right after its quote. The caller has checked the string
-  // up to the reader's position, which is the first escape.
+  // Reads a string that begins at `begin`, right after its quote. The caller must have checked the
+  // string up to the reader's position, which must be the first escape.
   bool ReadEscapedString(const char* begin, std::string_view& out) noexcept;
 #ifdef FFGRANT_HAS_AVX2_PATHS
   FFGRANT_AVX2 bool ReadEscapedStringAvx2(const char* begin, std::string_view& out) noexcept;
@@ -109,7 +109,7 @@ class JsonReader {
   enum class Check : bool { kShape, kFull };
 
   int PeekBehindBlanks() noexcept;
-  // Whether bytes from 0x80 on have to be looked at.
+  // How bytes from 0x80 on count: a check in full stops at them, a check of the shape does not.
   template <Check kCheck>
   static constexpr NonAscii kNonAsciiOf =
       kCheck == Check::kFull ? NonAscii::kSpecial : NonAscii::kPlain;

@@ -39,7 +39,7 @@ bool DecodeText(JsonReader& reader, std::string_view& text) noexcept {
   return reader.Peek() == '"' ? reader.ReadString(text) : reader.FailWrongType();
 }
 
-// Returns true if `number` is in the range of `kind`; `bits` then hold its value.
+// Returns true if `number` is in the range of `kind`; `number.bits` then hold the value.
 bool IsInRange(MemberKind kind, const JsonNumber& number) noexcept {
   if (number.kind == JsonNumber::Kind::kNegative) return kind == MemberKind::kInt64;
   if (number.kind != JsonNumber::Kind::kUnsigned) return false;
@@ -226,7 +226,7 @@ bool DecodeObject(JsonReader& reader, const StructSpec& spec, MemberValue* value
 bool DecodePositional(JsonReader& reader, const StructSpec& spec, MemberValue* values, bool tagged,
                       JsonError surplus) noexcept {
   reader.Advance();
-  if (tagged) reader.SkimValue();  // can't fail: ReadTag() has read it before
+  if (tagged) reader.SkimValue();  // can't fail: ReadTag() has read the tag before
   for (std::size_t i = 0; i < spec.members.size(); ++i) {
     const Next next = reader.NextElement(i == 0 && !tagged);
     if (next == Next::kError) return false;

@@ -85,15 +85,15 @@ struct MemberValue : MemberState {
 // Decodes a struct, written as an object or as a positional array.
 bool DecodeStruct(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
 
-// The next three functions are the steps of a struct's decoders. DecodeMember() begins with the
-// reader on the first byte of the value of member `i`.
+// The next three functions are the steps of a struct's decoders. When DecodeMember() is called, the
+// reader must stand on the first byte of the value of member `i`.
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept;
-// Decodes one member by its name. The reader stands on the quote of the name. The value of an
+// Decodes one member by its name. The reader must stand on the quote of the name. The value of an
 // unknown member is skimmed.
 bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
-// Checks that no member is missing, else fails with `error`. The reader stands on the bracket that
-// closes the struct.
+// Checks that no member is missing, else fails with `error`. The reader must stand on the bracket
+// that closes the struct.
 bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
                    JsonError error) noexcept;
 
