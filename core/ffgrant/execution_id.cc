@@ -124,8 +124,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   if (index.spelling == IndexSpelling::kLeadingZero) {
     return Fail(result, ExecutionIdError::kLeadingZero, index_begin, index_text);
   }
-  // Lenient mode accepts the text, and the tag is canonical: only the uuid can be the non-canonical
-  // part.
+  // Lenient mode accepts the text, and the tag is canonical, so only the uuid can be non-canonical.
   if (uuid_text.size() != kUuidTextSize) {
     return Fail(result, ExecutionIdError::kNonCanonicalUuidForm, uuid_begin, uuid_text);
   }
@@ -133,7 +132,8 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// The 8 bytes from index n on move the first n of 8 digits to the end and put zeros before them.
+// As a shuffle mask, the 8 bytes from index n on move the first n of 8 digits to the end and put
+// zeros before them.
 constexpr std::array<std::uint8_t, 16> kToTheEnd = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
                                                     0,    1,    2,    3,    4,    5,    6,    7};
 

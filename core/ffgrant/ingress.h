@@ -25,7 +25,7 @@ enum class IngressError : std::uint8_t {
   kNonCanonicalPartitionKey,  // only strict mode rejects the key
   kPartitionOutOfRange,       // no scanner or scheduler visits the key's partition
   kTagMismatch,               // the key's tag and the id's tag differ
-  kGrantKeyMismatch,          // begins with `ff:exec:`, but belongs to another grant
+  kGrantKeyMismatch,          // the key begins with `ff:exec:`, but belongs to another grant
 };
 
 // Returns "none", "non_canonical_execution_id", "invalid_partition_key",

@@ -21,7 +21,7 @@ inline char* Put(char* to, std::string_view part) noexcept {
 }
 
 // Writes the same as Concat of a stem, a tag and parts, but in straight-line code: a loop over
-// parts of unknown sizes costs more than copying them.
+// parts of unknown sizes costs more than copying the parts.
 template <class... Parts>
 inline WriteResult ConcatTagged(std::span<char> out, std::string_view stem, Partition partition,
                                 Parts... parts) noexcept {

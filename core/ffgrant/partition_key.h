@@ -106,7 +106,7 @@ PartitionKeysResult ParsePartitionKeys(std::span<const std::string_view> texts, 
 
 // Writes the reference's message for a failed parse, for example `partition index 'x' is not a
 // valid u16`. The payload is not escaped. Nothing is written for kNone. The reference has no strict
-// errors, so their messages are our own.
+// errors, so the messages of strict errors are our own.
 WriteResult FormatPartitionKeyError(const PartitionKeyResult& result, std::span<char> out) noexcept;
 
 // An owned key, whose text is opaque. Copy assignment reuses capacity.

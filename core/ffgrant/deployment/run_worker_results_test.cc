@@ -156,8 +156,8 @@ TEST_F(Workers, ALeaseIsRenewedWhileItsFailureIsReported) {
   EXPECT_EQ(State(id), "failed");
 }
 
-// All commands but the completion get through, so the lease is renewed; without a limit the worker
-// would try for ever.
+// All commands but the completion get through, so the lease is renewed; without a time limit the
+// worker would try for ever.
 TEST_F(Workers, AResultThatNeverGetsThroughIsGivenUpAfterALeasesTime) {
   options_.worker.worker.lease_ttl_ms = 1000;
   options_.worker.ledger.client.request_timeout_ms = 200;

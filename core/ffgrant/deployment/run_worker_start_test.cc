@@ -311,7 +311,7 @@ TEST_F(Workers, TakeOverWhatDeadWorkersHaveLeft) {
   std::vector<std::string> ids;
   for (const MintedExecutionId& id : {held, left, absent}) ids.emplace_back(id.text());
   ids.emplace_back("no id");
-  ids.emplace_back("");  // the client refuses it, and asks the server nothing
+  ids.emplace_back("");  // the client refuses "" without asking the server
   const Handler handler = [](const Task& task) {
     EXPECT_EQ(task.input.attempt_type(), "reclaim");
     return Completed(std::string(task.input.payload()));

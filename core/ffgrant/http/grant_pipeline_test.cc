@@ -356,7 +356,7 @@ TEST(GrantPipeline, AnAnswerThatHasArrivedOutlivesAStopRequest) {
 }
 
 TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
-  // A gateway before the server may refuse the token with 403.
+  // A gateway in front of the server may refuse the token with 403.
   std::atomic<int> refusals{0};
   HttpServer server([&](const std::string& request) {
     return request.find("Authorization: Bearer new\r\n") != std::string::npos

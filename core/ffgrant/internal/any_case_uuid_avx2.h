@@ -63,8 +63,7 @@ FFGRANT_AVX2 inline void StoreDigits(__m256i digits, Uuid& uuid) noexcept {
 
 // Where the digits of a form are, and what is around them.
 struct alignas(64) UuidForm {
-  std::array<std::uint8_t, 32>
-      places{};  // the digits' places, counted from `middle` bytes after `begin`
+  std::array<std::uint8_t, 32> places{};  // the digits' places, counted from `begin` + `middle`
   // The offset in the text of each digit, then the offset of the digits' end.
   std::array<std::uint8_t, 33> byte_of_digit{};
   std::uint8_t begin = 0;     // the offset of the first digit

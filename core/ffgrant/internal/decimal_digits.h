@@ -102,9 +102,9 @@ inline char* WriteDigits(char* to, std::uint64_t value, unsigned digits) noexcep
   return end;
 }
 
-// Parses the `count` digits (0 to 8) in the topmost bytes of `word`. The uppermost byte holds the
-// last digit. `ok` becomes false if one of these bytes isn't a digit. The bytes below them are
-// ignored.
+// Parses the `count` digits (0 to 8) in the topmost bytes of `word`. The topmost byte holds the
+// last digit. `ok` becomes false if one of the `count` bytes isn't a digit. The bytes below the
+// digits are ignored.
 constexpr std::uint64_t ParseUpTo8Digits(std::uint64_t word, unsigned count, bool& ok) noexcept {
   const std::uint64_t keep = count == 0 ? 0 : ~std::uint64_t{0} << (64 - 8 * count);
   const std::uint64_t d = (word ^ 0x3030303030303030u) & keep;

@@ -69,7 +69,7 @@ struct ClaimedView {
   AttemptId attempt_id;
   AttemptType attempt_type = AttemptType::kInitial;
   TimestampMs lease_expires_at;
-  HandleView handle;  // if absent on input: Valkey, Fresh, no bytes
+  HandleView handle;  // an absent handle becomes Valkey, Fresh, no bytes
   friend constexpr bool operator==(const ClaimedView&, const ClaimedView&) = default;
 };
 

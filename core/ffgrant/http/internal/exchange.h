@@ -59,7 +59,7 @@ IssuerStatus ReadClaim(IssuerStatus answered, Exchange& exchange, ClaimGrant& gr
 // these bytes as its answer.
 class KeptSockets {
  public:
-  // Notes the connection of a transfer that has ended, before the transfer leaves the CURLM.
+  // Notes the connection of a transfer that has ended. The transfer must still be in the CURLM.
   void Note(CURL* easy);
   // Returns whether something has arrived on the kept connection from this port. Returns false if
   // the connection is not known.
@@ -87,17 +87,18 @@ class Exchange {
   // if the URL would be too long.
   [[nodiscard]] bool Prepare(const std::string& path, bool post, const std::string& token);
 
-  // Call this when the transfer has ended, before it leaves the CURLM.
+  // Call this when the transfer has ended, before the transfer leaves the CURLM.
   void Ended() {
     if (checks_kept_) kept_.Note(easy_);
   }
 
-  // Returns what has become of the transfer that ended with `code`, in full: the server's error
-  // body is read.
+  // Returns what has become of the transfer that ended with `code`; the status includes what the
+  // server's error body says.
   IssuerStatus Finish(CURLcode code);
 
   // Returns whether the transfer ended with `code` before it was sent, because the kept connection
-  // was no longer good. The request is then sent once more; libcurl closed that connection.
+  // was no longer good. The caller must then send the request once more; libcurl has closed that
+  // connection.
   bool WantsFreshConnection(CURLcode code) noexcept;
 
   CURL* easy() const noexcept { return easy_; }

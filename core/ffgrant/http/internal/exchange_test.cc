@@ -51,7 +51,7 @@ extern "C" int epoll_ctl(int epoll, int operation, int descriptor, epoll_event* 
     return -1;
   }
   auto* const next = Next<int(int, int, int, epoll_event*)>("epoll_ctl");
-  static bool is_tried_again = false;  // after each mistake there is one call that works
+  static bool is_tried_again = false;  // after each mistake one call works
   if (g_is_mistaken && operation != EPOLL_CTL_DEL && !std::exchange(is_tried_again, false)) {
     is_tried_again = true;
     epoll_event none = {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The verdict on a claim response must be the same on every path.
+// Tests that the verdict on a claim response is the same on every path.
 
 #include <gtest/gtest.h>
 
@@ -77,7 +77,7 @@ class ClaimResponsePathsTest : public ::testing::Test {
     return result;
   }
 
-  // `grant_` is the grant that was read from the document.
+  // `grant_` must be the grant that was read from the document.
   void CheckGrant(const std::string& text, const GrantJsonResult& result, const JsonResult& verdict,
                   const ClaimResponseView& expected) {
     ASSERT_EQ(result.json, verdict) << text;

@@ -28,7 +28,7 @@ enum class MemberKind : std::uint8_t {
   kUint32,
   kUint16,
   kInt64,
-  kUuid,         // a text in one of the four forms
+  kUuid,         // a text in one of the four forms of a uuid
   kExecutionId,  // a text that parses as an execution id
   kBytes,        // an array of numbers 0..255
   kVariant,      // one of `variants`, which have no bodies
@@ -50,7 +50,7 @@ struct MemberSpec {
   bool required = true;
   std::span<const VariantSpec> variants = {};
   const StructSpec* nested = nullptr;
-  std::size_t nested_values = 0;  // index of nested's first value
+  std::size_t nested_values = 0;  // the index of the first value of `nested`
 };
 
 struct StructSpec {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes compact JSON into a caller's buffer (contract 4 "String output"). A function describes the
-// document once, by calls of a sink. This function runs twice: first to check the texts and add up
-// the size, then to write.
+// Writes compact JSON into a caller's buffer (contract 4 "String output"). A function of the caller
+// describes the document by calls of a sink. This function runs twice: first to check the texts and
+// add up the size, then to write.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_WRITER_H_
 #define FFGRANT_JSON_INTERNAL_JSON_WRITER_H_
