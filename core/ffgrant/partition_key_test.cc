@@ -51,7 +51,7 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:0000000000000000000000000000000000000000065535}", Flow(65535), 12372, kLeadingZero},
     {"{b:+1}", Budget(1), 2736, kPlusSign},
     {"{q:01}", Quota(1), 5442, kLeadingZero},
-    // These rows are not in the contract: they have the values next to its limits.
+    // These rows are not in the contract: they have the values next to the contract's limits.
     {"{b:65535}", Budget(65535), -1, kNone},
     {"{fp:+0}", Flow(0), -1, kPlusSign},
     {"{fp:+65535}", Flow(65535), -1, kPlusSign},

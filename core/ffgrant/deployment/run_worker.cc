@@ -41,9 +41,9 @@ bool MayPass(ClaimError error) noexcept {
   return error == ClaimError::kUnavailable || error == ClaimError::kUnknownOutcome;
 }
 
-// Makes a call again and again until it gets through or the lease is lost, but not for longer than
-// a lease lasts. If the call does not get through in all that time although renewals do, it never
-// will: its reply may be larger than the client takes, for example.
+// Repeats a call until it gets through or the lease is lost, but for no longer than a lease lasts.
+// If the call does not get through in all that time although renewals do, the call never will: its
+// reply may be larger than the client takes, for example.
 template <class Call>
 auto UntilLost(const valkey::Work& work, std::int64_t lease_ttl_ms, const Call& call) {
   using Steady = std::chrono::steady_clock;

@@ -521,7 +521,8 @@ TEST(GrantPipeline, ServesAnEventLoop) {
   EXPECT_EQ(server.requests().size(), 100u);
 }
 
-// The server may close a connection on which nothing is under way. Then there is nothing to do.
+// The server may close a connection on which nothing is under way. The pipeline then has nothing to
+// do.
 TEST(GrantPipeline, AnIdleConnectionThatEndsWakesNobody) {
   auto server = std::make_unique<HttpServer>(AlwaysAnswers(200, kGrant));
   GrantPipeline grants(To(*server));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Decodes a UUID in any of its forms, with uppercase or lowercase digits, and finds the first
-// invalid byte. All digits are decoded at once.
+// invalid byte. All digits are decoded in one step.
 
 #ifndef FFGRANT_INTERNAL_ANY_CASE_UUID_AVX2_H_
 #define FFGRANT_INTERNAL_ANY_CASE_UUID_AVX2_H_

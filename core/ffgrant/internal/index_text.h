@@ -27,8 +27,8 @@ IndexText ParseIndexText(std::string_view text) noexcept;
 inline constexpr std::uint32_t kLeastIndex[8] = {65536, 0, 10, 100, 1000, 10000, 65536, 65536};
 
 // Returns true if the lowest `count` bytes of `text` are the canonical text of a u16. `count` must
-// be 0 to 7; higher bytes are ignored. All digits are processed at once, because a loop over them
-// is mispredicted when their number varies.
+// be 0 to 7; higher bytes are ignored. All digits are processed in one step, because a loop over
+// them is mispredicted when their number varies.
 inline bool ParseCanonicalIndex(std::uint64_t text, unsigned count, std::uint16_t& value) noexcept {
   // Each byte becomes its digit's value, the last digit topmost, with zeros before the first.
   const std::uint64_t digits = (text ^ 0x3030303030303030u) << 8 << (56 - 8 * count);

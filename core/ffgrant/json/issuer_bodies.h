@@ -27,8 +27,7 @@ struct CreateRequest {
   std::string_view ns = "default";
   std::string_view lane_id = {};
   std::string_view execution_kind = "task";
-  std::string_view payload =
-      {};  // any bytes; each takes up to 4 of the body, which has at most 1 MiB
+  std::string_view payload = {};  // any bytes; each takes up to 4 in the body of at most 1 MiB
   std::int32_t priority = 0;
   std::string_view creator_identity = "ffgrant";
   std::span<const std::pair<std::string_view, std::string_view>> tags = {};

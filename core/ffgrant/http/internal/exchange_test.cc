@@ -113,7 +113,7 @@ TEST(Exchange, OnlySomeVersionsHaveToLookAtKeptConnections) {
   EXPECT_FALSE(KeptSockets().HasUnread(1)) << "a connection that is not known";
 }
 
-// Nothing was sent, so the call can be made again at once.
+// Nothing was sent, so the caller can make the call again immediately.
 TEST(Exchange, WhatComesBeforeTheRequestIsNoConnection) {
   ffgrant::testing::HttpServer server(ffgrant::testing::AlwaysAnswers(200, "{}"));
   const std::string port = server.url().substr(server.url().rfind(':'));
@@ -220,7 +220,8 @@ TEST(Exchange, WithoutRoomToWatchASocketARequestEnds) {
   ASSERT_EQ(failed.size(), 1u);
   EXPECT_EQ(failed[0].status.error, IssuerError::kConnectionLost);
   EXPECT_NE(failed[0].status.message.find("watch"), std::string::npos) << failed[0].status.message;
-  // The caller's own loop is told to come back at once: the descriptor will never be readable.
+  // The caller's own loop is told to call Poll() immediately, since the descriptor will never be
+  // readable.
   g_is_full = true;
   ASSERT_TRUE(grants.Submit(
       "w", {.lane_id = "main", .worker_instance_id = "i", .capabilities = {}, .grant_ttl_ms = 5},
