@@ -27,7 +27,7 @@ using internal::IndexSpelling;
 constexpr std::string_view kTagBegin = "{fp:";
 constexpr std::string_view kTagEnd = "}:";
 
-// Stores a failure in `result`, which holds no id yet.
+// Stores a failure in `result`, which must not hold an id yet.
 void Fail(ExecutionIdResult& result, ExecutionIdError error, std::size_t offset,
           std::string_view payload) noexcept {
   result.error = error;
@@ -177,8 +177,8 @@ constexpr std::array<ExecutionIdError, 6> kSpellingErrors = {
     ExecutionIdError::kLeadingZero,
     ExecutionIdError::kLeadingZero};
 
-// Returns `a` if `first` is true, else `b`, without a branch. A compiler likes to make a branch of
-// a conditional expression.
+// Returns `a` if `first` is true, else `b`, without a branch. Compilers often turn a conditional
+// expression into a branch.
 inline std::size_t Select(bool first, std::size_t a, std::size_t b) noexcept {
   return b ^ ((a ^ b) & (0 - std::size_t{first}));
 }

@@ -24,7 +24,7 @@ PartitionKeyResult Fail(PartitionKeyError error, std::size_t offset,
   return {.partition = {}, .error = error, .offset = offset, .payload = payload};
 }
 
-// Returns where the index begins after a known family; 0 if the family is unknown.
+// Returns the offset at which the index begins if the family is known, else 0.
 std::size_t IndexBegin(std::string_view text, PartitionFamily& family) noexcept {
   const char* const p = text.data();
   if (text.size() > 4 && internal::Load32(p) == internal::Word32('{', 'f', 'p', ':')) {

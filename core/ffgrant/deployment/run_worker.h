@@ -79,7 +79,7 @@ using Handler = std::function<Ending(const Task&)>;
 struct Report {
   enum class Event : std::uint8_t {
     kCompleted,
-    kToBeRetried,    // the execution has failed, and its retry policy has scheduled another attempt
+    kToBeRetried,    // the attempt has failed, and the retry policy has scheduled another attempt
     kFailed,         // the execution has failed for good
     kNotCompleted,   // the result was refused, or could not be delivered before the lease was lost;
                      // or the lease was lost before the handler began
@@ -96,11 +96,11 @@ struct Report {
                                   // `RunOptions::report` returns.
   std::string why;                // empty, or the error's name and words
 
-  // "completed {fp:7}:...", "no grant: unauthorized ...": one line, in which a space stands for
-  // each control character.
+  // Returns one line, such as "completed {fp:7}:..." or "no grant: unauthorized ...", in which a
+  // space stands for each control character.
   std::string Text() const;
 };
-// "completed", "to be retried", "failed", "not completed" and so on.
+// Returns "completed", "to be retried", "failed", "not completed" and so on.
 std::string_view EventName(Report::Event event) noexcept;
 
 struct RunOptions {

@@ -55,7 +55,7 @@ enum class IssuerError : std::uint8_t {
   kStopped,         // the stop descriptor became readable
   kInvalidRequest,  // nothing was sent: a text is no UTF-8, or a name can't stand in a path
 };
-// "none", "nothing_in_window", "not_reclaimable" and so on.
+// Returns "none", "nothing_in_window", "not_reclaimable" and so on.
 std::string_view ErrorName(IssuerError error) noexcept;
 
 struct [[nodiscard]] IssuerStatus {

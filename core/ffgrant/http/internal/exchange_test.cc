@@ -25,8 +25,8 @@
 
 namespace {
 
-// Whether look-ups of the name "hangs.test" end, and how many have begun. libcurl's look-ups come
-// to the getaddrinfo() below, since this program's function wins over the C library's.
+// Whether look-ups of the name "hangs.test" end, and how many have begun. libcurl's look-ups call
+// the getaddrinfo() below, since a function of the program takes precedence over the C library's.
 std::atomic<bool> g_may_answer{false};
 std::atomic<int> g_look_ups{0};
 // Whether the system has no room to watch a descriptor, and whether it has none for another epoll

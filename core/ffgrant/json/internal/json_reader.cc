@@ -59,7 +59,7 @@ constexpr bool Overflows(std::uint64_t value, unsigned digit) noexcept {
   return value > kMax / 10 || (value == kMax / 10 && digit > kMax % 10);
 }
 
-// Returns true if significand * 10^exponent is too large for a double in the reference's eyes. The
+// Returns true if the reference finds significand * 10^exponent too large for a double. The
 // reference multiplies two doubles, so their product decides.
 bool ExceedsDouble(std::uint64_t significand, std::int64_t exponent) noexcept {
   constexpr std::int64_t kFirst = 289;  // 2^64 * 10^288 is still in range
@@ -717,7 +717,7 @@ template <JsonReader::Check kCheck, class Blocks>
 [[gnu::always_inline]] inline bool JsonReader::SkipValueBy(std::size_t max_depth) noexcept {
   Blocks blocks(begin_, p_, end_);
   std::size_t depth = 0;
-  std::uint64_t innermost = 0;  // the lowest bit is the last bracket; 1 for `{`
+  std::uint64_t innermost = 0;  // one bit for each open bracket, the last one lowest; 1 for `{`
   const char* p = p_;
   for (;;) {
     // A value must follow at `p`.

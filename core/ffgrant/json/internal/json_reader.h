@@ -100,7 +100,8 @@ class JsonReader {
   // Fails because the byte that Peek() returned must not stand there. Always returns false.
   bool FailUnexpected() noexcept;
   bool Fail(JsonError error, const char* at, std::string_view member = {}) noexcept;
-  // Names the member at fault, unless a member within it was named before. Always returns false.
+  // Stores the name of the member at fault, unless the name of a member within it is already
+  // stored. Always returns false.
   bool FailedIn(std::string_view member) noexcept;
 
   const JsonResult& result() const noexcept { return result_; }
