@@ -47,10 +47,10 @@ struct Answer {
   std::optional<CreateOutcome::Status> created;
   AlreadySatisfied already = AlreadySatisfied::kNo;
   bool delayed = false;
-  std::optional<TimestampMs> expires_at;  // of a grant, or a renewed lease
+  std::optional<TimestampMs> expires_at;  // of a grant, or of a renewed lease
   std::optional<TimestampMs> retry_at;    // of a failure that is retried
   std::optional<ChosenGrant> chosen;
-  std::optional<Looked> looked;       // set whether or not something was found
+  std::optional<Looked> looked;       // set by ClaimForWorker, whether or not it found something
   std::optional<Lease> lease;         // the lease that was created
   std::optional<LeaseFence> revoked;  // without the attempt id
   std::optional<ExecutionState> state;
@@ -63,7 +63,7 @@ struct Answer {
   friend bool operator==(const Answer&, const Answer&) = default;
 };
 
-// The answers have no details.
+// Returns an answer without details.
 Answer AnswerOf(const Outcome& outcome);
 Answer AnswerOf(const CreateOutcome& outcome);
 Answer AnswerOf(const IssueOutcome& outcome);

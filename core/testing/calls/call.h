@@ -69,7 +69,7 @@ struct Forget {
   static constexpr std::string_view kName = "forget";
   ExecutionIdView args;
 };
-struct Maintain {  // looks at everything
+struct Maintain {  // maintains all executions
   static constexpr std::string_view kName = "maintain";
   std::tuple<> args;
 };
@@ -158,8 +158,8 @@ static_assert(static_cast<std::size_t>(CallKind::kAdvance) + 1 == kCallKinds);
 class Call {
  public:
   Call() = default;
-  // Copies every text that `call` points to. A set of capabilities takes 4 kB: if the set of `call`
-  // is `capabilities`, this call shares the set instead of copying it.
+  // Copies every text that `call` points to. A set of capabilities takes 4 kB, so the set of `call`
+  // is not copied if it is `capabilities`: the new call then shares it.
   template <class T>
   requires std::is_constructible_v<calls::Any, const T&> &&(!std::is_same_v<T, Call>)
       Call(const T& call, std::shared_ptr<const CapabilitySet> capabilities = nullptr)  // NOLINT

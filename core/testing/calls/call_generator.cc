@@ -22,7 +22,7 @@ CallGenerator::CallGenerator(Choose choose, Choices choices, const Clock& clock,
 // ---- what is remembered ------------------------------------------------------
 
 void CallGenerator::Learn(const Call& call, const Answer& answer) {
-  if (answer.error == ClaimError::kLedgerFull && churn_ > 0) --churn_;  // skips the step
+  if (answer.error == ClaimError::kLedgerFull && churn_ > 0) --churn_;  // skips the clock's step
   const auto granted = [&](std::string_view id, std::int64_t ttl_ms) {
     std::optional<std::string>& to = KnownOf(id).granted_to;
     to.reset();
@@ -222,7 +222,7 @@ Call CallGenerator::ChooseCall(CallKind kind) {
     case CallKind::kInspect:
     case CallKind::kInspectNames:
     case CallKind::kSize:
-      break;  // the driver decides when to look at the state
+      break;  // the driver decides when to make these calls
   }
   std::abort();
 }

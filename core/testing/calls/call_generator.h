@@ -24,8 +24,9 @@
 
 namespace ffgrant::testing {
 
-// Stands for eight grants instead of one call. All eight run out at once. Each has new texts, so
-// that a ledger has to throw away old texts while other grants still use theirs.
+// Stands for eight grants instead of one call. Each of the eight runs out before the next is
+// issued. Each has new texts, so that a ledger has to throw away old texts while other grants still
+// use theirs.
 inline constexpr CallKind kChurn = static_cast<CallKind>(kCallKinds);
 
 // The tables from which the generator chooses. All entries of a table are equally likely.
@@ -73,8 +74,8 @@ class CallGenerator {
  public:
   // Returns a number below `bound`. The generator never asks with a `bound` of 0.
   using Choose = std::function<std::uint32_t(std::uint32_t bound)>;
-  // Returns the stored state. The generator needs it to move the clock to a stored time, such as an
-  // expiry, or 1 ms beside it.
+  // Returns the stored state of an execution. The generator needs this state to move the clock to a
+  // stored time, such as an expiry, or 1 ms beside it.
   using Inspect = std::function<std::optional<ExecutionState>(const ExecutionIdView&)>;
 
   // `clock` is the ledger's clock and must outlive the generator.
@@ -145,7 +146,7 @@ class CallGenerator {
   std::string texts_[3];
   std::uint64_t next_uuid_ = 0;
   std::uint64_t next_text_ = 0;
-  int churn_ = 0;  // how many calls of a churn are left: grants, and a step of the clock after each
+  int churn_ = 0;  // calls that are left of the churn; a grant and a step of the clock take turns
 };
 
 }  // namespace ffgrant::testing

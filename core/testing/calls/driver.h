@@ -64,7 +64,7 @@ class Driver {
 // Returns the part of an answer that can be compared with another ledger's answer.
 using Comparable = Answer (*)(Answer);
 
-// Returns a judge that wants the same answer from another maker.
+// Returns a judge that makes the call with `other` too, and wants the same answer from it.
 inline Driver::Judge SameAs(std::string name, Driver::Maker other,
                             Comparable comparable = nullptr) {
   return [=](const Call& call, const Answer& answer) -> std::string {

@@ -41,7 +41,7 @@ Answer Make(ClaimLedger& ledger, const Call& call) {
           std::abort();
         } else if constexpr (std::is_invocable_v<decltype(Kind::kMethod), ClaimLedger&,
                                                  decltype((kind.args)), ErrorDetails*>) {
-          details.Add("of an earlier call");  // which every call clears
+          details.Add("of an earlier call");  // every call clears this
           return AnswerOf((ledger.*Kind::kMethod)(kind.args, &details));
         } else {
           return AnswerOf((ledger.*Kind::kMethod)(kind.args));

@@ -104,7 +104,7 @@ void ClaimLoad::Life() {
     const std::lock_guard lock(state_.mutex);
     state_.lives[static_cast<std::size_t>(thread_)] = std::string(id.text());
   }
-  bool leased = false;  // some thread has leased the execution, as far as this thread knows
+  bool leased = false;  // whether this thread takes the execution to have been leased
   Held previous;
   for (int i = 0; i < options_.leases_per_execution; ++i) {
     if (state_.stop.load(std::memory_order_relaxed)) return;
@@ -122,7 +122,7 @@ void ClaimLoad::Life() {
     } else if (held) {
       Complete(id, *held);
     }
-    leased = true;  // another thread may have been faster
+    leased = true;  // also if `held` is empty: another thread may have been faster
     if (!held && OneIn(2)) leased = false;
   }
 }
@@ -130,7 +130,7 @@ void ClaimLoad::Life() {
 void ClaimLoad::Lose(const ExecutionIdView& id, const Held& held) {
   if (OneIn(3)) Mark(id);
   if (held && OneIn(16)) {
-    Complete(id, *held);  // ends early: every later call must fail
+    Complete(id, *held);  // the execution ends early: every later call must fail
     return;
   }
   Revoke(id);
@@ -233,7 +233,7 @@ std::string ClaimLoad::Record(const Call& call, const Answer& answer) {
   return {};
 }
 
-// Finds out what a call did whose outcome is unknown.
+// Finds out what a call with an unknown outcome has done.
 void ClaimLoad::Resolve(const ExecutionIdView& id, HistoryLine& line) {
   const std::int64_t limit = MonotonicNs() + kResolveSeconds * 1'000'000'000;
   while (MonotonicNs() < limit) {

@@ -32,7 +32,7 @@ struct LoadOptions {
   int threads = 8;
   int leases_per_execution = 20;
   std::int64_t request_timeout_ms = 500;
-  bool confirm = false;  // ask a replica to confirm acknowledged calls
+  bool confirm = false;  // whether a replica is asked to confirm acknowledged calls
 };
 
 // The state that all threads share.
@@ -61,7 +61,7 @@ class ClaimLoad {
   std::uint64_t Choose(std::uint64_t bound);
   bool OneIn(std::uint64_t n) { return Choose(n) == 0; }
 
-  // Makes the call and records it. Returns true if it succeeded.
+  // Makes the call and records it. Returns true if the call succeeded.
   bool Do(const Call& call) { return driver_.Do(call).ok(); }
   bool Issue(const ExecutionIdView& id, bool reclaim);
   Held Claim(const ExecutionIdView& id, bool reclaim, std::int64_t ttl_ms);
@@ -84,7 +84,7 @@ class ClaimLoad {
   HistoryWriter history_;
   ReplicaConfirmation confirmation_;
   testing::Driver driver_;
-  std::int64_t called_ = 0;  // when the last call began, in ns
+  std::int64_t called_ = 0;  // the time at which the last call began, in ns
   std::int64_t returned_ = 0;
   std::mt19937_64 random_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finds out whether a replica has what a primary has acknowledged. WAIT covers only the writes of
-// the connection that sends it. But a replica gets all writes in order. So the connection makes a
+// the connection that sends WAIT. But a replica gets all writes in order. So the connection makes a
 // write of its own after an acknowledged write, and WAIT for its own write covers the acknowledged
 // write too.
 
@@ -21,7 +21,7 @@ class ReplicaConfirmation {
   explicit ReplicaConfirmation(const valkey::ClientOptions& where) : where_(where) {}
 
   // Returns true once one replica has all that the primary of `tag`, such as "{fp:7}", had
-  // acknowledged before. Returns false if no replica confirms this within a second.
+  // acknowledged before this call. Returns false if no replica confirms this within a second.
   bool Confirm(const std::string& tag);
 
  private:

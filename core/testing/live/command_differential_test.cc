@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares the simulated commands and scripts with a real Valkey's, without the shipped functions:
-// random commands on a few keys, and scripts that show what scripts can see.
+// Compares the simulated commands and scripts with those of a real Valkey server: random commands
+// on a few keys, and scripts that show what scripts can see. The shipped functions are not loaded.
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ class Pair {
     (void)real_.Do({"FUNCTION", "FLUSH"});
   }
 
-  // Runs a command on both and returns what differs; empty if nothing does.
+  // Runs a command on both servers and returns what differs; empty if nothing does.
   std::string Both(const Command& command) {
     const ReplyPointer real = real_.At(command, now_us_);
     const ReplyPointer simulated = Read(simulated_.Execute(1, command, now_us_));

@@ -7,7 +7,7 @@
 // server's time. Each call goes to the real server as MULTI, TIME, call, EXEC, during which the
 // server's time stands still.
 //
-// The two servers may differ in these things, so the test makes them alike:
+// The two servers may differ in the following things, which the test therefore makes alike:
 //  - the order of the fields of a hash and of the members of a set;
 //  - the address that tostring() gives a table, such as `table: 0x55813d53c3f0`.
 

@@ -29,9 +29,10 @@ inline std::string Between(const std::string& text, std::string_view begin, std:
   return text.substr(from, text.find(end, from) - from);
 }
 
-// Answers a request for a claim with a grant by `ledger` in `lane`, or with 204 if `ledger` grants
-// nothing. Answers a request for a reclaim with a grant or with the ledger's error. `ledger` must
-// outlive the answers, and is used by several threads at once. All other requests get 404.
+// Returns a function that answers requests. A request for a claim gets a grant by `ledger` in
+// `lane`, or 204 if `ledger` grants nothing. A request for a reclaim gets a grant or the ledger's
+// error. All other requests get 404. `ledger` must outlive the function, and several threads use
+// `ledger` at the same time.
 inline HttpServer::Answer GrantRoutes(valkey::ValkeyLedger& ledger, LaneIdView lane) {
   return [&ledger, lane](const std::string& request) -> std::string {
     const std::string instance = Between(request, R"("worker_instance_id":")", "\"");

@@ -70,8 +70,9 @@ class HttpServer {
     return requests_;
   }
   int connections() const { return connections_; }
-  // Sends bytes on every open connection, and returns when they have arrived there. The client may
-  // have closed some of these connections without their threads having noticed this yet.
+  // Sends bytes on every open connection, and returns when the bytes have arrived. The client may
+  // have closed some of these connections, although the threads that serve them have not noticed
+  // this yet.
   void SendUnasked(const std::string& bytes) {
     const std::lock_guard lock(mutex_);
     for (const int connection : open_) {

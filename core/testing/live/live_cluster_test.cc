@@ -29,7 +29,7 @@ class ClusterServer : public LiveServer {
   std::string Port(std::size_t node) const {
     return nodes_[node].substr(nodes_[node].rfind(':') + 1);
   }
-  // Returns the node that serves `slot`, as the first node says.
+  // Returns the node that serves `slot` according to the first node.
   std::size_t OwnerOf(std::uint16_t slot) {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       const std::string reply = admins_[i]->Do({"GET", KeyIn(slot)});

@@ -209,7 +209,7 @@ TEST_F(LiveConnect, AClaimThatEndsInTheMiddleIsUnknownAndFoundOut) {
     ASSERT_TRUE(found) << command;
     const bool leased = ledger_.Inspect(id.view())->ownership_state == "leased";
     EXPECT_EQ(found.fate, leased ? ClaimFate::kHeld : ClaimFate::kNotClaimed) << command;
-    // Other calls have the server's words as detail.
+    // A call that issues a grant ends with kUnknownCode instead.
     if (command == "HSET") {
       const MintedExecutionId other = Create();
       const IssueGrantArgs issue = {

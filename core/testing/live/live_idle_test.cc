@@ -51,9 +51,10 @@ TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   EXPECT_EQ(ledger.Claim(ArgsFor(Granted())).error, ClaimError::kUnknownOutcome);
 }
 
-// With FFGRANT_IDLE_SECONDS the silence lasts that long (an hour under --long), and the client has
-// its default settings. Without it the silence lasts a second, and the client has the settings that
-// LiveIdle() makes. The proxy forgets after a third of the silence, but after 30 s at most.
+// If FFGRANT_IDLE_SECONDS is set (to an hour under --long), the silence lasts that long, and the
+// client has its default settings. If the variable is not set, the silence lasts a second, and the
+// client has the settings that LiveIdle() makes. The proxy forgets a connection after a third of
+// the silence, but after 30 s at most.
 TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
   constexpr std::size_t kConnections = 4;
   const std::string given = Variable("FFGRANT_IDLE_SECONDS");

@@ -232,7 +232,7 @@ TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
 }
 
 // The user lacks a command that the claim's function uses, so the function ends with an error in
-// its middle, when it may have written something.
+// its middle. By then the function may have written something.
 TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
   if (!Variable("FFGRANT_CLUSTER").empty()) return;
   Operator admin(Variable("FFGRANT_SERVER"));
@@ -288,7 +288,7 @@ TEST_F(ImpatientClient, AClaimWithoutReplyIsFoundOut) {
   for (int i = 0; i < 50 && !found; ++i) found = ledger_.FindClaim(id.view(), args.lease_id);
   ASSERT_TRUE(found);
   ASSERT_TRUE(found.final);
-  // The fate must stay as it was found.
+  // The claim's fate, once it was found, must not change any more.
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(ledger_.FindClaim(id.view(), args.lease_id).fate, found.fate);
   const bool held = found.fate == ClaimFate::kHeld;

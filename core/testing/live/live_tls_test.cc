@@ -94,7 +94,7 @@ TEST_F(LiveTls, CallsGoThrough) {
   ValkeyLedger ledger({.client = OverTls()});
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
   const LaneIdView lane = ParseLaneId("live-tls").lane;
-  // Many commands at once are more than a TLS record holds.
+  // Many commands that are sent together are more than one TLS record holds.
   std::vector<MintedExecutionId> ids;
   for (int i = 0; i < 300; ++i) {
     ids.emplace_back(static_cast<std::uint16_t>(i % 256), RandomUuid());

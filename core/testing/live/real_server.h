@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: gives a real server the same commands as a simulated one, which is told the moment at
-// which the real server ran each command. Also shows the replies and the stored keys of both
-// servers as text.
+// Test only: runs commands on a real server and says at which moment the server ran each command,
+// so that a simulated server can be given the same command and moment. Also shows the replies and
+// the stored keys of both servers as text.
 
 #ifndef FFGRANT_TESTING_LIVE_REAL_SERVER_H_
 #define FFGRANT_TESTING_LIVE_REAL_SERVER_H_
@@ -133,8 +133,8 @@ class RealServer {
     return Next();
   }
 
-  // Runs `command` and sets `now_us` to the moment at which it ran. `now_us` stays as it was if the
-  // command is refused before it is executed.
+  // Runs `command` and sets `now_us` to the moment at which the command ran. `now_us` stays as it
+  // was if the server refuses the command before executing it.
   ReplyPointer At(const Command& command, std::int64_t& now_us) {
     for (const Command& words : {Command{"MULTI"}, Command{"TIME"}, command, Command{"EXEC"}}) {
       Append(words);

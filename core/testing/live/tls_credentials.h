@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: makes certificates while a test runs, and what a server needs to show the
-// certificates.
+// Test only: makes certificates while a test runs, and the SSL_CTX with which a server shows them.
 
 #ifndef FFGRANT_TESTING_LIVE_TLS_CREDENTIALS_H_
 #define FFGRANT_TESTING_LIVE_TLS_CREDENTIALS_H_
@@ -37,7 +36,7 @@ struct Credential {
 };
 struct Wanted {
   const char* names = nullptr;  // as "DNS:db.test" or "IP:10.0.0.1"
-  std::int64_t from_s = -3600;  // from now
+  std::int64_t from_s = -3600;  // counted from now
   std::int64_t until_s = 3600;
   bool is_authority = false;
   const char* purpose = nullptr;
@@ -74,7 +73,7 @@ inline Credential MakeCredential(const Wanted& wanted = {}, const Credential* is
   return credential;
 }
 
-// Makes what a server needs for TLS. It sends the certificates of `chain` after its own.
+// Makes what a server needs for TLS. The server sends the certificates of `chain` after its own.
 inline Owned<SSL_CTX> MakeServerContext(const Credential& own = MakeCredential(),
                                         const std::vector<const Credential*>& chain = {}) {
   Owned<SSL_CTX> context(SSL_CTX_new(TLS_server_method()));

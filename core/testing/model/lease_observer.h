@@ -38,7 +38,7 @@ class LeaseObserver {
     std::optional<Lease> lease;            // created and not ended; its time may have ended
     bool revoked = false;                  // whether its last lease was revoked
     bool over = false;                     // completed, or failed for good
-    std::optional<std::int64_t> retry_at;  // when a retry is due that nobody has claimed
+    std::optional<std::int64_t> retry_at;  // when the retry that nobody has claimed yet is due
     std::uint64_t last_epoch = 0;
     std::optional<AttemptIndex> last_attempt_index;
     std::optional<AttemptId> last_attempt_id;

@@ -47,11 +47,12 @@ class LedgerPair {
   explicit LedgerPair(Choose choose) : LedgerPair(std::move(choose), Room()) {}
   LedgerPair(Choose choose, Room room);
 
-  // Makes one chosen call on both ledgers. Returns false if they differ or an invariant broke.
+  // Makes one chosen call on both ledgers. Returns false if the ledgers differ or an invariant is
+  // broken.
   bool Step();
-  // Ends a history, without choices: compares everything, lets all times run out, and has a
-  // scheduler find exactly the executions that are eligible. Errors in how the ledger stores things
-  // show here.
+  // Ends a history, without choices: compares everything, lets all times run out, and checks that a
+  // scheduler finds exactly the executions that are eligible. Errors in how the ledger stores
+  // things show here.
   bool Settle();
   const std::string& problem() const { return driver_.problem(); }
   // Returns "<state> <operation> <outcome>" of every call so far. A state's name says what sets the
@@ -94,10 +95,9 @@ class LedgerPair {
   // Returns what the ledger has no room for although a creation needs it, in the ledger's words:
   // "capability sets", "lanes" or "executions". The text is empty if nothing is missing.
   std::string MissingFor(const Call& call) const;
-  // Returns what is wrong with the answer if the ledger answers that it is full. To a creation the
-  // ledger may answer this exactly if MissingFor() names something, and to another call only if
-  // there is no room for names or texts. In both cases the call must be one that would otherwise
-  // succeed.
+  // Returns what is wrong with the ledger's answer that it is full; empty if nothing is. A creation
+  // may get this answer only if MissingFor() names something, and any other call only if there is
+  // no room for names or texts. In both cases the call must be one that would otherwise succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
   // Is run after each call. Counts what the call has released, and what was released because time
   // passed. The ledger notices the latter only when it looks for room. `before` is the time before
@@ -115,7 +115,7 @@ class LedgerPair {
   LeaseObserver observer_;
   CallGenerator generator_;
   Driver driver_;
-  // When the ledger last had no room of this kind, and whether a call has released some since then.
+  // When the ledger last had no room of this kind, and whether a call has released room since then.
   struct Shortage {
     std::optional<std::int64_t> at;
     bool released = true;

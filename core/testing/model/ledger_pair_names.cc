@@ -65,7 +65,7 @@ LedgerPair::Kept LedgerPair::WhatIsKept() {
       if (!text.empty()) kept.texts.insert({std::string(execution.id), member, text});
     }
   }
-  kept.names.erase({"", ""});  // it takes no place
+  kept.names.erase({"", ""});  // the empty name takes no place
   return kept;
 }
 
@@ -76,7 +76,7 @@ std::size_t LedgerPair::TextPiecesFor(const Call& call, const Texts& in_use) {
     if (lane != generator_.OwnLane(id)) pieces += PiecesOf(lane.text());
   };
   const auto add_grant = [&](const IssueGrantArgs& args) {
-    if (args.grant_ttl_ms <= 0) return;  // such a grant never exists
+    if (args.grant_ttl_ms <= 0) return;  // a grant with such a ttl never exists
     add_lane(args.lane);
     for (const std::string_view text :
          {args.capability_hash, args.route_snapshot_json, args.admission_summary}) {
@@ -105,7 +105,7 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   const Name holder = {std::string(worker.worker_id.text),
                        std::string(worker.worker_instance_id.text)};
   const auto grant = [&](std::int64_t ttl_ms) {
-    if (ttl_ms > 0) names.insert(holder);  // otherwise such a grant never exists
+    if (ttl_ms > 0) names.insert(holder);  // a grant with another ttl never exists
   };
   if (const auto* w = call.As<calls::ClaimForWorker>()) {
     grant(w->args.grant_ttl_ms);
@@ -145,7 +145,7 @@ std::string LedgerPair::MissingFor(const Call& call) const {
     lanes.insert(held.lane);
     sets.insert(held.required);
   }
-  sets.erase("");  // no capabilities and no policy take no place
+  sets.erase("");  // an execution without capabilities and policy takes no place
   if (!needed.required.empty() && sets.count(needed.required) == 0 &&
       sets.size() >= room_.max_capability_sets) {
     return "capability sets";
@@ -190,7 +190,7 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
            " pieces in use";
   }
   if (misses_names) {
-    if (looks(names_short_)) lingering_.clear();  // it has looked at all grants and found no room
+    if (looks(names_short_)) lingering_.clear();  // the ledger looked at all grants in vain
     names_short_ = {clock_.Now().value, false};
   }
   if (misses_texts) texts_short_ = {clock_.Now().value, false};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a few threads, each with a few calls to make on a small embedded ledger, in an order that is
-// chosen step by step, and judges the run by the answers that the threads got.
+// Runs a few threads, each of which makes a few calls on a small embedded ledger. The order of the
+// threads' steps is chosen step by step. The answers that the threads got say whether the run was
+// right.
 
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_RACE_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_RACE_H_
@@ -53,7 +54,7 @@ struct Race {
   std::array<std::vector<PlannedCall>, kMaxThreads> threads;
   std::size_t max_executions = kExecutions;
   bool last_is_urgent = false;  // whether the last execution has a higher priority than the others
-  bool few_names = false;       // names run out, and old ones are thrown away
+  bool few_names = false;       // whether names run out, so that old ones are thrown away
   bool points_after_unlock = true;
 };
 
@@ -66,7 +67,7 @@ class LedgerRace {
   // Returns an empty text, or what went wrong during the run: a deadlock.
   std::string Run(Chooser& chooser);
   // Is called after a run that is to be judged. Records the final state. Then lets time pass until
-  // all grants have run out, and has a scheduler find exactly the executions that are eligible.
+  // all grants have run out, and has a scheduler look for all executions that are eligible.
   void LookAtTheEnd();
   // Judges the last run. Returns an empty text, or what is wrong.
   std::string Check();

@@ -110,8 +110,8 @@ TEST_F(LedgerRaceTest, TwoMaintainersPromoteOnce) {
 }
 
 // By the time a maintenance has the partition's lock, the execution that it saw is gone. The place
-// of the execution is empty or holds another one: one of another partition, or one that is itself
-// delayed, and for longer.
+// of the execution is empty, or holds another execution: one of another partition, or one that is
+// delayed for longer.
 TEST_F(LedgerRaceTest, PromotionMeetsAnotherInThePlace) {
   const std::vector<PlannedCall> end = {Call(CallKind::kMaintain), Call(CallKind::kIssue),
                                         Call(CallKind::kClaim), Call(CallKind::kComplete),
@@ -129,8 +129,8 @@ TEST_F(LedgerRaceTest, PromotionMeetsAnotherInThePlace) {
   }
 }
 
-// A scheduler chooses an execution, and before it grants it, another caller has granted or claimed
-// it.
+// A scheduler chooses an execution, but another caller grants or claims the execution before the
+// scheduler has granted it.
 TEST_F(LedgerRaceTest, TheChoiceIsTakenMeanwhile) {
   EXPECT_GT(RunAll(TwoThreads(S::kEligible, {Call(CallKind::kClaimForWorker)},
                               {Call(CallKind::kIssue, 0, 1)})),
@@ -195,8 +195,8 @@ TEST_F(LedgerRaceTest, TwoMakeOneName) {
   }
 }
 
-// ClaimForWorker looks for a lane while another thread makes or gives up the lane's name: the call
-// does not find the lane, or finds the name half-way.
+// ClaimForWorker looks for a lane while another thread makes or gives up the lane's name. The call
+// does not find the lane, or finds a name that is only half made or half given up.
 TEST_F(LedgerRaceTest, ALaneComesAndGoesWhileOneLooksForIt) {
   EXPECT_GT(
       RunAll(TwoThreads(S::kAbsent, {Call(CallKind::kClaimForWorker)}, {Call(CallKind::kCreate)})),
@@ -265,7 +265,7 @@ TEST(NumbersThatChange, ASchedulerKeepsToItsLane) {
   EXPECT_GE(times, 2);
 }
 
-// While a call finds no room, another makes room.
+// While a call finds no room, another call makes room.
 TEST(RoomThatComes, IsFoundOrNotButNeverHalfTaken) {
   ManualClock clock(TimestampMs{kNow});
   MemoryLedgerOptions options = SmallOptions(clock);

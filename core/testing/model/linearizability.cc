@@ -20,13 +20,13 @@ constexpr std::size_t kMaxUnits = 64;
 // A step of the search: a call, or a part of a call that takes several steps.
 struct Unit {
   std::size_t entry = 0;
-  std::uint8_t execution = 0;  // set for a part: it concerns only this execution
+  std::uint8_t execution = 0;  // the only execution that a part concerns
   bool is_part = false;
-  Units before = 0;  // the units that must be done before
+  Units before = 0;  // the units that must be done before this one
 };
 
-// The state of the search apart from the set of done units: the model, and what each round of
-// maintenance has found so far.
+// The state of the search, without the set of units that are done: the model, and what each round
+// of maintenance has found so far.
 struct Place {
   explicit Place(const ModelLedger& m) : model(m) {}
   ModelLedger model;
@@ -261,8 +261,8 @@ std::string CheckLinearizable(const History& history, const ModelLedger& start, 
 
 std::string CheckInvariants(const History& history, const History& before) {
   struct Seen {
-    std::vector<const HistoryEntry*> leases;  // created
-    std::size_t grants = 0;                   // issued
+    std::vector<const HistoryEntry*> leases;  // leases that were created
+    std::size_t grants = 0;                   // grants that were issued
     bool forgotten = false;
   };
   std::array<Seen, kExecutions + 1> seen;  // the last element is for calls about no execution

@@ -2,7 +2,7 @@
 //
 // Checks whether the answers that several threads got can come from calls that were made one at a
 // time: the search of Wing and Gong ("Testing and verifying concurrent objects", 1993) over the
-// model. The search remembers where it has been.
+// model. The search remembers the states in which it has been.
 //
 // The search covers time too: moving the clock is a call like the others, and a call sees the time
 // at its place in the order. So the search also rejects an answer that relies on a time which its
@@ -31,8 +31,8 @@
 
 namespace ffgrant::testing {
 
-// A call and its answer. Events are numbered as they happened. A call that returned before another
-// one began comes before it in every order.
+// A call and its answer. Events are numbered as they happened. If a call returned before another
+// call began, it comes first in every order.
 struct HistoryEntry {
   Call call;
   Answer answer;
@@ -40,7 +40,8 @@ struct HistoryEntry {
   std::uint8_t number = 0;               // tells calls apart
   std::uint32_t called_at = 0;
   std::uint32_t returned_at = 0;
-  std::uint32_t acted_at = 0;  // a guess at the call's place: a hint where the search begins
+  std::uint32_t acted_at =
+      0;  // when the call seems to have acted: the search tries this order first
   int fiber = 0;
 };
 using History = std::vector<HistoryEntry>;

@@ -134,7 +134,7 @@ TEST_F(LinearizabilityTest, RejectsTwoLiveLeases) {
     EXPECT_FALSE(Linearizable({history[1], history[2]})) << epoch;
     EXPECT_FALSE(CheckInvariants(history).empty()) << epoch;
   }
-  // With a grant for each, there are still two leases at a time.
+  // Even with a grant for each of the claims, there are two leases at a time.
   const History twice = {Entry(CallTo(CallKind::kIssue, 8), {}, 0, 0),
                          Entry(CallTo(CallKind::kIssue, 9), {}, 0, 0), Entry(first, claimed, 1, 4),
                          Entry(second, both, 2, 3, 1)};
