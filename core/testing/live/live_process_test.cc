@@ -58,7 +58,7 @@ TEST_F(LiveProcess, AForkTouchesNoConnectionOfTheParent) {
   EXPECT_EQ(Forked([] { return 0; }), 0);
   ASSERT_TRUE(ClaimBy(*ledger));
   EXPECT_EQ(Forked([&] {
-              ledger.reset();  // closes the child's connections, and sends nothing on them
+              ledger.reset();  // closes the child's copies of the connections; sends nothing
               return 0;
             }),
             0);

@@ -75,8 +75,8 @@ TEST_F(LiveWorker, WorksUntilItIsToldToStop) {
   EXPECT_EQ(admin_.Do({"SISMEMBER", "ff:idx:default:workers", instance}), "1");
   EXPECT_EQ(admin_.Do({"HGET", "ff:worker:default:" + instance + ":caps", "lanes_csv"}),
             lane_text_);
-  // The worker also does an execution that comes while it waits. On SIGTERM it then ends well, and
-  // it is no longer registered.
+  // The worker also does an execution that comes while it waits. On SIGTERM the worker then ends
+  // well, and is no longer registered.
   const MintedExecutionId second = CreateWith("d", "task");
   EXPECT_TRUE(Becomes(second, "completed"));
   EXPECT_EQ(kill(child, SIGTERM), 0);

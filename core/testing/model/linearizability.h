@@ -32,7 +32,7 @@
 namespace ffgrant::testing {
 
 // A call and its answer. Events are numbered as they happened. If a call returned before another
-// call began, it comes first in every order.
+// call began, the former comes first in every order.
 struct HistoryEntry {
   Call call;
   Answer answer;
@@ -40,8 +40,7 @@ struct HistoryEntry {
   std::uint8_t number = 0;               // tells calls apart
   std::uint32_t called_at = 0;
   std::uint32_t returned_at = 0;
-  std::uint32_t acted_at =
-      0;  // when the call seems to have acted: the search tries this order first
+  std::uint32_t acted_at = 0;  // when the call seems to have acted; the search tries this first
   int fiber = 0;
 };
 using History = std::vector<HistoryEntry>;

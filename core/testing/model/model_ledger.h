@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Does the claim path as plainly as possible, and is the oracle of tests and fuzz targets. An
-// execution is a hash of texts, as on a Valkey server, the sorted sets are sorted sets, and every
-// call goes through the contract's checks line by line. The model is slow and single-threaded. It
-// shares nothing with the embedded ledger but the interface and the text of capability sets.
+// Does the claim path as plainly as possible, and is the oracle of tests and fuzz targets. As on a
+// Valkey server, an execution is a hash of texts, and each of the contract's sorted sets is a set
+// of members with scores. Every call makes the contract's checks one by one, in the contract's
+// order. The model is slow and single-threaded. It shares nothing with the embedded ledger but the
+// interface and the text of capability sets.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
 #define FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
@@ -25,7 +26,7 @@
 
 namespace ffgrant::testing {
 
-// Where the embedded ledger's rules go beyond the contract, the model has them too: it takes only
+// The model also has those rules of the embedded ledger that go beyond the contract: it takes only
 // canonical ids, configured partitions and checked lanes; ttls are within +-kMaxTtlMs; a grant's
 // record is gone once its time has ended; the delay of a resume is kept by the delayed set's score;
 // a lease hash has no expiry of its own. The model has no limit of capacity, so it never answers
@@ -80,8 +81,8 @@ class ModelLedger final : public ClaimLedger {
 
   std::size_t size() const { return cores_.size(); }
 
-  // Returns whether everything that is stored is the same. A copy of the model reads the same
-  // clock.
+  // Returns whether everything that is stored is the same. A copy of the model reads the clock that
+  // the original reads.
   bool SameState(const ModelLedger& other) const {
     return cores_ == other.cores_ && retry_policies_ == other.retry_policies_ &&
            grants_ == other.grants_ && leases_ == other.leases_ && lane_sets_ == other.lane_sets_ &&

@@ -49,8 +49,8 @@ class Footprint {
 class Chooser {
  public:
   virtual ~Chooser() = default;
-  // Returns the number of one of the bits of `runnable`. `current` is the fiber that has just run,
-  // -1 at the start; it may be among those in `runnable`.
+  // Returns the number of a bit that is set in `runnable`. `current` is the fiber that has just
+  // run, -1 at the start; its bit may be set too.
   virtual int Choose(int current, std::uint32_t runnable) = 0;
   // Is called when the step of the fiber that was chosen last has ended.
   virtual void Stepped(const Footprint& footprint) { static_cast<void>(footprint); }

@@ -103,7 +103,8 @@ TEST(SchedulerTest, ALockKeepsOthersOut) {
   EXPECT_EQ(orders, (std::set<std::string>{"aabb", "bbaa"}));
 }
 
-// Two threads want the last pieces of a pool at once, and one of the threads gets the pieces.
+// Two threads want the last pieces of a pool at the same time, and one of the threads gets the
+// pieces.
 TEST(SchedulerTest, ThePoolOfTextsIsNeverOverdrawn) {
   Scheduler scheduler;
   std::set<std::string> results;

@@ -19,7 +19,8 @@
 
 namespace ffgrant::testing {
 
-// Answers from a script, and notes a worker's three calls with their arguments.
+// Takes its answers to a worker's three calls from a script, and notes these calls with their
+// arguments.
 class ScriptedLedger final : public CallingLedger {
  public:
   struct Asked {

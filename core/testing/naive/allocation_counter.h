@@ -34,7 +34,8 @@ inline constexpr bool kFailsMalloc = FFGRANT_REPLACES_MALLOC != 0;
 // Returns the number of all allocations that this thread has made.
 std::size_t ThreadAllocations() noexcept;
 
-// Makes the `nth` allocation of this thread from now on fail, and no other; 0 lets none fail.
+// Makes the `nth` allocation that this thread makes from now on fail, and no other. With 0, no
+// allocation fails.
 void FailAllocation(std::size_t nth) noexcept;
 
 // Returns how often `work` allocates on this thread.

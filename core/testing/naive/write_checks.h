@@ -25,7 +25,7 @@ template <class Write>
   constexpr char kUntouched = '\xA5';
   constexpr std::size_t kSpare = 9;
   for (std::size_t size = 0; size <= expected.size() + kSpare; ++size) {
-    // The allocation has exactly this size, for AddressSanitizer.
+    // The allocation has exactly this size, so that AddressSanitizer sees a write past its end.
     const std::unique_ptr<char[]> buffer(new char[size]);
     std::fill_n(buffer.get(), size, kUntouched);
     const WriteResult result = write(std::span<char>(buffer.get(), size));

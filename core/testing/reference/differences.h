@@ -14,8 +14,8 @@
 // and their members; there are none in verdict, class, values, payloads, messages or bytes. Offsets
 // of errors and the errors of strict mode are ffgrant's own, so they are not compared.
 //
-// Cost: a comparison costs as much as the reference. In the long run, the comparer allocates only
-// for differences.
+// Cost: a comparison costs as much as the call of the reference. In the long run, the comparer
+// allocates only for differences.
 // Threads: a Comparer serves one thread at a time.
 
 #ifndef FFGRANT_TESTING_REFERENCE_DIFFERENCES_H_

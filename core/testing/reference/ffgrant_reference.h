@@ -7,9 +7,9 @@
 // The code comes from these places. Partition keys, execution ids, lanes, UUIDs, partitions, key
 // names, lease results, fences and partition counts are ff-core's types and functions. The bodies
 // of the claim path (contract 5.1 - 5.4, 5.6) live in crates that are servers and clients. Here
-// these bodies are structs with the same members. The serde and serde_json that those crates use
-// decode and write the structs. ff-core has no cluster slots. Here the crate crc16 computes a slot
-// over the hash tag, as Valkey documents it.
+// these bodies are structs with the same members. The structs are decoded and written by the serde
+// and serde_json that those crates use. ff-core has no cluster slots. Here the crate crc16 computes
+// a slot over the hash tag, as Valkey documents it.
 //
 // Rules of the border:
 //   - Texts go in as pointer and size. The reference accepts only UTF-8, so the answer for any
@@ -106,7 +106,7 @@ typedef struct ffref_uuid {
   uint8_t bytes[16];  // in the order of the text
 } ffref_uuid;
 
-// Calls Uuid::parse_str. The reference drops its error, so there is no error here.
+// Calls Uuid::parse_str. The reference drops the error of this function, so there is no error here.
 ffref_status ffref_uuid_parse(ffref_view text, ffref_uuid* uuid);
 // Writes the text that Uuid's Display writes.
 ffref_status ffref_uuid_format(ffref_scratch* scratch, const ffref_uuid* uuid, ffref_view* text);

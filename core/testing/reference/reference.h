@@ -69,7 +69,8 @@ struct ParsedPartitionKey {
   std::string_view payload;
 };
 
-// For kOk the text as it was spelled, index and UUID are set; for kRejected error and payload.
+// For kOk, the text as it was spelled, the index and the UUID are set; for kRejected, the error and
+// the payload are set.
 struct ParsedExecutionId {
   Status status = Status::kOk;
   std::string_view text;
@@ -96,7 +97,8 @@ struct Number {
   std::uint16_t value = 0;
 };
 
-// For kOk variant and values are set; for kRejected class, error, member and place.
+// For kOk, the variant and the values are set; for kRejected, the class, the error, the member and
+// the place are set.
 struct ParsedDocument {
   Status status = Status::kOk;
   ffref_document document = {};
@@ -156,7 +158,8 @@ class Reference {
 // Contract 1.5. The status is kOk, kRejected or kNotUtf8; the reference does not tell why it
 // rejects.
 ParsedUuid ParseUuid(std::string_view text);
-// Contract 2. A `count` of 0 gives kPanicked, the family kExecution kInvalidArgument.
+// Contract 2. The status is kPanicked for a `count` of 0, and kInvalidArgument for the family
+// kExecution.
 Number UuidPartition(PartitionFamily family, const Uuid& id, std::uint16_t count);
 Number LanePartition(std::string_view lane, std::uint16_t num_flow_partitions);
 // Both functions accept any bytes.

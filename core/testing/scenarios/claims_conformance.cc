@@ -148,8 +148,8 @@ class Program {
     std::fflush(stdout);
   }
 
-  // On a terminal this is one line; elsewhere it is "progress 3/160 7.1 name" if progress lines are
-  // wanted.
+  // Shows the progress: on a terminal in one line that is written again and again, elsewhere by
+  // "progress 3/160 7.1 name" if progress lines are wanted.
   void Progress(std::size_t number, std::size_t of, const std::string& what) const {
     if (isatty(1) != 0) {
       std::printf("\r%zu/%zu %.60s\033[K", number, of, what.c_str());

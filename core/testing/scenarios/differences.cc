@@ -16,7 +16,7 @@ constexpr std::string_view kOtherLane =
 // call at the start.
 constexpr std::string_view kHalf = "the reference writes before it checks (functions 5, edge 8)";
 
-// FlowFabric's own client never sends such a tag: it sends only tags that are texts.
+// FlowFabric's own client never sends a tag that is an object or a list: it sends only texts.
 constexpr std::string_view kAddress = "the reference keeps a Lua table's address";
 
 constexpr Difference kDifferences[] = {

@@ -31,7 +31,7 @@ std::optional<ExecutionState> WithoutClock(std::optional<ExecutionState> state) 
     if (time.has_value()) time->value = 0;
   };
   Since(state->grant_expires_at, state->grant_created_at);
-  // In an acquired lease that was never renewed, all times come from one moment.
+  // As long as an acquired lease was never renewed, all of its times come from one moment.
   const std::optional<TimestampMs> renewed = state->lease_last_renewed_at;
   if (renewed.has_value()) {
     Since(state->lease_expires_at, renewed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Says which state has to be stored of an execution. It is written from the contract: sections 3
-// and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
+// Says which state of an execution has to be stored. This file is written from the contract:
+// sections 3 and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
 // stored-state-observed.md. Nothing of a ledger is used here: key names and numbers are composed as
 // texts. A scenario notes each effect by the function that is named after it
 // (expected.Claimed(...)); the scenario itself says whether a call should have had that effect.

@@ -28,8 +28,8 @@ struct RedisReply {
 
 class HiredisStore final : public RawStore {
  public:
-  // Takes any node of a cluster. A host that begins with '/' is a unix socket. Logs in if
-  // `username` or `password` is given. Throws std::runtime_error.
+  // `host` and `port` may be those of any node of a cluster. A host that begins with '/' is a unix
+  // socket. Logs in if `username` or `password` is given. Throws std::runtime_error.
   HiredisStore(const std::string& host, int port, std::string username = {},
                std::string password = {});
   ~HiredisStore() override;

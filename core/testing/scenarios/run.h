@@ -107,8 +107,8 @@ struct Failure {
   std::string actual;
 };
 
-// Says that a call got another answer than it must get, so that the rest of the scenario would mean
-// nothing. Run's calls throw this after they have noted the failure; the runner catches it.
+// Says that a call got another answer than it must get. The rest of the scenario would mean nothing
+// then. Run's calls throw this after they have noted the failure; the runner catches it.
 struct WentAstray {};
 
 class Run {

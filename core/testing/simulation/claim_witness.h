@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: sees every function that the servers of a deployment execute, in the order in which
-// they execute it, whatever their clients are told. The witness knows the current lease of each
-// execution, and reports a fault if two leases of an execution are ever live at once.
+// Test only: sees every function that the servers of a deployment execute, in the order of
+// execution, whatever the clients are told. The witness knows the current lease of each execution,
+// and reports a fault if two leases of an execution are ever live at once.
 //
 //   server.on_function = [&](const auto& command, const auto& reply) {
 //     witness.Saw(command, reply, world.now());

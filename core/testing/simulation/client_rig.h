@@ -107,8 +107,8 @@ class ClientRig {
     return Do({"GET", "a"}, read_only, slot);
   }
 
-  // Tries for at most `ms` to shut the connections that were lost so far. Returns whether none is
-  // left to be shut.
+  // Tries for at most `ms` to shut the connections that were lost so far. Returns whether all of
+  // them are shut.
   bool Settle(std::int64_t ms, internal::CommandKey key = kKey) {
     std::optional<bool> ended;
     const CallTarget target = {.self = &ended,
@@ -165,7 +165,7 @@ class ClientRig {
   Client client;  // is destroyed first, which ends the calls that are under way
 };
 
-// Gives the fault to the first `times` operations of a kind.
+// Returns a script that gives the fault to the first `times` operations of a kind.
 inline ScriptedNetwork::Script First(int times, Operation operation, Fault::Kind kind) {
   return [=](Operation asked) mutable -> Fault {
     return asked == operation && times-- > 0 ? Fault{kind} : Fault{};
@@ -281,7 +281,7 @@ struct FakeClusters {
   }
 };
 
-// Makes the function `f` missing until the library has been loaded.
+// Plays servers on which the function `f` is missing until `server` has the library.
 inline Play FunctionOf(ScriptedServer& server) {
   return [&server](std::uint16_t, const Words& command) -> std::optional<std::string> {
     if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;

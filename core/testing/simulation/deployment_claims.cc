@@ -33,8 +33,8 @@ using ffgrant::testing::UuidText;
 namespace calls = ffgrant::testing::calls;
 
 constexpr std::int64_t kLimitMs = 500;
-// A call may end this long after its limit. A wait that finds something to do takes a millisecond
-// here, and a call may need several waits after its time is up.
+// A call may end this long after its time limit. A wait that finds something to do takes a
+// millisecond here, and a call may need several waits after its time is up.
 constexpr std::int64_t kTickMs = 30;
 constexpr std::size_t kExecutions = 8;
 constexpr std::size_t kShownCalls = 100;

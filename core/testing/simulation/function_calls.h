@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: draws calls of the function library by a seed, as bare commands. The calls lead
-// executions through whole lives. In between come arguments and stored states that no client of
-// ours would make. The key names and the orders of the arguments are those of functions/README.md.
-// They are written down here once more; nothing comes from the client.
+// Test only: makes calls of the function library, which a seed chooses, as bare commands. The calls
+// lead executions through whole lives. In between come arguments and stored states that no client
+// of ours would make. The key names and the orders of the arguments are those of
+// functions/README.md. They are written down here once more; nothing comes from the client.
 
 #ifndef FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
 #define FFGRANT_TESTING_SIMULATION_FUNCTION_CALLS_H_
@@ -27,7 +27,8 @@ struct FunctionCall {
 
 class FunctionCalls {
  public:
-  // Draws calls about a few executions by `seed`. Each function's name begins with `prefix`.
+  // Makes calls about a few executions; `seed` chooses the calls. Each function's name begins with
+  // `prefix`.
   FunctionCalls(std::uint64_t seed, std::string prefix);
 
   // Returns the next command: mostly a function call, sometimes a command that changes the stored

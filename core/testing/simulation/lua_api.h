@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: shows scripts what they see of the server. Only lua_engine.cc uses it.
+// Test only: has the functions and values by which scripts see the server. Only lua_engine.cc uses
+// it.
 //
 // If a Lua function fails, longjmp() leaves it. So no function here may hold an object with a
 // destructor when it calls lua_error().

@@ -94,7 +94,7 @@ TEST(ScriptedFaults, EverySplitOfEveryStreamGivesTheSame) {
     ASSERT_GT(bytes, 400u);
     for (const Kind then : {Kind::kWouldBlock, Kind::kInterrupted}) {
       for (std::size_t at = 0; at < bytes; at += operation == Operation::kRead ? 1 : 7) {
-        // The usual limits are too short if every byte takes a millisecond.
+        // The usual time limits are too short if every byte takes a millisecond.
         ScriptedRig rig([](ClientOptions options) {
           options.connect_timeout_ms = options.request_timeout_ms = 10'000;
           return options;

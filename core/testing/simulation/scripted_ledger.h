@@ -154,7 +154,7 @@ inline const std::string kFault = "-" + kFaultText + "\r\n";
 // The detail of a call whose reply can't be its answer.
 inline const std::string kMisfit = "an answer that does not fit its command";
 
-// Returns the only detail, or an empty text unless there is exactly one.
+// Returns the only detail; an empty text if there is none, or more than one.
 inline std::string OnlyDetail(const ErrorDetails& details) {
   return details.size() == 1 ? std::string(details[0]) : std::string();
 }

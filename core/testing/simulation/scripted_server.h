@@ -61,16 +61,17 @@ class ScriptedServer final : public ServerEnd {
   int Executions(std::string_view function, std::string_view id) const;
 
   std::string mode = "standalone";  // or "cluster"
-  bool has_library = true;          // our library, which before version 4 has FlowFabric's names
-  bool foreign_library = false;     // FlowFabric's own library
+  // Whether our library is loaded. In its versions before 4 the functions have FlowFabric's names.
+  bool has_library = true;
+  bool foreign_library = false;  // whether FlowFabric's own library is loaded
   std::string own_version{kFunctionLibraryVersion};
   std::string contract_version{kFunctionContractVersion};  // of FlowFabric's own library
   int loads = 0;
   int replaces = 0;
   // Subcommands of CLIENT that an ACL forbids.
   std::set<std::string> forbidden;
-  // The functions that were called, whether they exist or not, in the order of the calls. Each has
-  // the name that was sent, and the call's connection.
+  // The functions that were called, whether they exist or not, in the order of the calls. Each
+  // entry has the call's connection, and the name that was sent.
   std::vector<std::pair<std::int64_t, std::string>> called;
   bool WasCalled(std::string_view name) const;
   // Error texts that answer the next calls; these calls are not executed.

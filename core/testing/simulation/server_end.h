@@ -43,7 +43,7 @@ class ServerEnd {
   // Returns how long a wait takes if a stream was ready.
   virtual std::int64_t TickMs() { return 1; }
   // OnTime() is called once the clock has moved. NextEvent() returns the time up to which the clock
-  // may move at once.
+  // may move in one step.
   virtual void OnTime(std::int64_t /*now*/) {}
   virtual std::int64_t NextEvent() { return INT64_MAX; }
 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: runs a cluster, and lets the things happen to it that happen to deployments, chosen by
-// a seed. The nodes freeze, cannot be reached, and move to other addresses (strangers take over the
-// old addresses). Nodes are killed and come back, sometimes without their functions. Primaries are
-// cut off and their replicas take over, sometimes without their last writes. Slots move, at once or
-// key by key with ASK. Nodes leave and join another cluster, and new nodes come. A witness sees
-// every function that is executed.
+// Test only: runs a cluster. What happens to real deployments also happens to this cluster, as a
+// seed chooses. The nodes freeze, cannot be reached, and move to other addresses (strangers take
+// over the old addresses). Nodes are killed and come back, sometimes without their functions.
+// Primaries are cut off and their replicas take over, sometimes without their last writes. Slots
+// move, at once or key by key with ASK. Nodes leave and join another cluster, and new nodes come. A
+// witness sees every function that is executed.
 //
 //   SimulatedDeployment deployment(seed);
 //   options.servers = {deployment.name()};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: plays a server process within this process. The server answers the commands that the
-// client and the functions send as Valkey 9 does, and runs the function libraries that are loaded
-// into it. It is given the time with every command, so a test can choose any time. The same
+// Test only: plays a server process within this process. As Valkey 9 does, the server answers the
+// commands that the client and the functions send, and runs the function libraries that are loaded
+// into it. The server is given the time with every command, so a test can choose any time. The same
 // commands at the same times have the same replies.
 //
 //   SimulatedServer server({.run_id = "run-1", .address = {"10.0.0.1", 6379}});

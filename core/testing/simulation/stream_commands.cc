@@ -46,8 +46,8 @@ struct Trim {
   std::int64_t length = 0;
 };
 
-// Reads [MAXLEN [~|=] n] from word `at` on, and moves `at` to the word after it. Returns false if
-// there was an error, with which it has then answered.
+// Reads [MAXLEN [~|=] n] from word `at` on, and moves `at` to the word after it. If there is an
+// error, answers with the error and returns false.
 bool ReadTrim(CommandCall& call, std::size_t& at, Trim& trim) {
   if (at + 1 >= call.words.size() || !SameWord(call.words[at], "MAXLEN")) return true;
   ++at;

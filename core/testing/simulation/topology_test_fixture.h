@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the fixture of tests of the client with a cluster that changes.
+// Has the fixture for tests that use the client with a cluster that changes.
 
 #ifndef FFGRANT_TESTING_SIMULATION_TOPOLOGY_TEST_FIXTURE_H_
 #define FFGRANT_TESTING_SIMULATION_TOPOLOGY_TEST_FIXTURE_H_

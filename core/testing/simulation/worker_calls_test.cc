@@ -268,7 +268,7 @@ TEST_F(WorkerCalls, InputIsTakenOnlyFromAnswersThatFit) {
     EXPECT_EQ(details_[0], "ERR no");
     server_.answer = nullptr;
   }
-  // The detail is about the error that is returned, whichever of two was found first.
+  // The detail is about the error that is returned, whichever of the two errors was found first.
   Answer("GETRANGE", "-ERR no\r\n");
   Answer("lane_id", Texts(0));
   EXPECT_EQ(read(&details_), ClaimError::kUnavailable);
@@ -280,14 +280,14 @@ TEST_F(WorkerCalls, InputIsTakenOnlyFromAnswersThatFit) {
   EXPECT_EQ(input.payload(), "p");
 }
 
-// That an execution does not exist outweighs what is wrong with the other answers, whichever comes
-// first.
+// If the execution does not exist, the call says so, whatever is wrong with the other answers and
+// whichever answer comes first.
 TEST_F(WorkerCalls, InputOfWhatIsNotThereIsNotFoundWhateverElseIsWrong) {
   const MintedExecutionId absent(7, ids_.Next());
   Do({"HSET", Key(absent, "payload"), "a", "b"});
   ExecutionInput input;
   for (const bool is_late : {false, true}) {
-    // The client asks again after such an answer, while the other answers are there.
+    // After the answer TRYAGAIN the client asks again, when it already has the other answers.
     bool is_first = is_late;
     server_.answer = [&](std::int64_t, const std::vector<std::string>& command) {
       const bool is_core = command.size() > 2 && command[2] == "lane_id";
@@ -549,8 +549,8 @@ TEST_F(WorkerCalls, FailuresFollowOnlyAnswersThatFit) {
 
 // ---- flows ----------------------------------------------------------------------
 
-// What runs the flow goes on with the flow when it is told of an execution. So it must be told of
-// nothing but ends.
+// Whatever runs the flow goes on with the flow when it is told of an execution. So it must be told
+// only that executions have ended.
 TEST_F(WorkerCalls, AFlowIsToldOnceOfEachEndAndOfNothingElse) {
   std::vector<std::string> told;
   server_.on_publish = [&](std::string_view channel, std::string_view text) {
@@ -656,7 +656,8 @@ TEST_F(Registering, AnEndThatBreaksOffIsFinishedByTheNext) {
   }
 }
 
-// After a lost answer the key may be gone, and another process may have set the key again since.
+// After a lost answer the key may be gone, and another process may have set the key again since
+// then.
 TEST_F(Registering, AnEndWhoseAnswerIsLostIsNotRepeated) {
   ASSERT_EQ(Register(registration_), ClaimError::kNone);
   int deletions = 0;
@@ -826,7 +827,7 @@ TEST_F(WorkerCalls, PartitionCountsAreReadAndHeldAgainstOurs) {
             "made for 256 flow, 32 budget and 32 quota partitions");
   EXPECT_EQ(ledger_->Connect(server).error, ClaimError::kInvalidInput);
 
-  // Each count alone is enough to tell the two apart.
+  // A difference in any one of the counts is enough for a refusal.
   for (const char* const other :
        {"num_flow_partitions", "num_budget_partitions", "num_quota_partitions"}) {
     Do({"HSET", "ff:config:partitions", "num_flow_partitions", "256", "num_budget_partitions", "32",
@@ -945,7 +946,7 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
   };
   const struct {
     ClaimError end;
-    bool may_shut = true;  // a worker that may not shut its connection can't be sure
+    bool may_shut = true;  // if not, the worker can't learn what became of its claim
   } kCases[] = {{ClaimError::kNone},
                 {ClaimError::kStaleLease},
                 {ClaimError::kUnavailable},
@@ -1110,7 +1111,7 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
   world_.Pass(1);
   (void)worker.RunDue();
   EXPECT_EQ(Alive(), ":1\r\n");
-  // A caller may go on to renew the leases that it still keeps.
+  // After Stop() a caller may go on to call RunDue(), for the leases that it still keeps.
   ASSERT_TRUE(worker.Stop());
   for (int i = 0; i < 10; ++i) {
     world_.Pass(1000);
@@ -1147,7 +1148,7 @@ TEST_F(Deployments, AStartTakesUpWhatAStopHasLeft) {
   EXPECT_EQ(Alive(), ":0\r\n");
 }
 
-// An execution whose claim was found only afterwards is one of those that the worker has.
+// An execution whose claim was found only afterwards also takes one of the worker's permits.
 TEST_F(Deployments, AClaimThatIsFoundHasAPermit) {
   DeploymentWorkerOptions options = Options();
   options.worker.permits = 1;
@@ -1193,7 +1194,7 @@ TEST_F(Deployments, AnInstanceIdIsOneProcess) {
   DeploymentWorker second(Options());
   EXPECT_EQ(second.Start(&details_).error, ClaimError::kInvalidInput);
   EXPECT_EQ(details_[0], "worker_instance_id: another process has registered it");
-  // The end of the second worker leaves the first worker's registration.
+  // When the second worker stops, the first worker stays registered.
   EXPECT_TRUE(second.Stop());
   EXPECT_EQ(Alive(), ":1\r\n");
   EXPECT_TRUE(first.Stop());

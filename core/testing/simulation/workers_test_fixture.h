@@ -127,7 +127,7 @@ class Workers : public ::testing::Test {
     return static_cast<int>(std::count(events_.begin(), events_.end(), event));
   }
 
-  // A worker in a thread, which is told to stop at the latest by the object's end.
+  // A worker in a thread. The destructor tells the worker to stop if Stop() has not done so.
   class Started {
    public:
     Started(Workers& test, deployment::Handler handler)
@@ -163,7 +163,7 @@ class Workers : public ::testing::Test {
   valkey::ValkeyLedger ledger_;
   const HttpServer::Answer routes_;
   std::mutex mutex_;
-  std::function<std::optional<std::string>(const std::string&)> answer_;  // before the routes
+  std::function<std::optional<std::string>(const std::string&)> answer_;  // asked before `routes_`
   std::vector<std::string> reports_;
   std::vector<Event> events_;
   HttpServer issuer_;

@@ -28,7 +28,7 @@ void DelayMustLieAhead(Run& run) {
   run.Create({.delay_until = TimestampMs{now}});
 }
 
-// `delay_until` is a time, and no sum is computed from it, so that every value is allowed.
+// `delay_until` is a time, and no sum is computed from it, so every value is allowed.
 void DelaysReachAsFarAsTheirType(Run& run) {
   for (const std::int64_t time : {kMaxTtlMs, kMaxTtlMs + 1, std::int64_t{100'000'000'000'000},
                                   std::int64_t{1} << 53, INT64_MAX - 1, INT64_MAX}) {

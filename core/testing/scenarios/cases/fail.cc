@@ -69,7 +69,7 @@ void FailureByAnOperator(Run& run) {
   run.Fail(leased, by_operator);
 }
 
-// Neither text decides anything, and both are stored unchanged.
+// Neither the reason nor the category decides anything, and both are stored unchanged.
 void ReasonsAndCategoriesAreAnyBytes(Run& run) {
   const std::string bytes("a\r\n\0\xFF{\"", 8);
   for (const std::string& text : {std::string(), bytes, std::string(70'000, 'x')}) {

@@ -70,8 +70,8 @@ inline ExpectedAnswer NotActive(const Execution& e) {
            e.expected.Field("lifecycle_phase"), e.expected.Field("current_attempt_id")}};
 }
 
-// Tries every check that `call` shares with the other fenced calls, each alone and before the next
-// one.
+// Tries every check that `call` shares with the other fenced calls: each check alone, and together
+// with the next check, which comes later.
 inline void FencedChecksInOrder(Run& run, FencedCall call) {
   const OptionalFence none;
   const OptionalFence unknown = LeaseFence{{run.NextUuid()}, {1}, {run.NextUuid()}};

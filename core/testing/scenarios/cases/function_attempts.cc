@@ -124,7 +124,8 @@ void AnAttemptKeepsItsPolicyAndTimes(Run& run) {
   run.Check("the deadline stays", score("execution_deadline") == 1999999999999.0);
 }
 
-// The caller says when the lease is to be renewed, and the lease's hash repeats it (contract 7.2).
+// The caller says when the lease is to be renewed, and the lease's hash has this time too (contract
+// 7.2).
 void TheRenewalDeadlineIsTheCallers(Run& run) {
   for (const std::int64_t renew_before : {0, 1, 1000, static_cast<int>(kLong)}) {
     Execution& e = run.Create();
@@ -142,7 +143,7 @@ void TheRenewalDeadlineIsTheCallers(Run& run) {
   }
 }
 
-// No text and "0" both say that an attempt has no time limit, by each call that claims.
+// In each call that claims, an empty text and "0" both say that the attempt has no time limit.
 void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
   for (const std::string timeout : {"", "0", "7000"}) {
     const auto check = [&](const char* what, const Execution& e) {
@@ -297,7 +298,8 @@ void AReclaimWithoutACap(Run& run) {
   }
 }
 
-// The index may have an execution that is not eligible, and may lack one that will be.
+// The index may have an execution that is not eligible, and may lack one that will be eligible
+// later.
 void AFusedClaimNeedsAnEligibleExecution(Run& run) {
   Execution& e = run.Create();
   const std::string core = e.expected.ExecutionKey("core");
@@ -370,7 +372,8 @@ void AFailureChecksItsRetryPolicy(Run& run) {
       {fixed("-50000000000001"), far},
       {fixed("\"nan\""), far},
       {fixed("1e300"), far}};
-  // The reference faults, or stores such a time. functions/README.md lists this difference.
+  // For such a policy the reference faults, or stores a time that nobody can read.
+  // functions/README.md lists this difference.
   if (run.engine().library() != "flowfabric") {
     for (const auto& [policy, why] : kRefused) {
       ExpectRaw(run, policy, "0 invalid_input retry_policy_json: " + why, "ff_fail_execution",

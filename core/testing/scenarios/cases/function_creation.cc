@@ -36,7 +36,7 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
             RawCreate(second, keyed));
   run.Check("a duplicate does not prolong it", run.store().ExpireTime(key) == until);
   run.CheckStored(second);
-  // The key decides, even if an execution with the id of the call exists.
+  // The idempotency key decides, even if an execution with the id of the call exists.
   Execution& fourth = run.New(&first);
   ExpectRaw(run, "fourth", "1 OK " + fourth.expected.id + " waiting", "ff_create_execution",
             RawCreate(fourth));
@@ -48,7 +48,7 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   run.store().Delete(key);
 }
 
-// Nothing is remembered without a time for which to remember the key, or without a key.
+// Nothing is remembered if the call gives no key, or no time for which to remember the key.
 void AnIdempotencyKeyNeedsATime(Run& run) {
   for (const std::string ttl : {"", "0", "-1", "5000"}) {
     Execution& e = run.New();
@@ -76,8 +76,8 @@ void CreationChecksItsArguments(Run& run) {
     rows.push_back({{.delay = text}, "delay_until" + whole + text});
     rows.push_back({{.deadline = text}, "execution_deadline_at" + whole + text});
   }
-  // The reference accepts every row but the first, or fails on it after its first write. These
-  // differences are on purpose; functions/README.md lists them.
+  // The reference refuses only the first row. It accepts each of the others, or fails on it after
+  // its first write. These differences are on purpose; functions/README.md lists them.
   if (run.engine().library() == "flowfabric") rows.erase(rows.begin() + 1, rows.end());
   Execution& e = run.New();
   for (const auto& [options, detail] : rows) {

@@ -223,7 +223,7 @@ void AConditionHasALimit(Run& run) {
   for (const std::size_t key : {7u, 8u, 14u}) run.store().Delete(call.keys[key]);
 }
 
-// A suspension that has ended can't run out of time any more, also if the execution still waits.
+// A suspension that has ended can't run out of time any more, even if the execution still waits.
 void AResumeTakesTheTimeoutAway(Run& run) {
   for (const std::string delay : {"0", "50000"}) {
     Execution& e = run.Leased();
@@ -364,7 +364,7 @@ void AResumeClosesTheFurtherWaitpoints(Run& run) {
   }
 }
 
-// A text that is no list of waitpoints hinders no resume.
+// A resume succeeds even if the stored text is no list of waitpoints.
 void AResumeTakesAnyListOfWaitpoints(Run& run) {
   for (const std::string list :
        {"", "[]", "{", "7", "null", "\"text\"", "{\"a\":1}", "[7,[],{}]"}) {

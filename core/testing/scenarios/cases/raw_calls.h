@@ -141,7 +141,7 @@ inline std::string AllTexts(const RawStore::Answer& answer) {
   for (const std::string& part : answer.texts) text += (text.empty() ? "" : " ") + part;
   return text;
 }
-// Returns the first two texts.
+// Returns the first two texts of an answer.
 inline std::string FirstTexts(RawStore::Answer answer) {
   if (!answer.is_error && answer.texts.size() > 2) answer.texts.resize(2);
   return AllTexts(answer);

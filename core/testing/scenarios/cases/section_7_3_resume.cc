@@ -103,7 +103,7 @@ void DelayedResumption(Run& run) {
   run.Suspend(e);
   run.Resume(e, kLong);
   run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);
-  // 7.3 has no eligibility check: what is missing here is the grant.
+  // Contract 7.3 has no eligibility check: what is missing here is the grant.
   run.ClaimResumed(e, {}, ClaimError::kInvalidClaimGrant);
 }
 

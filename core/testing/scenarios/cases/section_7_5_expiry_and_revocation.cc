@@ -57,7 +57,7 @@ void TheLateOwnerMarksIt(Run& run) {
   for (const FencedCall call : {RenewWith, SuspendWith, CompleteWith}) {
     Execution& e = run.Leased(kShort);
     run.Pass(kShort + 1);
-    // Reclaim is possible only after marking.
+    // A reclaim is possible only once the lease is marked as expired.
     run.IssueReclaim(e, {.worker = kWorker2}, ClaimError::kExecutionNotReclaimable);
     run.Reclaim(e, {.worker = kWorker2}, ClaimError::kExecutionNotReclaimable);
     call(run, e, {}, ClaimError::kLeaseExpired);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what holds over the whole life of an execution (contract 7.7). The scenarios of the
-// sections before check it for single calls; this file has the long histories.
+// Tests what holds over the whole life of an execution (contract 7.7). The scenarios of earlier
+// sections check the same for single calls; this file has the long histories.
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
