@@ -361,8 +361,8 @@ Call CallGenerator::Fail() {
 
 Call CallGenerator::MoveClock() {
   if (OneIn(2)) return calls::Advance{choose_(3)};
-  // Moves the clock to the end of a lease, a grant or a delay: just before it, at it, or just after
-  // it.
+  // Moves the clock to the end of a lease, a grant or a delay: to just before the end, to the end
+  // itself, or to just after it.
   const ExecutionIdView target = target_;
   ChooseTarget();
   const std::optional<ExecutionState> state = inspect_(std::exchange(target_, target));

@@ -147,7 +147,7 @@ TEST_F(LiveConnect, AWrongPasswordEndsTheCallAtOnce) {
     EXPECT_EQ(Connect(ledger),
               "unavailable: WRONGPASS invalid username-password pair or user is disabled.");
   }
-  // Other threads try too, on other connections.
+  // Other threads try to connect too, on other connections.
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) threads.emplace_back([&] { (void)Connect(ledger); });
   for (std::thread& thread : threads) thread.join();
@@ -252,7 +252,7 @@ TEST_F(LiveConnect, WithoutFunctionsAndTheRightToLoadThemNothingWorks) {
 // ---- whose functions ---------------------------------------------------------------
 
 TEST_F(LiveConnect, BothLibrariesLiveSideBySideWhicheverComesFirst) {
-  // Our library comes first, then FlowFabric's, loaded as its own loader does it.
+  // Our library is loaded first, then FlowFabric's, in the way of FlowFabric's own loader.
   ASSERT_EQ(Connect(ledger_), "none");
   const MintedExecutionId id = Create();
   EXPECT_EQ(admin->Do({"FCALL", "ff_version", "0"}), "ERR Function not found");

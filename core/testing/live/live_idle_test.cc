@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests connections that were idle for so long that something between the client and a real server
-// has forgotten them, and how an operator finds such connections on the server.
+// has forgotten the connections. Also tests how an operator finds such connections on the server.
 
 #include <gtest/gtest.h>
 

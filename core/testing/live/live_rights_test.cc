@@ -192,7 +192,7 @@ class LiveRights : public LiveServer {
         {"Suspend", calls([this](ValkeyLedger& user, ErrorDetails* details) {
            const MintedExecutionId id = Create();
            const Lease lease = Claimed(id);
-           // `ledger_` suspends another execution first, which gives the partition a secret.
+           // `ledger_` first suspends another execution, so that the partition gets a secret.
            (void)Suspended();
            return user.Suspend({.execution_id = id.view(), .fence = lease.fence}, details).error;
          })},

@@ -131,7 +131,7 @@ TEST_F(LiveTls, CallsGoThrough) {
 }
 
 // The client may have decrypted the end of an answer together with the bytes before the end. Then
-// nothing of the answer is left in the socket for which the client could wait.
+// the socket has no more bytes of the answer for which the client could wait.
 TEST_F(LiveTls, AnAnswerOfManyRecordsIsReadToItsEnd) {
   ValkeyLedger ledger({.client = OverTls()});
   const LaneIdView lane = ParseLaneId("live-tls").lane;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs sources of the product under relacy, which tries the values that the C++ memory model lets
-// each atomic load return. Inside ffgrant::internal, `std` becomes a namespace whose `atomic` and
+// Runs sources of the product under relacy, which tries the values that an atomic load may return
+// in the C++ memory model. Inside ffgrant::internal, `std` becomes a namespace whose `atomic` and
 // memory orders are relacy's. So the sources themselves are verified, not a copy of them.
 //
 // This file must be included before the first header whose code is in ffgrant::internal.

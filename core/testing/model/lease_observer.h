@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Watches the calls and outcomes of a ledger from outside and checks the invariants of contract 7.7
-// from them alone. It reads no stored state and uses no model.
+// Checks the invariants of contract 7.7 from the calls and outcomes of a ledger alone. The observer
+// reads no stored state and uses no model.
 
 #ifndef FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_
 #define FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs every schedule of calls that meet where a ledger looks, releases a lock and looks again.
-// Threads would show these cases only once in a long time; here they happen for certain.
+// With real threads these cases would rarely happen; here they happen for certain.
 
 #include "testing/model/ledger_race.h"
 

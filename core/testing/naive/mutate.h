@@ -12,8 +12,8 @@
 
 namespace ffgrant::testing {
 
-// Calls `visit` with `text` and with every text that differs from it by one byte that is replaced,
-// inserted or deleted, for each of the 256 values.
+// Calls `visit` with every text that is made from `text` by deleting a byte, or by replacing or
+// inserting one with each of the 256 values. To replace a byte by itself gives `text`.
 template <class Visit>
 void ForEachSingleByteEdit(std::string_view text, Visit visit) {
   for (std::size_t i = 0; i <= text.size(); ++i) {

@@ -18,7 +18,7 @@
 //     next call with this scratch. A scratch serves one thread at a time. Calls without a scratch
 //     may run on any thread.
 //   - No panic crosses the border. A call in which the reference panics returns FFREF_PANICKED,
-//     prints on stderr where that was, and leaves the scratch usable. Out parameters are then
+//     prints on stderr where it panicked, and leaves the scratch usable. Out parameters are then
 //     unspecified.
 //   - The reference allocates by itself. Callers must free only scratches and prepared inputs. A
 //     scratch keeps its memory from call to call.

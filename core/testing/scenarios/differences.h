@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lists where an engine may answer or store something else than the scenarios say, and why that is
-// right. Every entry is reviewed: none is added just to make a run pass. An entry that no longer
-// happens fails the run, as does a difference that has no entry.
+// Lists the places where an engine may answer or store something else than the scenarios say, each
+// with the reason why that is right. Every entry is reviewed: none is added just to make a run
+// pass. An entry whose difference no longer happens fails the run, as does a difference that has no
+// entry.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_
 #define FFGRANT_TESTING_SCENARIOS_DIFFERENCES_H_

@@ -46,9 +46,9 @@ class ClusterState {
   const ClusterMember* Owner(std::uint16_t slot) const;
   // Returns "" if nobody owns the slot.
   const std::string& OwnerId(std::uint16_t slot) const { return names_[owners_[slot]]; }
-  // Returns whether any primary that claims the slot gets it, whatever the primary's epoch. True
-  // for a slot that has no owner, and for a slot that its owner did not claim when this node last
-  // heard from the owner.
+  // Returns whether a primary that claims the slot gets it whatever its epoch is. True for a slot
+  // that has no owner, and for a slot that its owner did not claim when this node last heard from
+  // the owner.
   bool IsUnclaimed(std::uint16_t slot) const { return owners_[slot] == 0 || unclaimed_[slot]; }
   std::size_t CountSlots(std::string_view id) const;
   std::uint64_t HighestEpoch() const;

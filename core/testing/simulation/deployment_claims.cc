@@ -161,7 +161,8 @@ class DeploymentClaims {
     std::string execution;
     std::string lease;
   };
-  // How often a function may have been executed for an execution: at least and at most so often.
+  // How often a function may have been executed for an execution: the least and the greatest
+  // number.
   struct Bounds {
     std::int64_t least = 0;
     std::int64_t most = 0;

@@ -98,7 +98,7 @@ class LuaEngine {
   std::map<std::string, std::string> libraries_;
   TextMap<Function> pending_;  // registered by the library that is being loaded
   bool loading_ = false;
-  std::vector<std::string_view> words_;  // the words of redis.call(); kept for their memory
+  std::vector<std::string_view> words_;  // of redis.call(); a member so that its memory is kept
   std::vector<std::array<char, kMaxNumberText>> numbers_;
   std::string counted_library_;
   std::vector<std::uint64_t> counts_;  // by line

@@ -24,7 +24,7 @@ class ShippedFunctions : public ::testing::Test {
   ServerConsole console_{server_};
 };
 
-// A call that breaks off between two writes would leave half of its work behind.
+// If a call broke off between two writes, half of its work would be left behind.
 TEST_F(ShippedFunctions, TooFewKeysOrArgumentsChangeNothing) {
   // The KEYS of each function, and the ARGV that every client sends (valkey-functions.md 2,
   // functions/README.md).

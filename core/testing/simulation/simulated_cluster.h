@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: makes simulated servers form one cluster, and does what operators and failures do to a
-// cluster. Each node knows what it was told. Gossip() lets all nodes that can talk to each other
-// tell all they know.
+// cluster. Each node knows only what it was told. Gossip() lets the nodes that can talk to each
+// other exchange all they know.
 //
 //   SimulatedCluster cluster(world, {.primaries = 3, .replicas = 1});
 //   cluster.Separate({0});          // node 0 is alone

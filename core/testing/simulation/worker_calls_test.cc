@@ -418,8 +418,8 @@ TEST_F(WorkerCalls, AFixedDelayIsTheSameEachTime) {
   EXPECT_FALSE(Fail(id, Claim(id)).retried);
 }
 
-// The execution is in its own lane's set, from where a scanner promotes it, and not in the
-// claimer's lane.
+// The execution is in the set of its own lane, from where a scanner promotes it, and not in that of
+// the claimer's lane.
 TEST_F(WorkerCalls, ARetryWaitsInTheExecutionsOwnLane) {
   const MintedExecutionId id = Create({}, RetryPolicy{.delay_ms = 5000});
   ASSERT_TRUE(ledger_->IssueClaimGrant(
@@ -636,8 +636,8 @@ class Registering : public WorkerCalls {
   WorkerRegistration registration_;
 };
 
-// The key that says to whom the other keys belong is deleted last, so that an end that broke off
-// can be tried again.
+// The key that says to whom the other keys belong is deleted last. So if ending a registration has
+// broken off, it can be tried again.
 TEST_F(Registering, AnEndThatBreaksOffIsFinishedByTheNext) {
   for (int done = 0; done < 3; ++done) {
     SCOPED_TRACE(done);
@@ -1133,8 +1133,8 @@ TEST_F(WorkerCalls, RightsAreToldByAServerThatTakesNoWrites) {
   }
 }
 
-// The earlier registration could not be ended. This registration is the worker's own, so the worker
-// takes it up.
+// An earlier registration, which could not be ended, is the worker's own, so the worker takes it
+// up.
 TEST_F(Deployments, AStartTakesUpWhatAStopHasLeft) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));

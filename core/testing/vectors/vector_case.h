@@ -79,8 +79,8 @@ class Object {
   Case& result_;
 };
 
-// A copy of a text that ends where its allocation ends, so that AddressSanitizer sees a parser read
-// past its input.
+// A copy of a text. The copy ends where its allocation ends, so that AddressSanitizer notices if a
+// parser reads past its input.
 class ExactCopy {
  public:
   explicit ExactCopy(std::string_view text);

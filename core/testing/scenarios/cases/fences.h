@@ -14,8 +14,8 @@
 
 namespace ffgrant::claims_conformance {
 
-// The ttl, in ms, of a lease that a call must still find alive, however busy the machine is, and
-// whose end the scenario then waits for.
+// The ttl, in ms, of a lease that a call must still find alive, however busy the machine is. The
+// scenario then waits for the end of this lease.
 inline constexpr std::int64_t kSoon = 1500;
 
 // A call that takes a fence. If none is given, it presents the last lease's fence.

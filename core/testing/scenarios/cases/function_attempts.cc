@@ -212,7 +212,7 @@ void AWorkersTokensAreCounted(Run& run) {
   }
 }
 
-// A resumed execution is claimed without a look at its eligibility, also while its resume is
+// A resumed execution is claimed without a look at its eligibility, even while its resume is
 // delayed (contract 7.3).
 void AFusedClaimTakesADelayedResume(Run& run) {
   for (const std::int64_t delay_ms : {std::int64_t{0}, kLong}) {

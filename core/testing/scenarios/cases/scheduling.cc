@@ -127,8 +127,8 @@ void AGrantThatIsGoneAtOnceBlocksNothing(Run& run) {
   scheduler.Expect(*all[1]);
 }
 
-// Windows of every size come round to the partition. Until then no call answers that there is
-// nothing to claim.
+// Whatever the size of the window, successive calls come round to the partition. Until then no call
+// answers that there is nothing to claim.
 void WindowsComeRound(Run& run) {
   const unsigned partitions = run.engine().partition_count();
   for (const unsigned window : {32u, 100u, partitions - 1u, partitions}) {

@@ -107,7 +107,8 @@ void ARecordThatOutlivedItsTime(Run& run) {
   run.CheckEqual("claim", "claim_grant_expired",
                  std::string(ErrorName(run.ledger().Claim(args, &details).error)));
   run.CheckEqual("the grant", before, run.store().Describe(key));
-  // A claim by another worker is invalid before the grant counts as expired.
+  // For a claim by another worker, the check of the worker fails first, before the check of the
+  // expiry.
   const Worker other = run.Named(kWorker2);
   ClaimArgs of_other = args;
   of_other.worker = {{other.id}, {other.instance}};

@@ -66,8 +66,8 @@ void ARecordThatOutlivedItsTimeIsDeleted(Run& run) {
   run.store().Persist(key);
   run.store().SetField(key, "grant_expires_at", std::to_string(run.engine().Now() - 1));
   const std::string before = run.store().Describe(key);
-  // A claim by another worker does not delete the grant: this claim is invalid before the grant
-  // counts as expired.
+  // A claim by another worker does not delete the grant: the check of the worker fails first,
+  // before the check of the expiry.
   e.expected.GrantGone();
   const Worker other = run.Named(kWorker2);
   const auto claim = [&](const Worker& worker) {
