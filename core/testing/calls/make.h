@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes a call, which is given as a value, on a ledger.
+// Makes a call on a ledger. The call is given as a value.
 
 #ifndef FFGRANT_TESTING_CALLS_MAKE_H_
 #define FFGRANT_TESTING_CALLS_MAKE_H_

@@ -41,7 +41,7 @@ TEST_F(LiveIdle, AForgottenConnectionCostsNoClaim) {
   EXPECT_EQ(proxy_.accepted(), 4u);
 }
 
-// This shows that the test above would notice a lost command.
+// This test shows that the one above would notice a lost command.
 TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   options_.client.probe_idle_ms = INT64_MAX;
   options_.client.request_timeout_ms = 500;
@@ -67,7 +67,7 @@ TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
   options_.client.servers = {proxy.endpoint()};
   options_.connections = kConnections;
   ValkeyLedger ledger(options_);
-  // All threads begin at once, so that several connections are used.
+  // All threads begin at the same time, so that several connections are used.
   const auto claim_with_all = [&] {
     std::barrier begin(kConnections);
     std::atomic<std::size_t> claimed = 0;

@@ -82,7 +82,7 @@ TEST_F(LiveProcess, AChildHasALedgerOfItsOwn) {
 }
 
 TEST_F(LiveProcess, AStaticLedgerMayOutliveMain) {
-  // exit() destroys `last`, whose destructor still uses the ledger, before it destroys the ledger.
+  // exit() destroys `last` before the ledger. The destructor of `last` still uses the ledger.
   EXPECT_EXIT(
       {
         static ValkeyLedger ledger({.client = Here()});

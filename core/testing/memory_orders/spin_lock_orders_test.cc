@@ -21,7 +21,7 @@ namespace ffgrant::testing {
 namespace {
 
 // Each thread changes the guarded value twice. `held` is atomic only for relacy, which then finds
-// two owners at once even if they write nothing.
+// two owners at the same time even if they write nothing.
 struct TwoOwners : rl::test_suite<TwoOwners, 2> {
   internal::SpinLock lock{internal::LockKind::kTexts};
   rl::var<int> guarded;

@@ -181,7 +181,7 @@ TEST_F(LedgerRaceTest, ARetryIsPromotedWhileOthersLook) {
 }
 
 // Both threads make the lane and the worker's name, and one of them finds the name already made.
-// This runs in a larger ledger, in which the executions are in different regions.
+// The test has a larger ledger, in which the executions are in different regions.
 TEST_F(LedgerRaceTest, TwoMakeOneName) {
   for (const std::uint8_t other : {std::uint8_t{0}, std::uint8_t{2}}) {
     Race race =

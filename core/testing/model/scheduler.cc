@@ -88,7 +88,7 @@ void Scheduler::Main(unsigned int high, unsigned int low) {
   }
 }
 
-// This is a function of its own, because a compiler assumes that getcontext() returns twice.
+// Make() is a function of its own, because a compiler assumes that getcontext() returns twice.
 void Scheduler::Make(Fiber& fiber) {
   getcontext(&fiber.context);
   fiber.context.uc_stack.ss_sp = fiber.stack;

@@ -4,9 +4,9 @@
 // ffgrant_reference.h says which code comes from where, what calls cost, and what happens with
 // texts that are not UTF-8.
 //
-// Every function returns the call's Status beside its answer. kPanicked means a bug of the
-// reference or a call that breaks its contract (a partition count of 0). This status must never be
-// ignored.
+// Every function returns the call's Status beside its answer. kPanicked means that the reference
+// has a bug, or that an argument was not allowed (a partition count of 0). This status must never
+// be ignored.
 //
 //   reference::Reference reference;
 //   const auto key = reference.ParsePartitionKey("{fp:7 }");

@@ -218,7 +218,7 @@ Wanted Run::WantedOf(const Execution& e) const {
   for (const char* role : {"core", "claim_grant", "lease:current"}) {
     wanted.hashes.push_back(expected.ExecutionKey(role));
   }
-  // This reads one attempt more than there must be.
+  // The loop reads one attempt more than there must be.
   for (std::size_t i = 0; i <= expected.attempts.size(); ++i) {
     wanted.hashes.push_back(expected.AttemptKey(i));
     wanted.hashes.push_back(expected.AttemptKey(i) + ":usage");

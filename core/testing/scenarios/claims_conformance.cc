@@ -32,7 +32,7 @@ struct Options {
   std::string server;  // empty: the embedded ledger
   std::string store;   // where the stored keys are read and written; empty: the server
   bool use_loaded_library = false;
-  std::string contract;  // what ff_version may answer; empty: the client's own contract
+  std::string contract;  // what ff_version may answer; empty: what the client accepts
   std::string filter;    // runs the scenarios whose full name contains this text
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;

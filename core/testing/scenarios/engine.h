@@ -17,9 +17,9 @@ class Engine {
  public:
   virtual ~Engine() = default;
 
-  // These two are for the list of reviewed differences (differences.h). kind() is "memory" or
-  // "server". library() is the function library that answers: "ffgrant", "flowfabric", or "" if
-  // there is none.
+  // kind() and library() are for the list of reviewed differences (differences.h). kind() is
+  // "memory" or "server". library() is the function library that answers: "ffgrant", "flowfabric",
+  // or "" if there is none.
   virtual std::string kind() const = 0;
   virtual std::string library() const { return {}; }
   // A text for people: "Valkey 9.1.2, ffgrant functions 1".

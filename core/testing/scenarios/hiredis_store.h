@@ -64,7 +64,7 @@ class HiredisStore final : public RawStore {
   void LogIn(redisContext& connection);
   // Does the same as Command(), but throws for an error reply.
   RedisReply Ask(const std::string& key, const std::vector<std::string>& words);
-  // Sends many commands at once to the node of `key`. That node must be known already.
+  // Sends many commands together to the node of `key`. That node must be known already.
   std::vector<RedisReply> AskMany(const std::string& key,
                                   const std::vector<std::vector<std::string>>& commands);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the engines of the embedded ledger and of the model, whose clock stands still between calls.
+// Has the engines of the embedded ledger and of the model. Their clock stands still between calls.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
@@ -38,7 +38,7 @@ class MemoryEngine final : public Engine {
     };
     const bool was_delayed = is_delayed();
     constexpr std::size_t kAllPlaces = 1 << 20;
-    // This also promotes all other executions that are due.
+    // The maintenance also promotes all other executions that are due.
     (void)static_cast<MemoryLedger&>(*ledger_).RunMaintenance(kAllPlaces);
     return was_delayed && !is_delayed();
   }

@@ -17,7 +17,7 @@ namespace ffgrant::claims_conformance {
 
 using Fields = std::map<std::string, std::string>;
 
-// The keys of one execution that are to be read at once.
+// The keys of one execution that are to be read together.
 struct Wanted {
   std::vector<std::string> hashes;                           // with their expiries
   std::vector<std::pair<std::string, std::string>> scores;   // key, member

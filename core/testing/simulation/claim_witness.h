@@ -2,7 +2,7 @@
 //
 // Test only: sees every function that the servers of a deployment execute, in the order of
 // execution, whatever the clients are told. The witness knows the current lease of each execution,
-// and reports a fault if two leases of an execution are ever live at once.
+// and reports a fault if two leases of an execution are ever live at the same time.
 //
 //   server.on_function = [&](const auto& command, const auto& reply) {
 //     witness.Saw(command, reply, world.now());
@@ -51,7 +51,8 @@ class ClaimWitness {
   // Returns when the execution's current lease ends, by the server's clock; empty if no server has
   // given a lease that still stands, or if changes may have been lost.
   std::optional<std::int64_t> LeaseEnd(std::string_view id) const;
-  // Maps the ids of the executions whose current lease is known to the ids of these leases.
+  // Returns the id of the current lease by the id of its execution, for all executions whose
+  // current lease is known.
   std::map<std::string, std::string> CurrentLeases() const;
   // Forbids this lease: a server that gives the lease from now on breaks a rule.
   void NeverAgain(std::string_view lease_id) { forbidden_.insert(std::string(lease_id)); }

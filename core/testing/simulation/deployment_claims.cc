@@ -362,7 +362,7 @@ class DeploymentClaims {
     if (over || deployment_.OneIn(60)) NextExecution();
   }
 
-  // Puts another execution in place of the oldest, and mostly creates the new one at once.
+  // Puts another execution in place of the oldest, and mostly creates the new one right away.
   void NextExecution() {
     generator_.Replace(NewExecution());
     if (deployment_.OneIn(4)) return;
@@ -412,7 +412,7 @@ class DeploymentClaims {
   }
   calls::Complete CompleteOf(const Life& life) const { return {{life.id.view(), life.fence}}; }
 
-  // Makes the same call for several executions at once.
+  // Makes the same call for several executions in one batch.
   template <class CallOf>
   std::vector<Life> Batch(const std::vector<Life>& lives, const CallOf& call_of) {
     std::vector<Call> batch;
@@ -442,7 +442,7 @@ class DeploymentClaims {
     (void)Batch(lives, [this](const Life& life) { return ClaimOf(life); });
   }
 
-  // Issues a grant and claims at once, for an execution that may have to be promoted first.
+  // Issues a grant and claims in one call, for an execution that may have to be promoted first.
   void FusedLife() {
     const Life life = NewLives().front();
     const bool delayed = deployment_.OneIn(3);

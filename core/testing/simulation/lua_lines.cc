@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds out which lines of a text hold code. The compiled form, which is read for this, has the
-// line of every instruction, also in functions that are never called.
+// Finds out which lines of a text hold code, by reading the compiled form. This form has the line
+// of every instruction, also in functions that are never called.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: runs a ledger on a scripted network, whose server gives the answers that a test wants,
-// and otherwise the right ones.
+// Test only: runs a ledger on a scripted network. The server in this network gives the right
+// answers, unless a test wants others.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_
 #define FFGRANT_TESTING_SIMULATION_SCRIPTED_LEDGER_H_

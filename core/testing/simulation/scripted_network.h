@@ -67,7 +67,7 @@ class ScriptedNetwork final : public Network {
   // Lets everything that is on its way arrive and be executed, also on closed connections, but not
   // on connections that were killed.
   void DeliverAll();
-  // These return the number of bytes that ever went each way.
+  // These functions return the number of bytes that ever went each way.
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }

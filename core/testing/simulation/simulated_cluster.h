@@ -54,13 +54,13 @@ class SimulatedCluster {
   // them off.
   void Separate(std::set<std::size_t> group);
 
-  // These move a slot with its keys. Between BeginMigration() and FinishMigration() each key is on
-  // `from` or on `to`, as MigrateKey() decides.
+  // These functions move a slot with its keys. Between BeginMigration() and FinishMigration() each
+  // key is on `from` or on `to`, as MigrateKey() decides.
   void BeginMigration(std::uint16_t slot, std::size_t from, std::size_t to);
   void MigrateKey(std::string_view key, std::size_t from, std::size_t to);
   void MigrateKeys(std::uint16_t slot, std::size_t from, std::size_t to);
   void FinishMigration(std::uint16_t slot, std::size_t from, std::size_t to);
-  // Moves each slot of [first, last] with its keys at once.
+  // Moves each slot of [first, last] with its keys in one step.
   void MoveSlots(std::uint16_t first, std::uint16_t last, std::size_t from, std::size_t to);
 
   // Returns whether the other primaries would elect the replica. They do if most of the primaries

@@ -168,7 +168,7 @@ class SimulatedServer final : public ScriptHost {
   std::int64_t now_us_ = 0;
   std::int64_t current_client_ = 0;
 
-  // These are set while a function runs.
+  // These members are set while a function runs.
   Connection* caller_ = nullptr;
   bool read_only_script_ = false;
   int script_slot_ = -1;

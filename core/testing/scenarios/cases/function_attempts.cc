@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests what grants, claims and ends of attempts store beyond what a ledger's call asks for
-// (valkey-functions.md sections 2 and 3). This is the lineage of retries and replays, an attempt's
-// policy and times, and streams.
+// (valkey-functions.md sections 2 and 3): the lineage of retries and replays, an attempt's policy
+// and times, and streams.
 
 #include <cstdint>
 #include <functional>
@@ -184,7 +184,7 @@ void MarkingWhatIsGoneCleansTheIndex(Run& run) {
   run.Check("the index", !run.store().Score(e.expected.IndexKey("lease_expiry"), e.expected.id));
 }
 
-// A call that grants and claims at once is refused while there is a grant already.
+// A call that both grants and claims is refused while there is a grant already.
 void AFusedClaimLeavesTheGrantOfAnother(Run& run) {
   for (const bool resumed : {false, true}) {
     Execution& e = resumed ? run.Interrupted() : run.Create();

@@ -100,7 +100,7 @@ void AGrantTtlThatIsNoNumber(Run& run) {
                    FirstTexts(run.store().Call("ff_issue_claim_grant", call.keys, call.args)));
     run.CheckStored(e);
   }
-  // This check comes before the existence check.
+  // The check of the ttl comes before the existence check.
   Execution& absent = run.New();
   const RawCall call = RawIssue(run, absent, "abc");
   run.CheckEqual("issue for an absent one", "0 invalid_input",
@@ -116,7 +116,7 @@ void ALeaseTtlThatIsNoNumber(Run& run) {
                    FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
     run.CheckStored(e);
   }
-  // This check comes before the existence check.
+  // The check of the ttl comes before the existence check.
   Execution& absent = run.New();
   const RawCall call = RawClaim(run, absent, {.ttl = "abc"});
   run.CheckEqual("claim of an absent one", "0 invalid_input",

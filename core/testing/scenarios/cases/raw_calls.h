@@ -87,7 +87,7 @@ inline RawCall RawClaimResumed(Run& run, const Execution& e, const std::string& 
            x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
           {x.id, worker.id, worker.instance, x.lane, "", kRawLease, kRawTtl, timeout}};
 }
-// Grants and claims at once.
+// Grants and claims in one call.
 inline RawCall RawFusedClaim(Run& run, const Execution& e, const std::string& timeout = "") {
   const Worker worker = run.Named(kWorker1);
   const Expected& x = e.expected;
