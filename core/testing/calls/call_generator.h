@@ -48,7 +48,7 @@ struct Choices {
   std::vector<std::string> aliases;  // other spellings of the first execution's id
   std::string outside;               // an id that can't be created; if empty, no such id is tried
   std::vector<Worker> workers;
-  bool has_nameless_workers = false;  // empty names are allowed
+  bool has_nameless_workers = false;  // whether workers may have empty names
   std::vector<std::string> lanes;     // lanes other than an execution's own
   bool claims_in_own_lane = false;
   std::vector<Capabilities> required = {nullptr};

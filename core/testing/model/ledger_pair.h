@@ -124,7 +124,7 @@ class LedgerPair {
   Shortage texts_short_;
   // The names of grants that ended by time: the ledger may keep them until it looks at all grants.
   Names lingering_;
-  Kept kept_;  // after the last call; counted only where room is limited
+  Kept kept_;  // what was kept after the last call; counted only where room is limited
   std::map<std::string, Created> created_;  // by the execution's id
   std::string state_before_;
   std::set<std::string> seen_;

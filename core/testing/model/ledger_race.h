@@ -92,7 +92,7 @@ class LedgerRace {
   std::unique_ptr<ScheduledClock> clock_;
   std::unique_ptr<MemoryLedger> ledger_;
   std::array<std::optional<Lease>, kExecutions> latest_;
-  std::vector<std::optional<Call>> fixed_;  // by number: calls that no run changes
+  std::vector<std::optional<Call>> fixed_;  // by number: calls that are the same in every run
   History before_;                          // the set-up, on the model
   History history_;                         // all calls after the set-up
 };

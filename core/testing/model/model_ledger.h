@@ -158,9 +158,9 @@ class ModelLedger final : public ClaimLedger {
   PartitionConfig partitions_;
   std::map<std::string, Hash> cores_;
   std::map<std::string, Hash> grants_;
-  std::map<std::string, RetryPolicy> retry_policies_;                  // where there is one
-  std::map<std::string, Hash> leases_;                                 // lease:current
-  std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // partition, lane
+  std::map<std::string, RetryPolicy> retry_policies_;  // of executions that have one
+  std::map<std::string, Hash> leases_;                 // lease:current
+  std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // by partition and lane
   std::map<std::string, SortedSet> lease_expiry_;                      // by partition
   // Where the next round begins, by worker instance and lane.
   std::map<std::pair<std::string, std::string>, int> next_partition_;

@@ -37,8 +37,8 @@ struct PlannedCall {
   std::uint8_t execution = 0;
   std::uint8_t worker = 0;    // for a creation this is the priority
   bool batch = false;         // kIssue, kClaim: a call for each execution from this one on
-  bool own_instance = false;  // the worker has an instance of its own
-  bool with_text = false;     // the grant has an opaque text
+  bool own_instance = false;  // whether the worker has an instance of its own
+  bool with_text = false;     // whether the grant has an opaque text
   bool other_lane = false;
   bool flag = false;    // operator override; expected lease id; a delay at creation
   std::int64_t ms = 3;  // ttl, delay, or how far the clock advances

@@ -201,7 +201,7 @@ void Scheduler::CallBegins() {
 
 Scheduler::CallEvents Scheduler::CallEnds() {
   Fiber& self = *fibers_[static_cast<std::size_t>(current_)];
-  if (self.call_begins) {  // the call has reached no point
+  if (self.call_begins) {  // the call has come to no point where threads meet
     self.call_begins = false;
     self.call.called_at = NextEvent();
     footprint_.BeginsCall();

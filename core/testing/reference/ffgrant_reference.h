@@ -42,7 +42,7 @@ typedef enum ffref_status {
   FFREF_REJECTED = 1,          // the reference refuses; an out parameter says why
   FFREF_NOT_UTF8 = 2,          // the reference can't be asked
   FFREF_PANICKED = 3,          // it panicked, for example for a partition count of 0
-  FFREF_INVALID_ARGUMENT = 4,  // an enumerator or a number of values does not exist
+  FFREF_INVALID_ARGUMENT = 4,  // an enumerator does not exist, or a number of values is wrong
 } ffref_status;
 
 // Bytes that the caller owns; data may be null if size is 0.

@@ -37,7 +37,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;
   std::uint64_t calls = 200;  // the calls of each history
-  bool progress = false;      // progress lines, for a program that runs this one
+  bool progress = false;      // whether to print progress, for a program that runs this one
 };
 
 void Usage(std::FILE* to) {

@@ -117,7 +117,7 @@ class Expected {
   std::optional<Record> lease;          // lease:current
   std::optional<Moment> lease_renewed;  // if set, the lease's key has an expiry
   std::int64_t lease_renewed_ttl_ms = 0;
-  std::map<std::string, Value> sorted_sets;  // key -> score; the execution is in no other
+  std::map<std::string, Value> sorted_sets;  // key -> score; the execution is in no other set
   std::set<std::string> worker_sets;         // keys of the instances' sets that have the execution
   std::vector<Record> attempts;              // by attempt index
   std::vector<Value> attempt_scores;

@@ -82,15 +82,15 @@ class ClusterState {
   struct Request {
     Arguments keys;
     bool writes = false;
-    bool asking = false;    // the command comes after ASKING
-    bool readonly = false;  // the command comes after READONLY
+    bool asking = false;    // whether the command comes after ASKING
+    bool readonly = false;  // whether the command comes after READONLY
   };
   std::string Refusal(const Request& request, KeySpace& space) const;
 
   // Answers CLUSTER SLOTS | SHARDS | NODES | MYID | INFO.
   void Reply(std::string_view subcommand, ReplySink& reply) const;
 
-  bool down = false;  // the node sees no majority of the primaries
+  bool down = false;  // whether the node sees no majority of the primaries
   // Hosts that this node tells in place of those that the members announce. "" and "?" stand for
   // hosts that this node does not know.
   std::map<std::string, std::string> told_hosts;  // node id -> host

@@ -91,7 +91,7 @@ class ScriptedLedger {
   ScriptedNetwork* network = nullptr;
   std::unique_ptr<ValkeyLedger> ledger;
   std::vector<Words> commands;  // the executed commands, also those of a new connection
-  bool unplugged = false;       // nothing reaches the server any more
+  bool unplugged = false;       // whether nothing reaches the server any more
   const LaneIdView lane = ParseLaneId("main").lane;
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
 

@@ -93,9 +93,9 @@ class ScriptedNetwork final : public Network {
     std::string to_client;
     std::int64_t readable_at = 0;
     bool silent = false;
-    bool pending = false;  // nobody has accepted it yet
-    bool closed = false;   // the client has closed it, or it broke
-    bool killed = false;   // the server has closed it, and reads no more of it
+    bool pending = false;  // nobody has accepted the connection yet
+    bool closed = false;   // the client has closed the connection, or it broke
+    bool killed = false;   // the server has closed the connection, and reads no more from it
   };
 
   Fault Ask(Operation operation) { return script_ ? script_(operation) : Fault{}; }

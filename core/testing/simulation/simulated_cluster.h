@@ -31,7 +31,7 @@ class SimulatedCluster {
     std::size_t replicas = 0;         // of each primary
     std::string network = "10.0.0.";  // node i is at <network>(i + 1)
     std::uint16_t port = 6379;
-    bool full_coverage = true;  // if a slot has no live owner, the whole cluster is down
+    bool full_coverage = true;  // whether the whole cluster is down if a slot has no live owner
   };
 
   // Each node i < primaries has an equal share of the slots. Its replicas are the nodes from

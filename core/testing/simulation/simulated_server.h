@@ -108,14 +108,14 @@ class SimulatedServer final : public ScriptHost {
     bool asking = false;
     bool readonly = false;
     bool in_transaction = false;
-    bool aborts = false;  // something in the transaction was refused
+    bool aborts = false;  // whether a command of the transaction was refused
     std::vector<std::vector<std::string>> queued;
   };
   // A command of the server itself; scripts may not send it.
   struct ServerCommand {
     std::string_view name;
     int arity;
-    bool always = false;  // the command is executed even while the server refuses to serve
+    bool always = false;  // whether the command is executed even while the server refuses to serve
     void (SimulatedServer::*run)(Connection&, Arguments, ReplySink&);
   };
   // The meaning of a command's words, which is found out before the command is executed.

@@ -33,7 +33,7 @@ struct Check {
   ClaimError error;
   std::function<void(Run&, Execution&, Attempted&)> spoil;
   const char* what = "";  // what it spoils; no two spoilers of one thing are tried together
-  bool writes = false;    // the rejection itself changes what is stored
+  bool writes = false;    // whether the rejection itself changes what is stored
 };
 
 struct Function {

@@ -327,7 +327,7 @@ RawCall RawFailLast(Run& run, const Execution& e, const std::string& retry_polic
 void ARetryPolicyHasDefaults(Run& run) {
   const struct {
     std::string backoff;
-    std::string retries;  // made so far
+    std::string retries;  // the number of retries made so far
     std::int64_t delay_ms;
   } kRows[] = {
       {R"("later")", "0", 1000},
