@@ -74,7 +74,7 @@ class LedgerPair {
     Texts texts;
   };
 
-  // What a creation gave an execution to hold until it is forgotten.
+  // What an execution got when it was created, and holds until it is forgotten.
   struct Created {
     std::string lane;
     std::string required;  // the capabilities and the retry policy; empty if there is neither

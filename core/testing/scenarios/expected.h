@@ -64,8 +64,8 @@ struct ExpectedGrant {
   std::int64_t ttl_ms = 0;
 };
 
-// Whether a grant is certainly gone, is certainly there, or may be either, between two readings of
-// the clock, in ms. A grant is good in the millisecond of its expiry. But a server that tidies up
+// Whether, between two readings of the clock in ms, a grant is certainly gone, is certainly there,
+// or may be either. A grant is good in the millisecond of its expiry. But a server that tidies up
 // may delete the grant's key in that millisecond (Redis has done so since 7.2), so for that
 // millisecond only an exact clock makes certain whether the grant is there.
 enum class Presence : std::uint8_t { kGone, kThere, kEither };

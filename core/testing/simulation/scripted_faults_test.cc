@@ -123,7 +123,7 @@ TEST(ScriptedFaults, AResetAtEveryByteIsNeverTakenForAnAnswer) {
   }
 }
 
-// Gives the fault to the answer with the number `nth`; the first answer is 0.
+// Returns a script that gives the fault to the answer with the number `nth`; the first answer is 0.
 ScriptedNetwork::Script AtAnswer(std::size_t nth, Fault fault) {
   return [nth, fault](Operation operation) mutable -> Fault {
     if (operation != Operation::kAnswer) return {};

@@ -50,8 +50,8 @@ void SimulatedServer::Deliver(std::size_t count) {
   }
 }
 
-// If a word of the command depends on the moment, the replicas get its result instead of the word:
-// the id of an entry, or the time of an expiry.
+// If a word of the command depends on the moment, the replicas get the word's result instead: the
+// id of an entry, or the time of an expiry.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());

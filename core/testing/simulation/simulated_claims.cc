@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // simulated_claims [--first N] [--worlds N] [--calls N]: makes claims in --worlds simulated
-// deployments, each with a seed of its own from --first on, and writes one line of JSON for each.
-// The exit status is 1 if a rule was broken in any of them; standard error says which. To run one
-// world again and see its last calls: simulated_claims --first SEED.
+// deployments, each with a seed of its own from --first on, and writes one line of JSON for each
+// deployment. The exit status is 1 if a rule was broken in any of them; standard error says which.
+// To run one world again and see its last calls: simulated_claims --first SEED.
 
 #include <getopt.h>
 

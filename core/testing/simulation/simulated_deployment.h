@@ -44,7 +44,7 @@ class SimulatedDeployment {
   // configured with the address of a node instead follows this node wherever it goes, once all
   // other nodes that the client knew are gone: client_topology.cc, rule 2.)
   Endpoint name() const { return {.host = "cluster.example", .port = 6379}; }
-  // Makes a network for a client, where connections break and bytes are held up.
+  // Makes a network for a client. In this network connections break and bytes are held up.
   std::unique_ptr<Network> NewNetwork();
 
   // Things go wrong only between Begin() and Heal(). Heal() first lets everything that is on its

@@ -15,7 +15,7 @@ constexpr std::size_t kNodeEntries = 100;
 constexpr std::size_t kTrimLimit = 100 * kNodeEntries;
 
 // Returns how many bytes an element of a listpack has if its header and content take `size` bytes.
-// The number of these bytes stands once more after them, with seven bits in a byte.
+// Behind these bytes stands their number, with seven bits of the number in a byte.
 std::size_t WithBackLength(std::size_t size) {
   return size + (size <= 127 ? 1 : size < 16383 ? 2 : size < 2097151 ? 3 : 4);
 }
