@@ -13,7 +13,7 @@ namespace {
 // Whether the allocation counter counts. A counter that never counted would report zeros that look
 // good.
 bool AllocationCounterCounts() {
-  // The pointer is volatile, or the compiler would drop the pair of allocation and release.
+  // The pointer is volatile: otherwise the compiler would drop both the allocation and the release.
   void* volatile kept = nullptr;
   const std::size_t by_malloc = testing::CountAllocations([&] { kept = std::malloc(24); });
   std::free(kept);

@@ -53,8 +53,8 @@ class LoopCounters {
   std::size_t allocations_before_;
 };
 
-// Times `operation` on the inputs of `set`, one after the other, again and again. The compiler
-// knows neither the input nor what becomes of the result.
+// Times `operation` on the first `count` inputs of `set`, one after the other; the first input
+// follows the last one. The compiler knows neither the input nor what becomes of the result.
 template <class Set, class Operation>
 void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, Operation operation,
                 std::size_t count = kInputCount) {
@@ -75,7 +75,8 @@ template <auto function>
 inline constexpr auto kDirect = [](const auto& input) { return function(input); };
 
 // Registers BM_<name>, which times `operation` over the set that `make_set()` returns. The set is
-// made at the first run, so a filter pays only for the benchmarks that it selects.
+// made when the benchmark first runs, so with a filter only the sets of the selected benchmarks are
+// made.
 template <class MakeSet, class Operation>
 void RegisterOverTexts(const std::string& name, MakeSet make_set, Operation operation) {
   benchmark::RegisterBenchmark(("BM_" + name).c_str(), [=](benchmark::State& state) {

@@ -22,7 +22,8 @@ valkey::ClientOptions ForMany(valkey::ClientOptions options, std::size_t workers
   return options;
 }
 
-// No pipeline is full: a worker has one request or call at a time.
+// Ends the program if a pipeline did not take a request or call. A pipeline is never full, since a
+// worker has only one request or call at a time.
 void Expect(bool taken) {
   if (!taken) Die("a worker has two requests");
 }
@@ -65,7 +66,7 @@ Figures Fleet::Run(std::size_t workers, Plan& plan, Steps steps) {
   return std::move(figures_);
 }
 
-// The worker takes the plan's next execution, or ends if there is none.
+// Gives the worker with this number the plan's next execution, or ends its work if none is left.
 void Fleet::Begin(std::size_t number) {
   const std::size_t i = plan_->next.fetch_add(1);
   if (i >= plan_->count) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs many workers in one loop. Their requests for grants share one GrantPipeline, and their calls
-// on Valkey share one ClaimPipeline. A worker is a small state here, not a thread, so that the load
-// program takes little of the processors that the deployment needs.
+// on Valkey share one ClaimPipeline. Here a worker is a small object and not a thread, so that the
+// load program takes little of the processors that the deployment needs.
 
 #ifndef FFGRANT_BENCH_FLOWFABRIC_FLEET_H_
 #define FFGRANT_BENCH_FLOWFABRIC_FLEET_H_
@@ -26,12 +26,12 @@
 namespace ffgrant::bench {
 
 struct FleetOptions {
-  http::IssuerOptions issuer;  // there can be at most as many workers as issuer.connections
+  http::IssuerOptions issuer;  // Run() can have at most issuer.connections workers
   valkey::ClientOptions valkey;
   std::string worker_id;  // a worker's instance is this id, '-' and the worker's number
   LaneIdView lane;
   PartitionConfig partitions;
-  std::uint64_t seed = 1;  // of the pauses
+  std::uint64_t seed = 1;  // for the random pauses
 };
 
 class Fleet {
@@ -49,8 +49,8 @@ class Fleet {
     Member(std::string name, std::uint64_t seed) : instance(std::move(name)), pauses(seed) {}
     std::string instance;
     Pauses pauses;
-    Moment begin;  // of the execution
-    Moment from;   // of the step under way
+    Moment begin;  // when the execution was to begin
+    Moment from;   // when the step under way began
     ClaimGrant grant;
     Execution* execution = nullptr;
     Lease lease;

@@ -61,7 +61,8 @@ class Fleets : public ::testing::Test {
       executions_.Add(std::string(id.text()));
     }
   }
-  // Lets `answer` answer requests. The routes answer those for which `answer` returns nothing.
+  // From now on `answer` is asked first about each request. If it returns nothing, the routes
+  // answer the request.
   void AnswerWith(std::function<std::optional<std::string>(const std::string&)> answer) {
     const std::lock_guard lock(mutex_);
     answer_ = std::move(answer);
@@ -70,7 +71,7 @@ class Fleets : public ::testing::Test {
     return "ff:exec:" + execution.id.substr(0, execution.id.find('}') + 1) + ":" + execution.id +
            ":" + std::string(role);
   }
-  // Lets all workers do `count` executions.
+  // Lets the workers lead `count` executions through `steps`.
   Figures Run(std::size_t count, Steps steps = Steps::kCycle, std::size_t workers = kWorkers) {
     Plan plan;
     plan.count = count;
@@ -185,8 +186,8 @@ TEST_F(Fleets, AnOpenLoadCountsFromItsMoments) {
   ExpectAllDoneOnce();
 }
 
-// libcurl repeats a request whose kept connection turns out to be closed, and the fleet does not
-// count such a request again.
+// If a kept connection turns out to be closed, libcurl repeats the request, and the fleet does not
+// count the request again.
 TEST_F(Fleets, AKeptConnectionThatCloses) {
   Create(40);
   std::atomic<std::uint64_t> asked{0};

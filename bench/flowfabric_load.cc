@@ -271,7 +271,7 @@ class Load {
     }
   }
 
-  // Asks until there is a grant.
+  // Asks for a grant until the server gives one.
   void AskForGrant(const std::string& worker_id, const std::string& instance, Plan& plan,
                    ClaimGrant& grant, Pauses& pauses, Figures& figures) {
     for (;;) {
@@ -325,8 +325,8 @@ class Load {
     execution.completed.fetch_add(1);
   }
 
-  // Reads every execution since the last `forget`, and counts those that were completed once and
-  // those that have the right result.
+  // Reads the result of every execution that was created since the last `forget`. Counts the
+  // executions that were claimed and completed exactly once, and those that have the right result.
   void Verify(std::size_t workers) {
     std::atomic<std::size_t> at{first_};
     std::atomic<std::size_t> once{0};

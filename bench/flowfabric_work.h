@@ -31,7 +31,8 @@ namespace ffgrant::bench {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// These times are longer than a load lasts. The caller removes the executions that are left over.
+// No load lasts as long as these times. The job that starts the program removes the executions that
+// are left over.
 inline constexpr std::int64_t kGrantTtlMs = 60'000;
 inline constexpr std::int64_t kLeaseTtlMs = 3'600'000;
 // If no worker gets a grant for this long, executions have been lost.
@@ -111,12 +112,13 @@ class Executions {
   std::unordered_map<std::string_view, Execution*> by_id_;
 };
 
-// Returns the result that a worker gives an execution.
+// Returns the result with which a worker completes the execution `id`.
 inline std::string ResultOf(std::string_view id) {
   return absl::StrFormat("{\"done\":\"%s\"}", id);
 }
 
-// Hands out the executions that a worker may begin, each with its planned moment.
+// Hands out to the workers the executions that they may begin. An open load has a planned moment
+// for each execution.
 struct Plan {
   std::vector<SteadyClock::time_point> moments;  // empty for a closed load
   std::size_t count = 0;
@@ -152,8 +154,8 @@ class Pauses {
   std::int64_t longest_us_ = kShortestUs;
 };
 
-// Decodes the body once more, in the form in which the server sends it, to measure how much of the
-// grant's time the decoding takes.
+// Writes the grant as the server sends it, and times the decoding of this body. This measures how
+// much of the time until a grant is there goes into decoding.
 inline void Decode(const ClaimGrantView& grant, JsonScratch& scratch, Figures& figures) {
   std::array<char, 1024> body{};
   const WriteResult written = SerializeClaimGrant(grant, body);

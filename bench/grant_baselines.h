@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Defines baselines for grants as JSON, written without core: structs with a grant's members, a
-// function that parses the members' texts, and functions that append the JSON to a std::string.
+// Defines baselines, which do not use core, for reading and writing grants as JSON. They are
+// structs with a grant's members, a function that parses the members' texts, and functions that
+// append JSON to a std::string.
 
 #ifndef FFGRANT_BENCH_GRANT_BASELINES_H_
 #define FFGRANT_BENCH_GRANT_BASELINES_H_

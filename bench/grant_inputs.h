@@ -15,7 +15,7 @@ namespace ffgrant::bench {
 
 // The members of the canonical documents (inputs.h), both as text and parsed.
 struct GrantSet {
-  std::vector<std::string> grant_keys;  // used if escapes are wanted
+  std::vector<std::string> grant_keys;  // with a byte to escape; empty unless escapes are wanted
   std::vector<plain::GrantMembers> members;
   std::vector<ClaimGrantView> grants;
   double average_json_size = 0;

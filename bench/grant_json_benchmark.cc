@@ -2,8 +2,8 @@
 //
 // Times reading grants from JSON and writing grants as JSON. The first row of the figures compares
 // ParseGrant_Core with ParseGrant_SimdjsonOnDemand, which reads the four members but does not parse
-// their texts. ..._SimdjsonOnDemandTyped also parses the texts, as Core does.
-// simdjson_grant_reader.h says what both leave out.
+// their texts. ParseGrant_SimdjsonOnDemandTyped also parses the texts, as Core does.
+// simdjson_grant_reader.h says what both simdjson readers leave out.
 
 #include <algorithm>
 #include <array>
@@ -32,7 +32,7 @@ constexpr std::array kCases = {
     GrantCase::kUnknownMember, GrantCase::kPostgresKey,  GrantCase::kSqliteKey,
     GrantCase::kTime10Digits,  GrantCase::kTimeAnyDigits};
 
-// The cases that ParseClaimResponse reads at once, and not member by member.
+// The cases whose documents ParseClaimResponse reads in one step instead of member by member.
 constexpr std::array kReadAtOnce = {GrantCase::kCanonical, GrantCase::kPostgresKey,
                                     GrantCase::kSqliteKey, GrantCase::kTime10Digits,
                                     GrantCase::kTimeAnyDigits};
@@ -96,8 +96,8 @@ void Check() {
   CheckSerialize();
 }
 
-// Returns a scratch that has its memory already. Without memory the sequential path would read
-// canonical documents in another way.
+// Returns a scratch that has already allocated its memory. Without memory the sequential path would
+// read canonical documents in another way.
 std::shared_ptr<JsonScratch> UsedScratch() {
   auto scratch = std::make_shared<JsonScratch>();
   ClaimResponseView unused;
@@ -157,8 +157,8 @@ void RegisterParse() {
   }
 }
 
-// Times one call at a time. A worker waits for a single call, and the averages above hide how long
-// a single call can take.
+// Times one call at a time. A worker waits for a single call, and the averages of the other
+// benchmarks hide how long a single call can take.
 void RegisterLatency() {
   const auto scratch = UsedScratch();
   const auto reader = std::make_shared<plain::SimdjsonGrantReader>();

@@ -58,19 +58,19 @@ void Shuffle(std::vector<T>& values, Random& random) {
 }
 
 enum class KeyCase {
-  kRandom,       // canonical; families and digit counts are equally likely, so
-                 // that the short keys, which are few, occur more than once
+  kRandom,       // canonical; each family and each number of digits is equally likely,
+                 // so the short keys, of which there are few, occur more than once
   kDistinct,     // canonical; 65,536 different keys of the 196,608 that exist
-  kEarlyReject,  // the opening brace is another byte
-  kLateReject,   // the closing brace, or the digit before it, is another byte
+  kEarlyReject,  // the opening brace is replaced by another byte
+  kLateReject,   // the closing brace, or the digit before it, is replaced by another byte
   kSpellings,    // plus signs and zeros, which only lenient mode accepts
 };
 const TextSet& PartitionKeys(KeyCase which);
 
 enum class IdCase {
-  kValid,        // canonical, digit counts equally likely
-  kEarlyReject,  // the opening brace, or the `f`, is another byte
-  kLateReject,   // the last hex digit is another byte
+  kValid,        // canonical; each number of digits is equally likely
+  kEarlyReject,  // the opening brace, or the `f`, is replaced by another byte
+  kLateReject,   // the last hex digit is replaced by another byte
   kSpellings,    // all four uuid forms, either case, plus signs and zeros
 };
 const TextSet& ExecutionIds(IdCase which);

@@ -24,7 +24,7 @@ inline std::uint32_t ShortTicks(std::uint64_t ticks) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(ticks, UINT32_MAX));
 }
 
-// Returns the sorted value that is nearest to the quantile.
+// Returns, in nanoseconds, the value of `sorted` that is nearest to the quantile `share`.
 inline double Percentile(const std::vector<std::uint32_t>& sorted, double share) {
   const auto last = static_cast<double>(sorted.size() - 1);
   return sorted[static_cast<std::size_t>(share * last + 0.5)] * NanosecondsPerTick();

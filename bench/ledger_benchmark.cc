@@ -31,8 +31,8 @@ namespace {
 
 // ---- what is timed ----------------------------------------------------------
 
-// Issues, writes the grant as JSON, reads it back, calls partition(), and claims with the grant
-// that was read.
+// Issues a grant, writes it as JSON, reads the JSON back, calls partition(), and claims with the
+// grant that was read.
 struct Cycle {
   std::shared_ptr<JsonScratch> scratch = std::make_shared<JsonScratch>();
 
@@ -96,14 +96,16 @@ struct PlainCycle {
 
 // ---- cases with a loop of their own -----------------------------------------
 
-// Times the scheduler's choice and the claim of the chosen execution. At most half of the
-// executions are claimed before they are created again, so that there is always a choice.
+// Times ClaimForWorker(), which chooses an execution, and the claim of this execution. At most half
+// of the executions are claimed before they are created again, so that the ledger always has
+// executions to choose from.
 void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& clock,
                        Rendezvous& threads) {
   Fixture<CoreLedger>& fixture = Fixture<CoreLedger>::Of(live, clock);
   MemoryLedger& ledger = fixture.ledger().ledger();
   const std::size_t block = BlockSize(kBlock, state, live / 2);
-  // Each thread is another worker instance, so it begins its rounds at another partition.
+  // Each thread acts as another worker instance, so each begins its rounds of the partitions at
+  // another one.
   const std::string instance = "worker-1-" + std::to_string(state.thread_index());
   ClaimForWorkerArgs choose;
   choose.worker = {kWorker.worker_id, {instance}};

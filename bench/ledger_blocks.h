@@ -5,8 +5,8 @@
 // claimed executions are completed, forgotten and created again. With several threads, each thread
 // has its own part of the executions, and every part has executions in all partitions. The timed
 // blocks of the threads begin together, and no thread goes on before all have ended their block. So
-// nothing is timed beside another thread's untimed work. This needs one core for each thread: on a
-// busy machine the blocks may run one after the other.
+// no block is timed while another thread does untimed work. This needs one core for each thread: on
+// a busy machine the blocks may run one after the other.
 
 #ifndef FFGRANT_BENCH_LEDGER_BLOCKS_H_
 #define FFGRANT_BENCH_LEDGER_BLOCKS_H_
@@ -30,7 +30,8 @@
 namespace ffgrant::bench {
 
 inline constexpr std::size_t kBatch = 32;  // scripts/jobs/common/tables.py has this number too
-// The number of executions that are claimed between two readings of the benchmark's own clock.
+// A block claims at most this many executions. The clock that times the blocks is read only before
+// and after a block.
 inline constexpr std::size_t kBlock = 32768;
 
 // Lets the threads of a case wait for each other. All of them must call Wait() equally often. The
@@ -47,7 +48,7 @@ class Rendezvous {
     const std::size_t before = awake_.fetch_add(1, std::memory_order_acq_rel);
     const std::size_t all = (before / threads_ + 1) * threads_;
     for (int spins = 0; awake_.load(std::memory_order_acquire) < all; ++spins) {
-      if (spins >= kSpins) std::this_thread::yield();  // perhaps to the missing thread
+      if (spins >= kSpins) std::this_thread::yield();  // the missing thread may get the core
     }
   }
 
@@ -109,7 +110,7 @@ inline double WallSeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Times `work` in all threads at once and counts its allocations.
+// Times `work`, which all threads do at the same time, and counts its allocations.
 class BlockTimer {
  public:
   explicit BlockTimer(Rendezvous& threads) : threads_(threads) {}
@@ -128,8 +129,8 @@ class BlockTimer {
     failed_ |= failures != 0;
   }
   void Report(benchmark::State& state) const {
-    // Reports a failure only now: reported earlier, it would end the loop while the other threads
-    // wait for this one.
+    // A failure is reported only at the end: an earlier report would end this thread's loop while
+    // the other threads wait for this thread.
     if (failed_) state.SkipWithError("a call failed that must succeed");
     const auto items = static_cast<double>(state.iterations());
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
@@ -144,9 +145,9 @@ class BlockTimer {
 };
 
 // Times `work(fixture, begin, end)`, which claims the executions [begin, end) of the population and
-// returns how many calls failed. A run goes on after the executions of the run before it: if each
-// run began with the first executions, these would soon be in the processor's cache, however many
-// other executions there are.
+// returns how many calls failed. A run begins with the execution after the last one of the run
+// before it: if each run began with the first executions, these would soon be in the processor's
+// cache, however many other executions there are.
 template <class Ledger, class Work>
 void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Rendezvous& threads,
                Work work) {

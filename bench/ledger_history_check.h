@@ -16,8 +16,8 @@ namespace ffgrant::bench {
 namespace history {
 
 inline constexpr std::size_t kSteps = 40'000;
-// This many executions are in use at a time. The window moves on by one execution every few steps,
-// since an execution whose lease ran out can't be completed any more.
+// This many executions are in use at a time. The window moves on by one execution every
+// kStepsPerMove steps, since an execution whose lease ran out can't be completed any more.
 inline constexpr std::size_t kWindow = 200;
 inline constexpr std::size_t kStepsPerMove = 20;
 inline constexpr std::size_t kExecutions = kWindow + kSteps / kStepsPerMove;

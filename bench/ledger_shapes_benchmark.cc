@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Measures the cost of the embedded ledger where its users differ: many lanes, many required
-// capabilities, many different sets of capabilities, a text in each grant, more threads than cores.
+// Measures what the embedded ledger costs with many lanes, with many required capabilities, with
+// many different sets of capabilities, with a text in each grant, and with more threads than cores.
 // It also measures the memory that an execution takes. ledger_benchmark.cc has one lane and no
 // requirements.
 
@@ -35,7 +35,7 @@ constexpr std::size_t kLive = 65536;
 struct Shape {
   std::size_t lanes = 1;
   std::size_t capabilities = 0;  // required by each execution, offered by the worker
-  bool has_texts = false;        // each grant has another opaque text
+  bool has_texts = false;        // each grant has a different opaque text
 };
 
 // The texts and the arguments of a shape's calls.
@@ -130,8 +130,8 @@ class ShapedFixture {
   std::unique_ptr<Ledger> ledger_;
 };
 
-// Checks that both ledgers refuse the calls that they must refuse. Otherwise a shape could be fast
-// because it does nothing.
+// Checks that `Ledger` refuses the calls that it must refuse: a ledger that checked nothing would
+// be fast in every shape.
 template <class Ledger>
 void CheckRefusals(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});
@@ -199,8 +199,8 @@ void RunShape(benchmark::State& state, const Shape& shape) {
   timer.Report(state);
 }
 
-// There is one partition, in which each of `sets` requirements has equally many executions. The
-// worker has up to 32 of the required capabilities.
+// Times ClaimForWorker() and the claim in a single partition, where equally many executions have
+// each of `sets` requirements. The worker has up to 32 of the required capabilities.
 void RunRequirementSets(benchmark::State& state, std::size_t sets) {
   constexpr std::size_t kHave = 32;
   constexpr std::size_t kExecutions = 16384;
@@ -289,9 +289,10 @@ void RunRequirementSets(benchmark::State& state, std::size_t sets) {
 // because the longest of many calls tends to be longer than the longest of few.
 constexpr std::size_t kCrowdClaims = 16 * kLive;
 
-// Times single claims in more threads than there may be cores. The calls of all threads form one
-// sample: if a thread loses its core while it holds a lock, the calls that wait for it are visible
-// in the last quantile and as the longest call.
+// What the threads of RunCrowd() share. RunCrowd() times single claims in threads that may
+// outnumber the cores. The calls of all threads form one sample: if a thread loses its core while
+// it holds a lock, the calls that wait for this lock show in the last quantile and as the longest
+// call.
 template <class Ledger>
 struct Crowd {
   std::mutex mutex;
@@ -348,7 +349,7 @@ void RunCrowd(benchmark::State& state, Crowd<Ledger>& crowd, Rendezvous& threads
   if (state.thread_index() != 0) return;
   std::vector<std::uint32_t>& all = crowd.ticks;
   std::sort(all.begin(), all.end());
-  // The counters of all threads are added up, and only this thread sets any.
+  // Google Benchmark adds up the counters of all threads, so only this thread sets any.
   state.counters["p50_ns"] = Percentile(all, 0.50);
   state.counters["p99_ns"] = Percentile(all, 0.99);
   state.counters["p999_ns"] = Percentile(all, 0.999);

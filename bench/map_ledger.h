@@ -3,14 +3,14 @@
 // Implements the baselines of the ledger's figures: the claim path over a concurrent map of
 // PlainExecution. Such a ledger does less than core's, and pays nothing for what it does not do.
 //
-// A store is the map:
+// A store is the map, with these functions:
 //
 //   explicit Store(std::size_t max_executions);
 //   bool Insert(id, create);   // calls create(PlainExecution&) if there was none
 //   auto Visit(id, work);      // calls work(PlainExecution*), with null if there is none
 //   void Erase(id);
 //
-// While create or work runs, nobody else can reach the execution.
+// While `create` or `work` runs, no other thread can reach the execution.
 
 #ifndef FFGRANT_BENCH_MAP_LEDGER_H_
 #define FFGRANT_BENCH_MAP_LEDGER_H_
@@ -72,7 +72,7 @@ class StoreLedger {
     });
   }
 
-  // The fence must be complete.
+  // Requires a complete fence.
   Outcome Complete(const ExecutionIdView& id, const LeaseFence& fence) {
     const std::int64_t now = clock_.Now().value;
     return store_.Visit(id, [&](PlainExecution* e) {
@@ -81,8 +81,8 @@ class StoreLedger {
     });
   }
 
-  // Removes a terminal execution. Only the owner of the execution calls this, so nobody else
-  // changes the execution between the check and the removal.
+  // Removes a terminal execution. Only the owner of the execution may call Forget(), so no other
+  // thread changes the execution between the check and the removal.
   Outcome Forget(const ExecutionIdView& id) {
     const Outcome outcome = store_.Visit(id, [](const PlainExecution* e) -> Outcome {
       if (e == nullptr) return {ClaimError::kExecutionNotFound};
@@ -104,8 +104,8 @@ class StoreLedger {
   Store store_;
 };
 
-// A map's key is either the id's text, as a server would have it, or the id's uuid. Within a shard
-// both identify the same executions.
+// A map's key is either the id's text, as on a server, or the id's uuid. Within a shard, which is
+// one partition, either of the two identifies an execution.
 struct StringKey {
   using Type = std::string;
   // Uses Abseil's own string_view, since an Abseil that was built for C++14 cannot hash

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Handles keys, ids, slots and names as a competent developer does with the standard library. Core
-// is compared with these functions in time and in results. They were written from the contract, not
-// from core.
+// Defines functions for keys, ids, slots and names, written as a competent developer writes them
+// with the standard library. Core is compared with these functions in time and in results. They
+// were written from the contract, not from core.
 
 #ifndef FFGRANT_BENCH_PLAIN_BASELINES_H_
 #define FFGRANT_BENCH_PLAIN_BASELINES_H_

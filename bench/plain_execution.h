@@ -3,7 +3,7 @@
 // Implements one execution and the claim path's rules for it, as one writes them in an afternoon.
 // The baselines of the ledger keep such executions in their maps. PlainExecution makes the checks
 // of contract 7.1, 7.2 and of completing in the same order as core. It has the same fields of
-// execution, grant and lease as core, with values inline. There is no order of eligible executions,
+// execution, grant and lease as core, with values inline. It keeps no order of eligible executions,
 // no index of lease expiries and no opaque grant texts. The class is not thread-safe: the map
 // around it locks.
 
@@ -91,7 +91,7 @@ class PlainExecution {
     return outcome;
   }
 
-  // The fence must be complete.
+  // Requires a complete fence.
   Outcome Complete(const LeaseFence& fence, std::int64_t now) {
     if (phase_ != Phase::kActive) return {ClaimError::kExecutionNotActive};
     if (ownership_ == Ownership::kExpired || lease_.expires_at <= now) {

@@ -64,7 +64,7 @@ class Population {
   const ExecutionIdView& operator[](std::size_t i) const { return ids_[i]; }
   std::span<const std::uint32_t> creation_order() const { return creation_order_; }
 
-  // Populations are kept: making the larger one takes longer than running most cases.
+  // Populations are kept, since making a large one takes longer than running most cases.
   static const Population& Of(std::size_t live) {
     static std::vector<std::unique_ptr<const Population>> made;
     for (const auto& population : made) {
@@ -116,7 +116,7 @@ class CoreLedger {
   MemoryLedger ledger_;
 };
 
-// No run has more threads.
+// No run has more threads than this.
 inline constexpr std::size_t kMaxThreads = 64;
 
 class AnyFixture {
@@ -145,8 +145,7 @@ class Fixture final : public AnyFixture {
   Ledger& ledger() { return ledger_; }
   const Population& population() const { return population_; }
 
-  // Gives a claimed execution its first state again: it completes, forgets and creates the
-  // execution.
+  // Completes, forgets and creates a claimed execution, so that it can be claimed once more.
   void Rearm(const ExecutionIdView& id) {
     const LeaseFence fence = {LeaseIdOf(id), LeaseEpoch{1}, AttemptIdOf(id)};
     SelfCheck(static_cast<bool>(ledger_.Complete(id, fence)), "an execution can't be completed",
@@ -160,8 +159,8 @@ class Fixture final : public AnyFixture {
     });
   }
 
-  // Where the last run of a thread ended, counted in the population's order; 0 before its first
-  // run.
+  // Returns where the last run of a thread ended, as an index into the population; 0 before the
+  // thread's first run.
   std::size_t LastEnd(int thread) const { return last_ends_[static_cast<std::size_t>(thread)]; }
   void SetLastEnd(int thread, std::size_t end) {
     last_ends_[static_cast<std::size_t>(thread)] = end;

@@ -1,13 +1,13 @@
 #!lua name=ffgrant_bench
 -- SPDX-License-Identifier: Apache-2.0
 --
--- The functions of the claim path are compared with these functions. One only answers; the others
--- make the data commands of a call in a row, without a check or a decision. They store the
--- server's own time, because adding an entry to an index costs less if all scores are equal. A
--- further function removes a benchmark's executions from a server that the benchmark doesn't own.
--- This library is loaded beside the library that is measured, and removed at the end.
+-- Defines functions with which those of the claim path are compared. One of them only answers; the
+-- others make the data commands of one call, one after the other, without a check or a decision.
+-- They store the server's own time, because adding an entry to an index costs less if all scores
+-- are equal. A further function removes a benchmark's executions from a server that the benchmark
+-- doesn't own. This library is loaded beside the library that is measured, and removed at the end.
 
--- Takes the KEYS and ARGV of ff_claim_execution. Its answer looks like the answer of that function.
+-- Takes the KEYS and ARGV of ff_claim_execution, and answers like ff_claim_execution.
 redis.register_function('ffgrant_bench_bare', function(_, args)
   return { 1, 'OK', args[6], '1', '1999999999999', args[9], '0', 'initial' }
 end)
@@ -94,8 +94,8 @@ redis.register_function('ffgrant_bench_fused', function(keys, args)
   return { 1, 'OK', args[6], '1', '0' }
 end)
 
--- Removes an execution that had at most one attempt. KEYS: the execution's core. ARGV: its id,
--- lane and worker instance.
+-- Removes an execution that had at most one attempt. KEYS: the execution's core. ARGV: the
+-- execution's id, lane and worker instance.
 redis.register_function('ffgrant_bench_forget', function(keys, args)
   local call, id = redis.call, args[1]
   local stem, tag = string.sub(keys[1], 1, -5), string.match(keys[1], '{[^}]*}')

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Puts load on a running server. The caller writes commands line by line to its standard input, and
-// so can look at the server between two loads. server_url.h describes --server and where the
-// password comes from. The commands are:
+// Puts load on a running server. The caller writes commands line by line to the program's standard
+// input, and so can look at the server between two loads. server_url.h describes --server and where
+// the password comes from. The commands are:
 //
 //   closed DEPTH COUNT STEP...   COUNT executions go through the steps, DEPTH of
 //                                them at once
@@ -15,13 +15,14 @@
 //   forget                       begins anew, with other executions
 //   ids                          lists the executions so far, one a line, then "."
 //
-// STEP is create, issue, claim, fused or complete. It may name a server function that is called
-// instead of the step's own function: claim:other_function. Each step goes on with the executions
-// after those that it took before, so `closed 64 500 create` comes first.
+// STEP is create, issue, claim, fused or complete. STEP may also name a server function that is
+// called instead of the step's own function: claim:other_function. Each step goes on with the
+// executions after those that it took before, so `closed 64 500 create` comes first.
 //
-// The answer to each load is one line of JSON. A time lasts from the moment when an execution was
-// to begin until the answer of its last step. In an open load an execution was to begin at its
-// planned moment, however late the call was sent. Any answer but OK ends the program with status 1.
+// The program answers each load with one line of JSON. A time in this line lasts from the moment
+// when an execution was to begin until the answer to its last step. In an open load an execution
+// was to begin at its planned moment, however late the call was sent. If the server answers
+// anything but OK, the program ends with status 1.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -145,7 +146,7 @@ struct Execution {
 };
 
 struct Load {
-  std::size_t begin = 0;  // the first of the executions
+  std::size_t begin = 0;  // the index of the load's first execution
   std::size_t count = 0;
   std::vector<Step> steps;
 };
@@ -221,7 +222,8 @@ class Driver {
     std::printf(".\n");
   }
 
-  // Gives the load the next executions.
+  // Gives the load its executions: new ones if its first step is create, else those that its first
+  // step takes next.
   void Take(Load& load) {
     if (load.steps[0].kind == kCreate) {
       load.begin = executions_.size();
@@ -290,8 +292,8 @@ class Driver {
     if (!taken) Die("a call was not taken");
   }
 
-  // Takes completed calls and goes on with the executions that have steps left. Calls
-  // `ended(number)` for the others.
+  // Takes the completed calls. Submits the next step of each execution that has steps left, and
+  // calls `ended(number)` for each execution that has none.
   template <class Ended>
   void Collect(const Load& load, std::int64_t timeout_ms, const Ended& ended) {
     for (const ClaimPipeline::Completion& done : pipeline_->Poll(timeout_ms)) {

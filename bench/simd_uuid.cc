@@ -122,7 +122,7 @@ bool IsHexDigit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-// Returns the offset of the first byte of a rejected UUID that breaks its form.
+// Returns the offset of the first byte that breaks the form of a rejected UUID.
 std::size_t UuidFault(std::string_view text) {
   const std::string_view before = text.size() == 45 ? "urn:uuid:" : text.size() == 38 ? "{" : "";
   if (text.size() != 32 && text.size() != 36 && before.empty()) return text.size();
@@ -139,7 +139,7 @@ std::size_t UuidFault(std::string_view text) {
   return text.size() - 1;  // the brace
 }
 
-// Finds the error of a text in whose tag ReadTag() found a fault.
+// Returns the error of a text whose tag ReadTag() has rejected.
 IdOutcome TagFault(std::string_view text) {
   constexpr std::string_view kBegin = "{fp:";
   std::size_t at = 0;

@@ -2,7 +2,8 @@
 //
 // Reads UUIDs as the fast libraries do (crashoz/uuid_v4 and the like): a shuffle removes the
 // hyphens, and one AVX2 vector holds the 32 digits. This code is the rival of core's parser: a user
-// of simdjson would combine it with simdjson. On other processors it falls back to a loop.
+// of simdjson would combine it with simdjson. On a processor without AVX2 it reads the digits in a
+// loop.
 
 #ifndef FFGRANT_BENCH_SIMD_UUID_H_
 #define FFGRANT_BENCH_SIMD_UUID_H_
@@ -36,7 +37,7 @@ struct IdOutcome {
 
 // Parses like the two functions above, and reports the rule that is broken, the first byte that
 // breaks this rule, and the text at fault. This function shows how fast the peer is if it does as
-// much as core. As for core, a text that lenient mode rejects has the same error in strict mode.
+// much as core. As with core, a text that lenient mode rejects gets the same error in strict mode.
 IdOutcome ExplainExecutionIdSimd(std::string_view text, ParseMode mode);
 
 }  // namespace ffgrant::bench::plain

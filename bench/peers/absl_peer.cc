@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Abseil's StrCat (https://abseil.io/docs/cpp/guides/strings) takes all parts in one call and sizes
-// the result before it writes. StrAppend appends to a string that keeps its capacity.
+// Adds Abseil's string functions as a peer: https://abseil.io/docs/cpp/guides/strings
+// StrCat takes all parts in one call and sizes the result before it writes. StrAppend appends to a
+// string that keeps its capacity.
 
 #include <absl/base/config.h>
 #include <absl/strings/str_cat.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each xyz_peer.cc defines one of these functions. The function adds the library to each figure
-// whose operation the library can do.
+// Declares the functions that add peers to the figures. The function of a library is defined in its
+// xyz_peer.cc, and adds the library to each figure whose operation the library can do.
 
 #ifndef FFGRANT_BENCH_PEERS_ADD_PEERS_H_
 #define FFGRANT_BENCH_PEERS_ADD_PEERS_H_

@@ -38,7 +38,7 @@ void AddMany(Registry& registry) {
           benchmark::ClobberMemory();
           first = (first + kBatch) % kInputCount;
         };
-        // As in RunWarm(), the caches are brought into the same state each time.
+        // As in RunWarm(), untimed calls bring the caches into the same state before each run.
         for (std::size_t i = 0; i < 16 * kInputCount; i += kBatch) parse_next();
         LoopCounters counters(state);
         while (state.KeepRunningBatch(static_cast<benchmark::IterationCount>(kBatch))) {

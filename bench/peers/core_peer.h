@@ -88,7 +88,7 @@ struct CorePeer<ParseUuidStrict> : CoreImpl {
   }
 };
 
-// Core writes into the caller's buffer.
+// Holds the buffer into which core writes.
 template <std::size_t kSize>
 class CoreWriter : public CoreImpl, public ResultIsValue<std::string_view> {
  protected:

@@ -7,7 +7,7 @@
 //   struct XyzReader {
 //     static constexpr std::string_view kImpl = "Xyz";
 //     // `json` is followed by TextSet::kPadding readable bytes. `out` may point
-//     // into `json` or into this reader, until its next use.
+//     // into `json` or into this reader, until the reader's next use.
 //     bool Read(std::string_view json, plain::GrantMembers& out);
 //   };
 //   struct XyzWriter {
@@ -33,7 +33,7 @@
 
 namespace ffgrant::bench::peers {
 
-// The four members, whose texts are not parsed.
+// Reads the four members of a grant and does not parse their texts.
 struct ParseGrantMembers {
   static constexpr std::string_view kOp = "ParseGrantMembers";
   static constexpr std::array<std::string_view, 11> kCases = {
@@ -56,8 +56,8 @@ struct ParseGrantMembers {
   }
 };
 
-// What a worker needs: the members, the id's uuid and partition, and the partition that the key
-// names.
+// Reads what a worker needs of a grant: the members, the id's uuid and partition, and the partition
+// that the key names.
 struct ParseGrant : ParseGrantMembers {
   static constexpr std::string_view kOp = "ParseGrant";
   using Value = std::optional<plain::TypedGrant>;

@@ -42,8 +42,8 @@ struct ParseExecutionIdStrict : ParseExecutionIdLenient {
   static constexpr std::string_view kOp = "ParseExecutionIdStrict";
 };
 
-// The same operations, for peers that report errors as core does. Such peers stand in the same rows
-// of the table.
+// These two figures are for peers that report errors as core does. Their operations are those of
+// the two figures above, so such peers stand in the same rows of the table.
 struct ExplainExecutionIdLenient : ParseExecutionIdLenient {
   using Value = plain::IdOutcome;
 };
@@ -99,8 +99,8 @@ struct MintId {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// Mints an id and then reads its text at once, as code that writes a command does: the text is
-// appended to a buffer.
+// Mints an id and right afterwards appends its text to a buffer, as code that writes a command
+// does.
 struct MintAndUse : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdAndUse";
 };

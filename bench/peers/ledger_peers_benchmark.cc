@@ -3,9 +3,10 @@
 // Times pairs of issuing and claiming a grant: core's ledger beside databases and concurrent maps
 // that keep the same rules. First every ledger is compared with core's by one long random history.
 //
-// The limit beside each case copies into the executions' memory, in the order in which the
-// executions are claimed. For each execution it copies as many bytes as core's ledger touches: two
-// cache lines for the grant, and the same two for the claim.
+// The limit beside each case copies into an array with one record for each execution. It copies to
+// the records in a random order, as executions are claimed in a random order. For each execution it
+// copies as many bytes as core's ledger touches: two cache lines for the grant, and the same two
+// for the claim.
 
 #include <absl/base/config.h>
 
@@ -105,7 +106,7 @@ void Add(Registry& registry, std::string_view op, std::string_view impl, std::si
       threads);
 }
 
-// Adds peers that make one call after the other. SQLite's connection serves only one thread.
+// Adds the peers that make one call at a time. SQLite's connection serves only one thread.
 void AddPairs(Registry& registry, std::size_t live, int threads) {
   constexpr std::string_view kOp = "ClaimPairs";
   Add<CoreLedger, Pairs>(registry, kOp, "Ledger", live, threads);
@@ -120,7 +121,7 @@ void AddPairs(Registry& registry, std::size_t live, int threads) {
 #endif
 }
 
-// Adds peers that make many calls at once.
+// Adds the peers that make many calls in one batch or in one transaction.
 void AddBatches(Registry& registry, std::size_t live) {
   constexpr std::string_view kOp = "ClaimPairsBatched";
   Add<CoreLedger, BatchedPairs>(registry, kOp, "Ledger", live, 1);
@@ -146,7 +147,7 @@ void AddAll(Registry& registry) {
 #else
   registry.AddLeftOut("SQLite", "libsqlite3-dev");
 #endif
-  // Two threads meet most often where there are the fewest executions.
+  // Two threads run only with the fewest executions, where the threads meet most often.
   AddPairs(registry, kLive.front(), 2);
   for (const std::size_t live : kLive) {
     AddPairs(registry, live, 1);

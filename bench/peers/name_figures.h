@@ -54,7 +54,7 @@ struct PartitionSlot {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// ff:exec:T:E:claim_grant
+// Writes the key ff:exec:T:E:claim_grant, where T is the tag and E the execution id.
 struct FormatGrantKey {
   static constexpr std::string_view kOp = "FormatGrantKey";
   static constexpr bool kFormats = true;
@@ -66,7 +66,7 @@ struct FormatGrantKey {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// ff:idx:{fp:42}:lane:<lane>:eligible
+// Writes the key ff:idx:{fp:42}:lane:<lane>:eligible.
 struct FormatEligibleKey {
   static constexpr std::string_view kOp = "FormatEligibleKey";
   static constexpr bool kFormats = true;

@@ -28,7 +28,7 @@ class Dom {
 
   bool Read(std::string_view json, plain::GrantMembers& out) {
     document_ = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-    if (!document_.is_object()) return false;  // also if it is invalid JSON
+    if (!document_.is_object()) return false;  // nor is it one if the JSON is invalid
     return Text("execution_id", out.execution_id) && Text("partition_key", out.partition_key) &&
            Text("grant_key", out.grant_key) && Number(out.expires_at_ms);
   }
@@ -54,7 +54,7 @@ class Dom {
   Json document_;
 };
 
-// Keeps the texts that the parser passes on.
+// Keeps the grant's members that the parser hands over.
 class Handler : public Json::json_sax_t {
  public:
   bool null() override { return place_ == kUnknown; }

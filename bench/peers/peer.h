@@ -62,8 +62,9 @@ concept PeerOf = requires(P& peer, const InputOf<Figure>& input) {
   { P::ValueOf(peer(input)) } -> std::same_as<typename Figure::Value>;
 };
 
-// The number of inputs in a repetition: all of them, except for peers with kInputsATurn, which take
-// microseconds for each input. With fewer inputs the branch predictor would learn them.
+// The number of inputs in a repetition. A repetition has all inputs, since the branch predictor
+// would learn a smaller number of inputs. Only peers that take microseconds for each input have
+// fewer: kInputsATurn.
 template <class Peer>
 constexpr std::size_t InputsATurn() {
   if constexpr (requires { Peer::kInputsATurn; }) {
@@ -90,7 +91,7 @@ struct ResultIsValue {
   static Value ValueOf(const Value& value) { return value; }
 };
 
-// Core's own implementation, which core_peer.cc defines for each figure.
+// Core's own implementation, which core_peer.h defines for each figure.
 template <class Figure>
 struct CorePeer;
 
@@ -185,15 +186,16 @@ inline std::uint32_t ReadSome(std::string_view text) {
   return sum;
 }
 
-// A formatting figure, whose operation writes the text of Limit(), has kFormats.
+// Whether the figure is a formatting figure: its operation writes the text of Limit().
 template <class Figure>
 concept Formats = requires {
   Figure::kFormats;
 };
 
 // Adds the limit of each case of a figure: CopySome() of Limit() for a formatting figure, and
-// ReadSome() of Limit() for any other. A memcpy of the whole text would not be a lower limit: the
-// text's size varies, and vector code can read 64 bytes without storing them.
+// ReadSome() of Limit() for any other. A memcpy of the whole text would not be a limit, since other
+// code can be faster: the text's size varies, and vector code can read 64 bytes without storing
+// them.
 template <class Figure>
 void AddLimit(Registry& registry) {
   for (std::size_t which = 0; which < Figure::kCases.size(); ++which) {

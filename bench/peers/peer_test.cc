@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The check of a peer against core must find a wrong peer, even if it is wrong about only one of
-// 65,536 inputs, about what it rejects, or about one byte that it writes. A peer that serves as an
-// experiment must do all that core does, even where no input of a benchmark asks for it.
+// Tests that the check of a peer against core finds a wrong peer, even if the peer is wrong about
+// only one of 65,536 inputs, about what it rejects, or about one byte that it writes. Tests also
+// that a peer that serves as an experiment does all that core does, even where no input of a
+// benchmark asks for it.
 
 #include "bench/peers/peer.h"
 

@@ -2,9 +2,9 @@
 //
 // Adds RapidJSON as a peer: https://rapidjson.org/md_doc_performance.html
 // The library runs with its SSE4.2 code, and in situ, as its authors advise. In-situ parsing
-// destroys what it reads, so it works on a copy of the input in a buffer that is kept, and the
-// copying is timed too. Memory pools, stack and output buffer are also kept. There is a DOM peer,
-// and a SAX peer with a handler for the four members.
+// destroys what it reads, so it works on a copy of the input, and the copying is timed too. The
+// buffer for the copy, the memory pools, the stack and the output buffer are kept between calls.
+// There is a DOM peer, and a SAX peer with a handler for the four members.
 
 #include <rapidjson/document.h>
 #include <rapidjson/reader.h>

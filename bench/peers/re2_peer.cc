@@ -53,7 +53,8 @@ class KeyParser : public Re2Impl {
 struct StrictKey : KeyParser, ResultIsValue<ParsePartitionKeyStrict::Value> {
   StrictKey() : KeyParser(R"(\{(fp|b|q):(0|[1-9][0-9]{0,4})\})") {}
 };
-// RE2's numbers may have any number of leading zeros, but no plus sign.
+// RE2 converts numbers with leading zeros but none with a plus sign, so the plus sign is not
+// captured.
 struct LenientKey : KeyParser, ResultIsValue<ParsePartitionKeyLenient::Value> {
   LenientKey() : KeyParser(R"(\{(fp|b|q):\+?([0-9]+)\})") {}
 };

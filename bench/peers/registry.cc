@@ -12,7 +12,8 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// The registry is global, since Google Benchmark's functions cannot be given any state.
+// The registry is global, since RunBenchmarks() takes the check as a function pointer, which has no
+// state.
 Registry& TheRegistry() {
   static Registry registry;
   return registry;
@@ -59,8 +60,8 @@ void Registry::RunChecks() const {
 }
 
 void Registry::RegisterBenchmarks(bool reversed) const {
-  // Returns the place of the first entry of the same figure or, if `with_case` is set, of the same
-  // case of this figure. Entries are sorted by these places.
+  // Returns the place of the first entry that has the same figure as `entry` and, if `with_case` is
+  // set, also the same case and number of threads. Entries are sorted by these places.
   const auto place = [this](const Timed& entry, bool with_case) {
     return std::find_if(timed_.begin(), timed_.end(),
                         [&](const Timed& other) {

@@ -24,23 +24,26 @@ class Registry {
 
   // `check` ends the process if the peer gives another result than core.
   void AddCheck(Check check) { checks_.push_back(std::move(check)); }
-  // Registers BM_<op>_<impl>/<case_name> with a fixed number of iterations. If Google Benchmark had
-  // to find a number itself, it could stop at the first run when another process holds the core for
-  // long.
+  // Adds the benchmark BM_<op>_<impl>/<case_name>, which has a fixed number of iterations. If
+  // Google Benchmark had to find the number itself, it could stop at its first trial run because
+  // another process held the core for long.
   void AddTimed(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                 std::size_t iterations);
-  // Does the same for several threads. `run` measures the time itself.
+  // Adds a benchmark with a name of the same form that runs in `threads` threads. `run` measures
+  // the time itself.
   void AddThreads(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                   int threads);
-  // These are for the report: AddVersion() names a library and its version, AddBuild() says how a
-  // library was compiled, AddLeftOut() names a library that is missing and says why.
+  // These three functions add to the report: AddVersion() names a library and its version,
+  // AddBuild() says how a library was compiled, AddLeftOut() names a library that is missing and
+  // says why.
   void AddVersion(std::string_view library, std::string_view version);
   void AddBuild(std::string_view library, std::string_view how);
   void AddLeftOut(std::string_view library, std::string_view why);
 
   void RunChecks() const;
-  // Passes everything that is timed to Google Benchmark. If `reversed` is set, the entries of each
-  // case run in the reverse of the order in which they were added.
+  // Registers with Google Benchmark everything that AddTimed() and AddThreads() have added. If
+  // `reversed` is set, the entries of each case run in the reverse of the order in which they were
+  // added.
   void RegisterBenchmarks(bool reversed) const;
 
  private:

@@ -54,8 +54,8 @@ struct ParseRequest {
   }
 };
 
-// Makes a peer of a reader of requests. A reader has kImpl and Read(json, members), which returns
-// whether the request could be read.
+// Turns a reader of requests into a peer. A reader has kImpl and Read(json, members); Read()
+// returns whether the request could be read.
 template <class Reader>
 class RequestPeer {
  public:

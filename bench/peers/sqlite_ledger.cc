@@ -15,7 +15,8 @@ namespace {
 
 // The columns are the fields of PlainExecution. phase: 0 runnable, 1 active, 2 terminal; ownership:
 // 0 unowned, 1 leased, 2 expired; attempt: 0 pending, 1 running, 2 interrupted, 3 terminal. A row
-// takes some 250 bytes. An index beside a table would cost one more lookup for each call.
+// takes some 250 bytes. The table is stored in the order of its key, since an index beside the
+// table would cost one more lookup for each call.
 constexpr const char* kSchema = R"sql(
   CREATE TABLE executions(
     id BLOB PRIMARY KEY,
@@ -148,7 +149,7 @@ void HasAll(sqlite3_context* context, int, sqlite3_value** values) {
   sqlite3_result_int(context, PlainExecution::HasAll(text(values[0]), text(values[1])) ? 1 : 0);
 }
 
-// Judges the row of an execution that kState has selected.
+// Returns why the execution in the row that kState has selected can't be claimed; kNone if it can.
 ClaimError WhyNotClaimed(const Call& row, const ClaimArgs& args) {
   if (row.Column(kPhase) != 0) return ClaimError::kExecutionNotLeaseable;
   if (row.Column(kOwnership) != 0) return ClaimError::kLeaseConflict;

@@ -38,8 +38,8 @@ Made& Kept(std::size_t size, Made (*make)(std::size_t)) {
   return kept.emplace(std::pair(size, make), make(size)).first->second;
 }
 
-// Runs `portion(number)` for each portion. The results are computed although nothing uses them.
-// `name` is the benchmark's name without its argument.
+// Runs `portion(number)` for each portion. The compiler must compute the results although nothing
+// uses them. `name` is the benchmark's name without its argument.
 template <class Portion>
 void Run(benchmark::State& state, const char* name, Portion portion) {
   const int portions = 100 + SlowdownPercent(name, state.range(0));
