@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// This target must fail. It runs the partition key fuzzer's mutator and oracle on a parser of our
-// own with a planted bug: the parser accepts the index 65536, which wraps to 0. No other input
-// shows the bug, and no coverage leads to it. If an engine finds it, then the engine, its set-up
-// and the oracle work.
+// Defines a target that must fail. The target runs the partition key fuzzer's mutator and oracle on
+// a parser of our own with a planted bug: the parser accepts the index 65536, which wraps to 0. No
+// other input shows the bug, and no coverage leads to it. If an engine finds it, then the engine,
+// its set-up and the oracle work.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Parsed {
   std::uint16_t index = 0;
 };
 
-// Accepts flow keys only, and is right except for the one bound.
+// Accepts flow keys only. The parser is right except for one bound, that of the index.
 [[gnu::noinline]] Parsed ParseWithPlantedBug(std::string_view text) {
   constexpr std::string_view kPrefix = "{fp:";
   if (text.size() < kPrefix.size() + 2 || text.substr(0, kPrefix.size()) != kPrefix ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checks capability tokens (contract 6, 7.1): makes capability sets of two lists of tokens, those
+// Checks capability tokens (contract 6, 7.1): makes capability sets from two lists of tokens, those
 // that an execution requires and those that a worker offers, and compares the sets with sets of
 // strings.
 
@@ -29,9 +29,9 @@ namespace {
 using Tokens = std::vector<std::string_view>;
 
 // Each line of an input is one token; a form feed separates the two lists. A token that begins with
-// `*` stands for many tokens: the sum of its next two bytes is their number, and each of them is
-// the rest of the token with a number after it. For example, `*`, the bytes 1 and 2, and the rest
-// `x` stand for x0, x1 and x2. In this way a few bytes reach the limits.
+// `*` stands for many tokens: its next two bytes add up to the number of these tokens, and each of
+// the tokens is the rest of the text with a number after it. For example, `*`, the bytes 1 and 2,
+// and the rest `x` stand for x0, x1 and x2. In this way a few bytes reach the limits.
 struct Lists {
   Tokens required;
   Tokens offered;
@@ -272,7 +272,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CheckSet("offered", input, offered, error, have);
   CheckMatch(input, required, offered, want, have);
 
-  // Offers the same tokens as one text, then the raw input as one text.
+  // Makes the offered set in two more ways: from the tokens joined to one text, then from the raw
+  // input.
   error = have.AssignOfferedCsv(Joined(lists.offered));
   CheckSet("offered as text", input, offered, error, have);
   error = WithoutAllocation(input,

@@ -4,8 +4,8 @@
 // faults. Each outcome is compared with the effects of the call on a simple server (contract 7.2,
 // 7.7), including effects that came late. Each call must end once. A call must not report success
 // if its effect did not happen, nor failure if it did. No call may be executed twice. When the
-// faults stop, the client must work again, and each fate that FindClaim() has confirmed must stay
-// true.
+// faults stop, the client must work again, and each fate of a claim that FindClaim() has confirmed
+// must still be true.
 
 #include <algorithm>
 #include <array>
@@ -164,8 +164,9 @@ class PipelineRun {
   }
 
  private:
-  // The client notices a silent connection only by a call that gets no answer, and the next call
-  // may have to wait until the client may reconnect. After such failed calls, all calls must work.
+  // Returns whether all calls work again, after a few that may still fail: the client notices a
+  // silent connection only when a call gets no answer, and the next call may fail because the
+  // client has to wait before it reconnects.
   bool Recovers() {
     if (AllCallsWork(1000)) return true;
     // If the reply with the version of our library comes twice, the client takes the second one for

@@ -72,7 +72,7 @@ bool SameView(std::string_view a, std::string_view b) {
   return a.size() == b.size() && (a.empty() || a.data() == b.data());
 }
 
-// Compares also where the views point.
+// Compares the results, and also the places where their views point.
 bool Same(const ExecutionIdResult& got, const NaiveExecutionId& expected, std::string_view text) {
   return got.error == expected.error && got.offset == expected.offset &&
          SameView(got.payload, expected.payload) &&
@@ -100,7 +100,8 @@ ExecutionIdResult CheckMode(std::string_view text, ParseMode mode) {
   return got;
 }
 
-// The texts come from contract 1.6; the texts of the strict errors are our own.
+// Returns the message that the result must have. The messages come from contract 1.6; those of the
+// strict errors are our own.
 std::string NaiveErrorText(const ExecutionIdResult& result) {
   const std::string payload(result.payload);
   switch (result.error) {
@@ -125,8 +126,9 @@ std::string NaiveErrorText(const ExecutionIdResult& result) {
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// Asks the processor as its manual prescribes. Leaf 7 reports AVX2. The system must also save the
-// registers: XCR0 tells whether it does, if leaf 1 has OSXSAVE.
+// Asks the processor for AVX2 as its manual prescribes. CPUID leaf 7 reports AVX2. The operating
+// system must also save AVX2's registers: if leaf 1 reports OSXSAVE, XCR0 tells whether the
+// operating system does this.
 bool ProcessorHasAvx2() {
   unsigned a = 0;
   unsigned b = 0;
@@ -140,7 +142,8 @@ bool ProcessorHasAvx2() {
 }
 #endif
 
-// Checks each path that reads a canonical id; a machine takes only one of them.
+// Checks each path that reads a canonical id; outside this test a machine takes only one of the
+// paths.
 void CheckCanonicalPaths(std::string_view text, const ExecutionIdResult& strict) {
   const auto check = [&](std::string_view path, bool canonical, std::uint16_t index,
                          const Uuid& uuid) {
@@ -170,7 +173,8 @@ void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict
   Observe(canonical);
   if (!ObservedOneIn(4)) return;
 
-  // The tag in the id is a partition key of the same partition, except for the alias.
+  // The tag in the id must also be a partition key. Its partition is that of the id, but with the
+  // alias collapsed.
   const std::string_view key = text.substr(0, text.find("}:") + 1);
   const PartitionKeyResult partition = ParsePartitionKey(key, ParseMode::kLenient);
   if (!partition || partition.partition != CollapseAlias(id.partition())) {
@@ -214,7 +218,8 @@ void CheckUuid(std::string_view text) {
   }
 }
 
-// Checks each path that reads a canonical uuid; a machine takes only one of them.
+// Checks each path that reads a canonical uuid; outside this test a machine takes only one of the
+// paths.
 void CheckUuidPaths(std::string_view text) {
   if (text.size() != kUuidTextSize) return;
   const UuidResult expected = NaiveParseUuid(text, ParseMode::kStrict);
@@ -229,7 +234,7 @@ void CheckUuidPaths(std::string_view text) {
   }
 }
 
-// Parses the text between two valid ones.
+// Parses a list of three texts at once: `text` between two valid ids.
 void CheckMany(std::string_view text, const ExecutionIdResult& strict) {
   constexpr std::string_view kRight = "{fp:7}:550e8400-e29b-41d4-a716-446655440000";
   const std::string_view texts[] = {kRight, text, kRight};

@@ -50,12 +50,12 @@ constexpr std::size_t kWidth = 16;
 constexpr std::size_t kMaxRecords = 48;
 // kLong is longer than all the time that one history can let pass.
 constexpr std::int64_t kLong = 600'000;
-// A server's lease hash lives on for this long after the end of a lease that was renewed (contract
-// 7.4). In the model a hash has no end. kMaxTtlMs is the longest grace there is.
+// On a server, the hash of a lease that was renewed lives on for this long after the lease's end
+// (contract 7.4). In the model a hash never ends. kMaxTtlMs is the longest grace there is.
 constexpr std::int64_t kGraceMs = kMaxTtlMs;
 
 // A server that is used for all histories, since loading the library takes longer than a history.
-// Its keys are removed before each history.
+// The server's keys are removed before each history.
 class Functions {
  public:
   Functions() {

@@ -3,7 +3,8 @@
 // Parses claim responses (contract 4, 5.2, 5.5) from any bytes on every path and compares verdict,
 // error, offset, member and values with a naive decoder. A fast path may decline a document but
 // never give another result. An accepted document is also written in other ways, which must mean
-// the same. It then becomes a grant, whose partition and ingress check have oracles of their own.
+// the same. The document then becomes a grant, whose partition and ingress check have oracles of
+// their own.
 
 #include <algorithm>
 #include <cstddef>
@@ -43,7 +44,7 @@ const ClaimResponseView kUntouched = {"id", "key", "grant", 42};
 
 // --- the paths ---
 
-// True if JSON needs no escape for any of the bytes.
+// Whether JSON needs no escape for any of the bytes.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c >= 0x20 && c != '"' && c != '\\'; });
@@ -255,7 +256,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const ClaimResponseView response =
       CheckParse("parse", json, expected, kUntouched, scratch, ParseClaimResponse);
-  // Copies the texts, since the paths and the other spelling use the scratch again.
+  // Copies the texts, since the paths and the reading of the other spelling use the scratch again.
   const std::string texts[] = {std::string(response.execution_id),
                                std::string(response.partition_key),
                                std::string(response.grant_key)};

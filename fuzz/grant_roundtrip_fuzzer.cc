@@ -42,7 +42,7 @@
 namespace ffgrant::fuzz {
 namespace {
 
-// Checks a writer that must refuse: it must write nothing, whatever the buffer.
+// Checks a writer that must refuse: the writer must write nothing, whatever the size of the buffer.
 template <class Write>
 void CheckRefused(std::string_view json, std::size_t room, Write write) {
   std::string buffer(room, '\xA5');
@@ -64,7 +64,7 @@ void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse,
     return;
   }
   CheckWrite("serialize", json, json, values.choices().Word(), write_view);
-  // Trying every length has a quadratic cost, so every length is tried only seldom, and never for
+  // Trying all lengths has a quadratic cost, so all are tried only for some inputs, and never for
   // long documents.
   if (json.size() < 400 && values.choices().Below(64) == 63) {
     for (std::size_t room = 0; room < json.size(); ++room) {
@@ -135,7 +135,8 @@ void CheckNumbers(ValueChoices& values) {
 
 // --- grants ---
 
-// An owning grant made from a view keeps the texts, and the room for them.
+// Checks that an owning grant made from a view keeps the view's texts, and keeps the room for them,
+// so that a second assign() does not allocate.
 template <class Grant, class View>
 void CheckOwned(const View& view, std::string_view partition_key) {
   Grant grant(view);

@@ -46,8 +46,8 @@ void CheckCrc(const InputCopies& input) {
     const internal::ForceCpuFeatures force(0);
     if (Crc(text) != crc) Fail("crc16 by table", text);
   }
-  // The CRC begins at 0, so leading zeros change nothing, and it is linear: crc(a xor b) = crc(a)
-  // xor crc(b) for texts of one size.
+  // The CRC begins at 0, so leading zeros change nothing, and the CRC is linear: crc(a xor b) =
+  // crc(a) xor crc(b) for texts of one size.
   const std::size_t half = text.size() / 2;
   std::string sum(text.substr(0, half));
   for (std::size_t i = 0; i < half; ++i) sum[i] = static_cast<char>(sum[i] ^ text[half + i]);

@@ -158,7 +158,7 @@ void CheckFields(std::string_view input, const LeaseHandleView& got, const Naive
   if (got.worker_instance_id.text != f[7].text) Fail("instance id", input);
 }
 
-// If there is an error, all fields of the handle must be zero or empty.
+// Checks that all fields of a handle are zero or empty, as they must be after an error.
 void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   if (handle.backend != HandleBackend::kValkey || !handle.execution_id.text().empty() ||
       handle.attempt_index.value != 0 || handle.attempt_id.uuid != Uuid() ||
@@ -168,7 +168,8 @@ void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   }
 }
 
-// A handle with a name that is not UTF-8 can't be written, whatever the buffer.
+// Checks that a handle with a name that is not UTF-8 can't be written, whatever the size of the
+// buffer.
 void CheckBadNames(std::string_view input, LeaseHandleView handle) {
   const std::string_view tail = input.substr(input.size() - input.size() / 4);
   if (NaiveIsUtf8(tail)) return;

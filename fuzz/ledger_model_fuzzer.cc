@@ -41,7 +41,7 @@ constexpr std::size_t kAliasAt = 0;
 constexpr std::size_t kExecutionAt = 1;
 constexpr std::size_t kOperationAt = 2;
 
-// Returns ample room, or so little that it runs out.
+// Returns ample room for names, or so little room that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
   const std::size_t few = 1 + header / 2 % 4u;
@@ -74,7 +74,7 @@ constexpr std::uint8_t kFail = 34;
 constexpr std::uint8_t kOperations = 38;
 constexpr std::uint8_t kOftener[] = {kMoveClock, kMoveClock, kMoveClock, kMoveClock, 9,  17,
                                      18,         20,         22,         31,         32, kFail};
-// As an argument this byte means: nothing unusual, the right fence, all capabilities.
+// As an argument, this byte chooses nothing unusual: the right fence and all capabilities.
 constexpr std::uint8_t kUsual = 11;
 
 void GenerateHeader(Random& random, std::span<std::uint8_t> header) {

@@ -2,9 +2,9 @@
 //
 // Runs up to three threads on a small embedded ledger, interleaved as the input says. The answers
 // that the threads get must be linearizable, the invariants of contract 7.7 must hold, and some
-// order of the calls must explain the state at the end (ledger_race.h). The threads are fibers.
-// They can switch where locks are taken and released, where the clock is read, and where other
-// things are shared.
+// order of the calls must explain the state at the end (ledger_race.h). The threads are fibers. One
+// fiber can switch to another where locks are taken and released, where the clock is read, and
+// where the threads use other things that they share.
 //
 //   header   the states of the executions at the start, and the schedule: after how many points
 //            it switches, and to which thread
@@ -137,7 +137,8 @@ Race RaceOf(std::span<const std::uint8_t> bytes) {
     auto& calls = race.threads[record[0] % Race::kMaxThreads];
     if (calls.size() == Race::kMaxCalls) continue;
     calls.push_back(CallOf(record));
-    // A small pool runs out only if the calls use many names, so these two flags are then inverted.
+    // A small pool runs out only if the calls use many names, so with a small pool these two flags
+    // are inverted.
     calls.back().own_instance ^= race.few_names;
     calls.back().with_text ^= race.few_names;
   }
@@ -233,9 +234,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::copy_n(data, used, bytes.begin());
   const std::size_t whole = std::max(used, kHeader);
 
-  static LedgerRace& race = *new LedgerRace;  // its stacks are used for all inputs
+  static LedgerRace& race = *new LedgerRace;  // all inputs use the same stacks
   race.Prepare(RaceOf({bytes.data(), whole}));
-  // Runs also neighbours of the schedule, since one more run costs less than one more input.
+  // Runs also schedules next to the input's own, since one more run costs less than one more input.
   std::array<std::uint64_t, kNeighbours> judged = {};
   for (int later = 0; later < kNeighbours; ++later) {
     Schedule schedule({bytes.data() + kPopulation, 2 * kSwitches}, later);

@@ -231,7 +231,7 @@ class NamesRun {
     if (known != names_.end()) ++known->second.holds;
   }
 
-  // Changes by -5 to 2 how often one of the names is held, but never to less than 0.
+  // Changes how often one of the names is held: by -5 to 2, but never to less than 0.
   void Release(std::uint8_t which, std::uint8_t count) {
     if (names_.empty()) return;
     auto it = names_.begin();
@@ -332,7 +332,7 @@ class QueuesRun {
   static constexpr std::size_t kLanes = 2;
   static constexpr std::uint16_t kPartitions = 130;
   static constexpr std::uint16_t kPlaces[] = {0, 63, 64, 129};
-  using Order = std::tuple<std::int64_t, unsigned, Slot>;  // score, uuid
+  using Order = std::tuple<std::int64_t, unsigned, Slot>;  // score, place by uuid, slot
   using Sets = std::map<NameId, std::set<Order>>;          // by what an execution requires
   struct Member {
     Slot slot;
@@ -437,7 +437,7 @@ void RunAll(std::string_view input) {
                         [&run](const Step& step) { run.Take(step); });
 }
 
-// Makes several steps of one kind in a row, so that something fills up.
+// Makes several steps of one kind in a row, so that the part under test fills up.
 std::size_t GenerateRow(Random& random, std::span<std::uint8_t> records) {
   const auto what = static_cast<std::uint8_t>(random.Next());
   for (std::size_t i = 0; i < RecordFormat::kMaxRow; ++i) {

@@ -2,8 +2,8 @@
 //
 // Parses partition keys (contract 1.1 - 1.3, 1.8) from any bytes in both modes and compares
 // verdict, error, payload and offset with a naive parser, which was written from the grammar step
-// by step. Accepted keys are written again. Strict mode must accept exactly the texts that are the
-// same after they were read and written.
+// by step. Accepted keys are written again. Strict mode must accept exactly the texts that stay the
+// same when they are read and then written.
 
 #include <cstddef>
 #include <cstdint>
@@ -83,7 +83,8 @@ void CheckText(std::string_view text, Partition partition, bool strict) {
   Observe(slot);
 }
 
-// The texts come from contract 1.3; the texts of the strict errors are our own.
+// Returns the message that the result must have. The messages come from contract 1.3; those of the
+// strict errors are our own.
 std::string NaiveErrorText(const PartitionKeyResult& result) {
   const std::string payload(result.payload);
   switch (result.error) {
@@ -105,7 +106,7 @@ std::string NaiveErrorText(const PartitionKeyResult& result) {
   return "?";
 }
 
-// Parses the text between two valid ones.
+// Parses a list of three texts at once: `text` between two valid keys.
 void CheckMany(std::string_view text, const PartitionKeyResult& lenient) {
   const std::string_view texts[] = {"{b:5}", text, "{q:6}"};
   Partition partitions[3];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids, scan starts,
-// lane names and random uuids. The input gives counts, a uuid and names; naive arithmetic computes
-// every result once more.
+// lane names and random uuids. The input gives the counts of partitions, a uuid and names; naive
+// arithmetic computes every result once more.
 
 #include <cstddef>
 #include <cstdint>
@@ -126,8 +126,8 @@ void CheckLaneRoutes(std::string_view input, const PartitionConfig& config, cons
   CheckMinted("minted for a lane", input, partition, uuid, MintExecutionId(lane, config, uuid));
   CheckRandom("random id for a lane", input, partition, MintExecutionId(lane, config));
 
-  // If a partitioner's answer is not below the count, there is no partition. The count itself is
-  // tried too, since chance would rarely choose it.
+  // If a partitioner's answer is not below the count, there is no partition. An answer that is
+  // exactly the count is tried too, since chance would rarely choose it.
   for (const std::uint16_t index :
        {config.num_budget_partitions, count, static_cast<std::uint16_t>(count - 1)}) {
     std::optional<Partition> expected;

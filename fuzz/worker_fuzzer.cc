@@ -119,7 +119,8 @@ class Session {
       WorkerPermit permit(std::move(claims_[from].permit));
       claims_[to].permit = std::move(permit);
     }
-    // A permit that is moved onto itself stays, be it moved directly or through a third object.
+    // A permit that is moved onto itself stays where it is, whether it is moved directly or through
+    // a third object.
     if (from != to) holds_[to] = std::exchange(holds_[from], false);
     if (static_cast<bool>(claims_[to].permit) != holds_[to] ||
         static_cast<bool>(claims_[from].permit) != holds_[from]) {
@@ -160,7 +161,8 @@ class Session {
           std::string(ErrorName(expected)) + ", calls: " + std::to_string(calls),
           std::string(ErrorName(claim.error)) + ", calls: " + std::to_string(ledger_.calls.size()));
     }
-    // The ledger's answer has a detail, and so has the worker's refusal of a partition key.
+    // A refusal by the ledger has a detail, and so has the worker's own refusal of a partition key.
+    // No other answer has one.
     const bool is_explained = early == ClaimError::kInvalidPartitionKey ||
                               (early == ClaimError::kNone && Refused(expected));
     if (wants_details && details.size() != (is_explained ? 1u : 0u)) Fail("details", input_);
@@ -243,7 +245,7 @@ class Session {
   ManualClock clock_{TimestampMs{1000}};
   ScriptedLedger ledger_;
   Worker worker_;
-  std::array<WorkerClaim, kClaims> claims_;  // destroyed before the worker
+  std::array<WorkerClaim, kClaims> claims_;  // declared after the worker, so destroyed before it
   std::array<bool, kClaims> holds_{};
 };
 

@@ -28,7 +28,7 @@ class Dom {
 
   bool Read(std::string_view json, plain::GrantMembers& out) {
     document_ = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
-    if (!document_.is_object()) return false;  // nor is it one if the JSON is invalid
+    if (!document_.is_object()) return false;  // invalid JSON is no object either
     return Text("execution_id", out.execution_id) && Text("partition_key", out.partition_key) &&
            Text("grant_key", out.grant_key) && Number(out.expires_at_ms);
   }

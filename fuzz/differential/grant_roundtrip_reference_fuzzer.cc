@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes values that the input chooses with our code and with the reference. The JSON of every DTO
-// and every key name must be the same, byte for byte, and both must read the written text back as
-// the same values.
+// Lets our code and the reference write values that the input chooses. The JSON of every DTO and
+// every key name must be the same, byte for byte, and both must read these texts back as the same
+// values.
 
 #include <cstddef>
 #include <cstdint>
@@ -60,7 +60,8 @@ void Check(const View& view, Parse parse, Write write) {
   Observe(json);
 }
 
-// Checks the writer of grants on the same values.
+// Checks the writer of grants: a grant must be written as the claim response that has the same
+// values.
 void CheckGrant(ValueChoices& values) {
   const ExecutionIdView id = values.Id();
   const std::string_view partition_key = values.Text();

@@ -38,9 +38,9 @@ inline void Expect(std::string_view input, reference::Answer answer) {
   Fail(difference.what, input, difference.reference, difference.ours);
 }
 
-// Returns a scratch for documents of `size` bytes, which may be larger. The other targets use a
-// scratch of exactly the document's size, to notice writes past it; here one scratch that stays in
-// the cache is faster.
+// Returns a scratch for documents of `size` bytes. The scratch may have room for larger documents.
+// The other targets use a scratch of exactly the document's size, to notice writes past it; here
+// one scratch that stays in the cache is faster.
 inline JsonScratch& WarmScratch(std::size_t size) {
   static std::unique_ptr<JsonScratch> scratch;
   if (scratch == nullptr || scratch->max_document_size() < size) {

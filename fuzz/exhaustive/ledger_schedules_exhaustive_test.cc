@@ -2,11 +2,11 @@
 //
 // Runs every schedule of 3 workers that make 6 calls, two each, on 3 executions.
 //
-// Three executions are ready: one is granted, one is leased, and one has a lease that ran out and a
-// reclaim grant. Three workers make two calls each: one of the pairs below, on one of the
-// executions. This makes 36^3 races. For each race, all orders of the threads' steps are run; a
-// step is what a thread does between two locks, readings of the clock or other meetings
-// (schedule_point.h). If orders differ only in independent steps, just one of them is run
+// At the start one execution is granted, one is leased, and one has a lease that ran out and a
+// reclaim grant. Each worker makes one of the pairs of calls below on one of the executions. This
+// makes 36^3 races. For each race, all orders of the threads' steps are run; a step is what a
+// thread does between two schedule points, such as locks and readings of the clock
+// (schedule_point.h). Of orders that differ only in independent steps, just one is run
 // (schedule_search.h). Each history must be linearizable (linearizability.h), and an order that
 // explains the history must also lead to the state at the end.
 //
@@ -37,7 +37,7 @@ using testing::StartState;
 
 struct Step {
   CallKind kind;
-  std::int64_t ms;  // ttls and leases at the start have 3 ms
+  std::int64_t ms;  // the ttls and leases at the start last 3 ms
 };
 struct Pair {
   Step first;
@@ -62,8 +62,8 @@ constexpr std::size_t kPairCount = sizeof kPairs / sizeof *kPairs;
 constexpr std::size_t kPrograms = kPairCount * kExecutions;
 constexpr std::size_t kRaces = kPrograms * kPrograms * kPrograms;
 
-// By default one race in this many is run: the first number is for races on one execution, the
-// second for all others. Neither number divides any other count here.
+// By default only every kEveryNthMeeting-th race on a single execution is run, and only every
+// kEveryNth-th of the other races. Neither number divides any other count here.
 constexpr std::size_t kEveryNthMeeting = 101;
 constexpr std::size_t kEveryNth = 4999;
 
@@ -104,7 +104,7 @@ struct Counts {
   std::uint64_t races = 0;
   std::uint64_t schedules = 0;
   std::uint64_t redundant = 0;
-  std::uint64_t histories = 0;  // different histories, which were judged
+  std::uint64_t histories = 0;  // the number of different histories that were judged
 };
 
 // Returns an empty text, or what is wrong.

@@ -106,8 +106,8 @@ void CheckWritten(const View& view, Writer<View> write) {
 
 // Checks the reader of canonical documents. It must accept the documents that
 // SerializeClaimResponse() writes for texts of plain bytes, and no others. Parsers use this reader
-// only if a document has no scratch, so it is called here directly. `parsed` has the values of
-// `json`, or is null if `json` is invalid.
+// only if a document has no scratch, so this check calls the reader directly. `parsed` has the
+// values of `json`, or is null if `json` is invalid.
 void CheckCanonical(std::string_view json, const ClaimResponseView* parsed) {
   ClaimResponseView view;
   const bool taken = internal::ParseClaimResponseCanonical(json, view);
@@ -138,7 +138,8 @@ void CheckRead(NaiveDto dto, std::string_view text, Parser<View> parse) {
   }
 }
 
-// A document in which one text is open: `make` returns the view that has `text` in this place.
+// A document with one text left to choose: `make(text)` returns the view that has `text` in this
+// place.
 template <class View>
 struct OpenText {
   const char* name;
@@ -146,8 +147,8 @@ struct OpenText {
 };
 
 constexpr std::size_t kMostBytes = 100;
-// The length limit for documents whose texts are read by the code that also reads the texts of
-// claim responses.
+// The largest length of a text in documents other than claim responses. Fewer lengths will do in
+// these documents, since the code that reads their texts also reads the texts of claim responses.
 constexpr std::size_t kFewerBytes = 66;
 
 // Gives a text every length, and replaces each of its bytes by each byte that matters.
@@ -174,7 +175,7 @@ void SweepText(NaiveDto dto, const OpenText<View>& open, Writer<View> write, Par
         }
       }
     }
-    // Two bytes need an escape here: the first must not hide the second.
+    // Two bytes in this text need an escape: the first must not hide the second.
     for (std::size_t place = 0; place + 1 < size; ++place) {
       std::string other = text;
       other[place] = '\n';
@@ -395,7 +396,7 @@ void Grants() {
   }
 }
 
-// Tries documents of every size. One text after another is made as long as the size asks for.
+// Tries claim responses in which the execution id or the grant key has each size from 0 to 330.
 void DocumentSizes() {
   for (std::size_t size = 0; size <= 330; ++size) {
     std::string text(size, 'k');
@@ -421,7 +422,7 @@ void DocumentSizes() {
 }
 
 // Tries documents as issuers write them, with indexes of every number of digits. Every byte is
-// replaced by each byte that matters, removed, and doubled.
+// replaced by each byte that matters, then removed, then doubled.
 void IssuedDocuments() {
   for (const std::string_view index : {"0", "42", "255", "4096", "65535"}) {
     const std::string tag = "{fp:" + std::string(index) + "}";
@@ -488,7 +489,7 @@ void UnwantedValues() {
 
 // ---- numbers -------------------------------------------------------------------
 
-// Gives a number each count of digits, and replaces each digit by each byte that matters. The rest
+// Gives a number each possible length, and replaces each digit by each byte that matters. The rest
 // of the document stays the same.
 void Numbers() {
   static const char kDigits[] = "0123456789/:;-+.eE \",}]\x30";
@@ -525,7 +526,7 @@ void Numbers() {
       }
     }
   }
-  // Tries each count of digits with each number of bytes after them.
+  // Tries each number of digits with each number of bytes after the digits.
   for (std::size_t digits = 0; digits <= 17; ++digits) {
     for (std::size_t behind = 0; behind <= 270; ++behind) {
       const std::string number = std::string("92345678901234567").substr(0, digits);
@@ -540,7 +541,7 @@ void Numbers() {
       }
     }
   }
-  // Every digit must be weighed by its place, at every place.
+  // Each digit must count by its place in the number. All digits are tried in all places.
   for (unsigned count = 1; count <= 8; ++count) {
     for (unsigned place = 0; place < count; ++place) {
       for (char digit = '0'; digit <= '9'; ++digit) {
@@ -624,7 +625,7 @@ void CheckBlanks(const std::string& text, std::size_t count) {
       Fail("behind the blanks", text);
     }
     if (count > 20) continue;
-    // The result must not depend on the number of blanks that are expected.
+    // The result must not depend on `expected`, the number of blanks that the reader expects.
     for (std::size_t expected = 0; expected <= 18; ++expected) {
       if (internal::SkipSameBlanks(view.data(), end, expected) != behind) {
         Fail("behind the blanks that were expected", text, std::to_string(expected));
@@ -844,8 +845,8 @@ std::vector<std::string> OtherForms(const std::string& uuid) {
   return {simple, "{" + uuid + "}", "urn:uuid:" + uuid};
 }
 
-// Tries keys and ids with indexes of many numbers of digits, and every text that differs from one
-// of them by one byte. Each digit of an index also takes each value.
+// Tries keys and ids with indexes of many lengths, and every text that differs from such a key or
+// id by one byte. Each digit of an index also takes each value.
 void KeysAndIds() {
   const auto check_key = [](const std::string& text) { CheckKey(text); };
   const auto check_id = [](const std::string& text) { CheckId(text); };
@@ -872,7 +873,7 @@ void KeysAndIds() {
   }
 }
 
-// Tries texts of every size, most of which are not keys or ids. Some of them only just are.
+// Tries texts of every size. Most of the texts are not keys or ids, and a few only just are.
 void KeyAndIdSizes() {
   const std::string uuid(kIdText.substr(kIdText.find("}:") + 2));
   for (std::size_t size = 0; size <= 270; ++size) {
@@ -990,8 +991,8 @@ constexpr Lengths kLengths[] = {
     {Path::kCrcTable, "checksum by table", 0, kMost},
 };
 
-// Checks that each path was taken with each of its lengths, and with no other: another length means
-// that the table is wrong.
+// Checks that each path was taken with each of its lengths and with no other length. If another
+// length occurs, the table is wrong.
 void CheckPaths() {
   constexpr std::size_t kPaths = static_cast<std::size_t>(Path::kCount);
   std::vector<std::vector<bool>> possible(kPaths, std::vector<bool>(kMost + 1));
@@ -1039,7 +1040,7 @@ int main(int argc, char** argv) {
     const std::string_view argument(argv[i]);
     if (argument == "--paths") {
       wants_paths = true;
-    } else if (argument != "--long") {  // ctest passes it to all such programs
+    } else if (argument != "--long") {  // ctest passes --long to all such programs
       std::fputs("usage: lengths_exhaustive_test [--paths] [--long]\n", stderr);
       return 2;
     }

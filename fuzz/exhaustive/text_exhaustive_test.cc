@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tries every partition key and execution id of a kind where this is possible, so that nothing
-// depends on chance. The oracles are the naive parsers and the table of all texts that strict mode
-// may accept. --long adds tests that take minutes.
+// Tries every partition key and execution id of those kinds of which all can be tried, so that
+// nothing depends on chance. The oracles are the naive parsers and the table of all texts that
+// strict mode may accept. --long adds tests that take minutes.
 
 #include <array>
 #include <atomic>
@@ -38,7 +38,7 @@ struct Tally {
   std::uint64_t accepted = 0;
 };
 
-// The second oracle of keys: the canonical keys, by definition.
+// The second oracle of keys: a table of all canonical keys, made from their definition.
 class CanonicalKeys {
  public:
   CanonicalKeys() {
@@ -96,8 +96,8 @@ Tally EveryKey() {
   return tally;
 }
 
-// Checks every string of `size` symbols of `alphabet` after `prefix`. The processors share the work
-// by the first symbol.
+// Checks every string of `size` symbols of `alphabet` after `prefix`. The threads share the work by
+// the strings' first symbols.
 template <class Check>
 Tally EveryString(std::string_view prefix, std::string_view alphabet, std::size_t size,
                   Check check) {
@@ -116,7 +116,7 @@ Tally EveryString(std::string_view prefix, std::string_view alphabet, std::size_
       if (size > 0) symbols[0] = alphabet[i];
       for (;;) {
         check(std::string_view(text, first.size()), tally);
-        std::size_t at = size;  // counts up; the last symbol changes fastest
+        std::size_t at = size;  // makes the next string; the last symbol changes fastest
         while (at > 1 && ++digits[at - 1] == alphabet.size()) {
           digits[at - 1] = 0;
           symbols[at - 1] = alphabet[0];

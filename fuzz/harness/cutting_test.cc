@@ -19,7 +19,7 @@ using Bytes = std::vector<std::uint8_t>;
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
 
-// Returns all that can be left of 0, 1, 2, ... after a cut.
+// Returns all that cuts can leave of the bytes 0, 1, 2, ...
 std::set<Bytes> Outcomes(std::size_t size, std::size_t max_size, std::size_t unit) {
   std::set<Bytes> outcomes;
   Random random(1);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Declares the functions between a target and the program that drives it: libFuzzer, AFL++ or the
-// replay main. A target defines the first three; the engine defines the fourth. A target may define
-// the last one to print a report of its own; the replay main then calls it at the end.
+// replay main. A target defines the first three functions; the engine defines the fourth. A target
+// may define the last function to print a report of its own; the replay main then calls this
+// function at the end.
 //
 // This is the contract of a mutator and a crossover: what engines may pass to them, and what
 // engines get in return. callback_check.h checks the contract for every target.

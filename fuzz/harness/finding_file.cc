@@ -46,7 +46,7 @@ bool FindingFile::Open(const char* path) {
     return false;
   }
   close(file);
-  if (S_ISREG(is.st_mode)) unlink(path);  // the file was only a trial
+  if (S_ISREG(is.st_mode)) unlink(path);  // the file only proved that it can be written
   path_ = path;
   stack_t stack = {};
   stack.ss_sp = handler_stack;

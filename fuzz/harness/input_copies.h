@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes copies of an input in which reads past the end are noticed. One copy is in an allocation of
-// exactly the input's size, for AddressSanitizer and valgrind; the other ends at a page that nobody
-// may touch, for every build.
+// Makes copies of an input, in places where reads past the end of a copy are noticed. One copy is
+// in an allocation of exactly the input's size, for AddressSanitizer and valgrind; the other ends
+// at a page that nobody may touch, for every build.
 
 #ifndef FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
 #define FFGRANT_FUZZ_HARNESS_INPUT_COPIES_H_
@@ -37,8 +37,8 @@ class InputCopies {
   std::string_view exact() const { return {exact_.get(), size_}; }
   // The copy is valid until the thread makes the next InputCopies.
   std::string_view at_page_end() const { return at_page_end_; }
-  // Returns the two copies in an order that depends on the input. This order is for two calls that
-  // should see different copies, where making both calls on both copies would double the target's
+  // Returns the two copies in an order that depends on the input. shuffled() is for two calls of
+  // which each should see another copy: making both calls on both copies would double the target's
   // time.
   std::array<std::string_view, 2> shuffled() const {
     const std::size_t sum =

@@ -20,8 +20,8 @@
 
 namespace ffgrant::fuzz {
 
-// Returns a scratch for documents of `size` bytes. While `size` is small, the scratch is no larger,
-// so that writes past its end are noticed.
+// Returns a scratch for documents of `size` bytes. If `size` is small, the scratch has room for
+// exactly `size` bytes, so that writes past its end are noticed.
 inline JsonScratch& ScratchFor(std::size_t size) {
   static thread_local std::array<std::unique_ptr<JsonScratch>, 1024> exact;
   static thread_local std::unique_ptr<JsonScratch> large;

@@ -155,8 +155,8 @@ std::string_view OneOf(Random& random, const std::string_view (&words)[kSize]) {
   return words[random.Below(kSize)];
 }
 
-// Returns a number with more digits than 64 bits hold, before and after the point, about as large
-// as the largest double.
+// Returns a number about as large as the largest double, written with 1 to 40 digits and an
+// exponent. Some of the digits may stand after a point.
 std::string HugeNumber(Random& random) {
   std::string digits;
   const std::size_t size = 1 + random.Below(40);
@@ -225,8 +225,8 @@ class Generator {
     json += Space();
     if (FaultHere(16)) json += OneOf(random_, kTrailing);
     if (FaultHere(10)) json.resize(random_.Below(json.size() + 1));
-    // One bit is wrong. If it lies in a name, the name is nearly right, which readers that compare
-    // whole words must notice.
+    // Makes one bit wrong. If the bit lies in a name, the name is nearly right, and readers that
+    // compare whole words must notice the difference.
     if (!json.empty() && FaultHere(3)) {
       char& byte = json[random_.Below(json.size())];
       byte = static_cast<char>(byte ^ (1 << random_.Below(8)));
@@ -271,7 +271,7 @@ class Generator {
       case 2:
       case 3:
         return "1700000000000";
-      case 4:  // a power of ten, or one less: they differ in the number of digits
+      case 4:  // a power of ten, or one less, which has one digit fewer
         number = 1;
         for (std::size_t zeros = random_.Below(20); zeros > 0; --zeros) number *= 10;
         number -= random_.Below(2);
@@ -457,14 +457,15 @@ std::string SomeValue(Random& random) {
 std::string SomeString(Random& random) {
   std::string json = "\"";
   const bool wrong = random.OneIn(4);
-  // Texts are short and long, since readers take 8, 16 or 32 bytes at a time.
+  // Some texts are short and some are long, since readers take 8, 16 or 32 bytes at a time.
   const std::size_t parts = random.Below(random.OneIn(4) ? 40 : 6);
   const std::size_t wrong_at = wrong ? random.Below(parts + 1) : parts + 1;
   for (std::size_t i = 0; i <= parts; ++i) {
     if (i == wrong_at) json += OneOf(random, kWrongStringParts);
     if (i < parts) json += random.OneIn(3) ? "a" : OneOf(random, kStringParts);
   }
-  // In a list that is read, the length of a text takes one byte below 128 and two from there on.
+  // When a list has been read, the length of each text is stored in one byte if it is below 128,
+  // else in two.
   if (random.OneIn(8)) json.append(120 + random.Below(16), 'a');
   return json + '"';
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Generates JSON documents of the DTOs. Each document is one of the many spellings of what it says.
-// Many documents have one fault; most of the others are well-formed.
+// Generates JSON documents of the DTOs. JSON has many spellings of the same values, and each
+// document uses one of them. Many documents have one fault; most of the others are well-formed.
 
 #ifndef FFGRANT_FUZZ_HARNESS_JSON_GENERATION_H_
 #define FFGRANT_FUZZ_HARNESS_JSON_GENERATION_H_
@@ -24,7 +24,8 @@ std::string SomeValue(Random& random);
 // Returns a string literal with escapes and bytes beyond ASCII. A few are invalid.
 std::string SomeString(Random& random);
 
-// Returns `text` as a string literal. Bytes of ASCII are now and then written as escapes.
+// Returns `text` as a string literal. About one in `one_in` ASCII bytes is written as an escape
+// though JSON does not require it.
 std::string Spelt(Random& random, std::string_view text, std::size_t one_in);
 
 // Returns white space, mostly none.

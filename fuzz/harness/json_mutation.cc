@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kNone = ~std::size_t{0};
 
-// A value, together with its name if it is a member's.
+// A value, together with its name if it is the value of a member.
 struct Item {
   std::size_t name = kNone;  // where the name's quote is
   std::size_t name_end = 0;
@@ -99,7 +99,7 @@ void EraseItem(std::string& json, const Item& item) {
 void SwapItems(std::string& json, const Item& a, const Item& b) {
   const Item& first = a.begin < b.begin ? a : b;
   const Item& second = a.begin < b.begin ? b : a;
-  if (first.end > second.whole()) return;  // one contains the other
+  if (first.end > second.whole()) return;  // the first item contains the second
   const std::string moved = Part(json, first.whole(), first.end);
   const std::string other = Part(json, second.whole(), second.end);
   json.replace(second.whole(), second.end - second.whole(), moved);
@@ -242,7 +242,8 @@ void EditItem(Random& random, NaiveDto dto, std::string& json, const std::vector
   }
 }
 
-// Cuts out mostly members and elements, and sometimes any bytes.
+// Makes the document fit into `max_size` bytes: mostly takes out members and elements, sometimes
+// any bytes.
 void CutJson(Random& random, std::string& json, std::size_t max_size) {
   const bool by_items = !random.OneIn(3);
   for (int attempts = 4; by_items && attempts > 0 && json.size() > max_size; --attempts) {

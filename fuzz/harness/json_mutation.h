@@ -18,11 +18,12 @@ namespace ffgrant::fuzz {
 
 // Edits a document of `dto` once or a few times, or writes a new one. If the document is larger
 // than `max_size`, which happens when an engine minimises, the document loses parts until it fits,
-// mostly without another change. Otherwise the result may become larger than max_size. The result
-// is not empty unless max_size is 0.
+// mostly without another change. A document that is not larger than `max_size` may become so. The
+// result is not empty unless max_size is 0.
 void MutateJson(Random& random, NaiveDto dto, std::string& json, std::size_t max_size);
 
-// Returns a document of `a` with parts of `b`. The result is empty only if both inputs are.
+// Returns the document `a` with parts of the document `b`. The result is empty only if both inputs
+// are.
 std::string CrossOverJson(Random& random, std::string_view a, std::string_view b);
 
 // Copies as much of `text` as fits, for LLVMFuzzerCustomMutator and LLVMFuzzerCustomCrossOver.

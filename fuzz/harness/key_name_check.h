@@ -9,7 +9,7 @@
 
 namespace ffgrant::fuzz {
 
-// Chooses the parts and one kind of key, and checks all roles of that kind.
+// Chooses the parts of the keys and one kind of key, and checks all keys of this kind.
 void CheckKeyNames(ValueChoices& values);
 
 }  // namespace ffgrant::fuzz

@@ -63,7 +63,8 @@ class Records {
       }
     }
   }
-  // Returns false if the format generates no rows, or if there is no room.
+  // Inserts a row of generated records. Returns false if the format generates no rows, or if there
+  // is no room.
   bool InsertRow(Random& random, std::size_t at) {
     if (format_.generate_row == nullptr || room_ - count_ < RecordFormat::kMaxRow) return false;
     // The row is made at the end and then rotated to its place.
@@ -103,7 +104,7 @@ std::size_t MutateBytes(Random& random, std::uint8_t* data, std::size_t size,
   return size;
 }
 
-// Mutates a record or a header as bytes. Its size does not change.
+// Mutates a record or a header as mere bytes, without a change of its size.
 void MutateByEngine(std::span<std::uint8_t> bytes) {
   if (LLVMFuzzerMutate == nullptr || bytes.empty()) return;
   const std::size_t size = LLVMFuzzerMutate(bytes.data(), bytes.size(), bytes.size());

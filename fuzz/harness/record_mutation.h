@@ -26,7 +26,8 @@ struct RecordFormat {
   // Fills in a header or a record that makes sense, at random.
   void (*generate_header)(Random& random, std::span<std::uint8_t> header);
   void (*generate_record)(Random& random, std::span<std::uint8_t> record);
-  // Fills in a few records that make sense in a row, and returns how many. May be null.
+  // Fills in a few records that make sense one after the other, and returns their number. May be
+  // null.
   static constexpr std::size_t kMaxRow = 8;
   std::size_t (*generate_row)(Random& random, std::span<std::uint8_t> records);
   // Changes a header a little.

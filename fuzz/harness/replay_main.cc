@@ -76,7 +76,8 @@ bool Read(const fs::path& path, std::vector<Input>& inputs) {
   return true;
 }
 
-// Every folder that is named must have an input, so that a missing corpus does not pass.
+// Every folder that the command line names must have an input: a missing corpus must not look like
+// a passed test.
 bool ReadAll(const fs::path& path, std::vector<Input>& inputs) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return Read(path, inputs);
@@ -152,7 +153,7 @@ std::size_t Mutate(const Pool& pool, Random& random, Bytes& buffer) {
                                  static_cast<unsigned int>(random.Next()));
 }
 
-// Explores for `seconds`, or makes `wanted` inputs if that is not 0.
+// Explores for `seconds` or, if `wanted` is not 0, until that many inputs have been made.
 void Explore(const std::vector<Input>& inputs, double seconds, std::uint64_t wanted,
              std::uint64_t seed) {
   using Clock = std::chrono::steady_clock;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts the states that an input reached, in addition to the code. libFuzzer treats these counters
-// like those of edges, and clears them before each input. Other engines ignore them.
+// Counts the states that an input reached, besides the code that it reached. libFuzzer treats these
+// counters like its own counters of edges, and clears them before each input. Other engines ignore
+// them.
 
 #ifndef FFGRANT_FUZZ_HARNESS_STATE_COUNTERS_H_
 #define FFGRANT_FUZZ_HARNESS_STATE_COUNTERS_H_

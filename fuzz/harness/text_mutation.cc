@@ -208,8 +208,8 @@ std::size_t CrossOverText(std::string_view a, std::string_view b, std::uint8_t* 
                           std::size_t max_out_size, unsigned int seed) {
   Random random(seed);
   TextBuffer text(out, 0, max_out_size);
-  // The result is the head of one text and the tail of the other, or has a part of the other
-  // inside.
+  // The result is the head of one text and the tail of the other, or one text with a part of the
+  // other inside.
   const std::size_t cut = random.Below(a.size() + 1);
   const std::size_t from = random.Below(b.size() + 1);
   text.Append(a.substr(0, cut));

@@ -7,7 +7,7 @@
 namespace ffgrant::fuzz {
 namespace {
 
-// The tagged response buffers up to 127 nested containers.
+// The reader of the tagged response buffers up to 127 nested containers.
 constexpr std::size_t kMaxOpen = 127;
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -16,7 +16,7 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 char Closing(char open) { return open == '[' ? ']' : '}'; }
 
-// Returns the length of the sequence at `text[at]`; 0 if it is not well-formed.
+// Returns the length of the UTF-8 sequence at `text[at]`; 0 if the sequence is not well-formed.
 std::size_t Utf8Length(std::string_view text, std::size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
   if (lead < 0x80) return 1;

@@ -27,7 +27,7 @@
 
 namespace ffgrant::fuzz {
 
-// True for well-formed UTF-8 (RFC 3629), found by decoding every sequence.
+// Whether the text is well-formed UTF-8 (RFC 3629). Decodes every sequence to find out.
 bool NaiveIsUtf8(std::string_view text);
 
 struct NaiveNumber {
@@ -39,7 +39,7 @@ struct NaiveNumber {
   std::uint64_t magnitude = 0;
 };
 
-// Any JSON value, as the tagged response buffers it.
+// Any JSON value, as the reader of the tagged response buffers it.
 struct NaiveNode {
   enum class Type { kNull, kBool, kNumber, kString, kArray, kObject };
 
@@ -49,8 +49,9 @@ struct NaiveNode {
   NaiveNumber number;
   std::string text;
   std::vector<NaiveNode> items;
-  std::size_t comma = 0;  // the comma before the node, if the node is an array's element
-  // For an object: the name of each item, and where the name stands.
+  std::size_t comma =
+      0;  // the offset of the comma before the node, if the node is an array's element
+  // For an object: the name of each item, and the offset of the name.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;
 };
@@ -80,18 +81,19 @@ class NaiveJsonReader {
   bool Peek(char* byte);
   // Consumes the next byte, which must be `byte`.
   bool Expect(char byte);
-  // The reader stands on the quote.
+  // The reader must stand on the opening quote.
   bool ReadString(std::string* text, Check check = Check::kAll);
-  // The reader stands on a digit or a minus.
+  // The reader must stand on a digit or a minus.
   bool ReadNumber(NaiveNumber* number, Check check = Check::kAll);
-  // The reader stands on the first letter.
+  // The reader must stand on the literal's first letter.
   bool ReadLiteral(std::string_view literal);
-  // The reader stands on the first byte of a value of the wrong type. Always fails (observed 0.1).
+  // The reader must stand on the first byte of a value of the wrong type. Always fails (observed
+  // 0.1).
   bool ReadWrongType();
   bool SkimValue();
   // Reads any value and checks it in full. `open` is the number of containers around it.
   bool ReadNode(std::size_t open, NaiveNode* node);
-  // Only white space may be left.
+  // Fails unless only white space is left.
   bool ReadEnd();
 
  private:

@@ -70,7 +70,7 @@ bool NaiveReadStruct(std::span<const NaiveField> fields, NaiveJsonReader& reader
 bool NaiveReadTaggedOutside(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                             std::size_t* variant, std::vector<NaiveValue>* values);
 
-// Reads {"status":"<variant>",...} and buffers the rest.
+// Reads {"status":"<variant>",...} and buffers all other members.
 bool NaiveReadTaggedInside(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                            std::size_t* variant, std::vector<NaiveValue>* values);
 

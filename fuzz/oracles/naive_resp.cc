@@ -11,7 +11,7 @@ class Decoder {
  public:
   Decoder(std::string_view text, const NaiveRespLimits& limits) : rest_(text), limits_(limits) {}
 
-  // Decodes one reply, or returns how the text ends instead.
+  // Decodes one reply. If there is no whole reply, returns how the text ends instead.
   std::optional<NaiveRespEnd> Reply(NaiveReply& reply, int depth) {
     if (rest_.empty()) return NaiveRespEnd::kNeedMore;
     // A reply far below the limit must be accepted. Exactly how much memory a reply takes is the
@@ -116,7 +116,7 @@ class Decoder {
 
   std::string_view rest_;
   NaiveRespLimits limits_;
-  std::size_t size_ = 0;  // values of this reply; elements of arrays count twice
+  std::size_t size_ = 0;  // the number of the reply's values; elements of arrays count twice
   std::size_t text_ = 0;
 };
 
