@@ -160,7 +160,7 @@ class Driver {
     valkey::ClientOptions options = Where();
     options.max_in_flight = kMaxInFlight;
     // A load waits as long as its server takes. Only a fault in the set-up makes a request take
-    // longer than this.
+    // longer than this timeout.
     options.request_timeout_ms = 60'000;
     pipeline_ = std::make_unique<ClaimPipeline>(options);
   }

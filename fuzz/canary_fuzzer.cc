@@ -26,7 +26,7 @@ struct Parsed {
   std::uint16_t index = 0;
 };
 
-// Accepts flow keys only. The parser is right except for one bound, that of the index.
+// Accepts flow keys only. The parser is right except for the upper limit of the index.
 [[gnu::noinline]] Parsed ParseWithPlantedBug(std::string_view text) {
   constexpr std::string_view kPrefix = "{fp:";
   if (text.size() < kPrefix.size() + 2 || text.substr(0, kPrefix.size()) != kPrefix ||

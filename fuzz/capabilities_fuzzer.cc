@@ -272,7 +272,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CheckSet("offered", input, offered, error, have);
   CheckMatch(input, required, offered, want, have);
 
-  // Makes the offered set in two more ways: from the tokens joined to one text, then from the raw
+  // Passes what the worker offers as one text: first the same tokens, joined, and then the raw
   // input.
   error = have.AssignOfferedCsv(Joined(lists.offered));
   CheckSet("offered as text", input, offered, error, have);

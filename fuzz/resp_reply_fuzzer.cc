@@ -120,8 +120,8 @@ struct Read {
   bool malformed = false;
 };
 
-// Reads the input in pieces. `pieces` gives the sizes of the pieces. If more pieces are needed, it
-// is used again from its beginning.
+// Reads the input in pieces. `pieces` gives the sizes of the pieces. If more pieces are needed,
+// `pieces` is used again from its beginning.
 Read ReadInPieces(std::string_view input, std::string_view text, std::string_view pieces,
                   const NaiveResp* naive) {
   static thread_local ReplyReader reader(kLimits);

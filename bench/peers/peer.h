@@ -27,8 +27,8 @@
 // every case and times the peer on each case. The value may point into the peer, and is valid until
 // the peer's next call.
 //
-// The *limit* beside each case reads a little of each cache line that the operation reads or, for a
-// formatting operation (kFormats), writes a little of each cache line that the operation writes.
+// The *limit* beside each case reads a little of each cache line that the operation reads. For a
+// formatting operation (kFormats), it writes a little of each cache line that the operation writes.
 // Limit() returns the text that is read or written. Nothing can be faster than the limit.
 
 #ifndef FFGRANT_BENCH_PEERS_PEER_H_
@@ -131,7 +131,7 @@ template <class Set, class Operation>
   return i;
 }
 
-// Runs `operation` on the inputs of `set` for ten milliseconds untimed, and then times it. A
+// Runs `operation` on the inputs of `set`: first untimed for ten milliseconds, then timed. A
 // repetition uses each input once, so without the untimed run a peer would find the caches in the
 // state in which the peer before it left them. Depending on this state, a peer that only looks at
 // the beginnings of the texts took 30 ns or 6 ns.

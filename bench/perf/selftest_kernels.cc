@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Defines the benchmarks with which scripts/perf selftest measures the gate: five kinds of work in
-// four sizes. An iteration does a hundred portions of its work and SlowdownPercent() more. If two
-// programs differ only in what SlowdownPercent() returns, their times differ by exactly this share.
+// four sizes. An iteration does a hundred portions of its work, and SlowdownPercent() portions
+// more. If two programs differ only in what SlowdownPercent() returns, their times differ by
+// exactly this share.
 
 #include <benchmark/benchmark.h>
 

@@ -421,8 +421,9 @@ void DocumentSizes() {
   }
 }
 
-// Tries documents as issuers write them, with indexes of every number of digits. Every byte is
-// replaced by each byte that matters, then removed, then doubled.
+// Tries documents as issuers write them, with indexes of every number of digits. At each place the
+// byte is replaced by each byte that matters, or removed, or doubled, or the document ends before
+// it.
 void IssuedDocuments() {
   for (const std::string_view index : {"0", "42", "255", "4096", "65535"}) {
     const std::string tag = "{fp:" + std::string(index) + "}";

@@ -33,7 +33,7 @@ class ValueChoices {
   std::string_view Text();
   std::optional<std::string_view> OptionalText();
   StringList Texts();
-  // Returns a printable text, which is what a checked lane or a name consists of.
+  // Returns a printable text, as a checked lane or name is.
   std::string_view Name(std::size_t max_size);
   std::string_view Bytes();
   Uuid SomeUuid();

@@ -49,8 +49,7 @@ struct NaiveNode {
   NaiveNumber number;
   std::string text;
   std::vector<NaiveNode> items;
-  std::size_t comma =
-      0;  // the offset of the comma before the node, if the node is an array's element
+  std::size_t comma = 0;  // the offset of the comma before the node, for an array's element
   // For an object: the name of each item, and the offset of the name.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;
