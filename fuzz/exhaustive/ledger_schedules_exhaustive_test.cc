@@ -62,8 +62,9 @@ constexpr std::size_t kPairCount = sizeof kPairs / sizeof *kPairs;
 constexpr std::size_t kPrograms = kPairCount * kExecutions;
 constexpr std::size_t kRaces = kPrograms * kPrograms * kPrograms;
 
-// By default only every kEveryNthMeeting-th race on a single execution is run, and only every
-// kEveryNth-th of the other races. Neither number divides any other count here.
+// By default a race on a single execution is run only if its number is a multiple of
+// kEveryNthMeeting, and any other race only if its number is a multiple of kEveryNth. Neither
+// number divides any other count here.
 constexpr std::size_t kEveryNthMeeting = 101;
 constexpr std::size_t kEveryNth = 4999;
 
