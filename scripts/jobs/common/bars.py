@@ -11,15 +11,15 @@ from jobs.common.gbench import Stat, ratio
 class Bar:
     """A figure to reach. If several benchmarks fit, the worst one counts."""
     what: str
-    op: str  # this and the next two are regular expressions that have to match the whole text
+    op: str  # op, impl and case are regular expressions that have to match the whole text
     impl: str
     case: str
     metric: str
     first: float
     goal: float
-    at_most: bool  # else at least
+    at_most: bool  # whether the figure must not exceed the goal; else it must reach the goal
     baseline: str = ""  # implementation to divide by; empty: the metric itself
-    inverse: bool = False  # baseline / ours
+    inverse: bool = False  # whether the ratio is baseline / ours, not ours / baseline
     unit: str = "x"
     scale: float = 1.0
     threads: int = 1
@@ -77,8 +77,8 @@ class ReferenceBar:
     reference: str = "Reference"  # the implementation's name
 
     def verdict(self, interval):
-        """The verdict by the whole confidence interval, or by the median if there is no
-        interval."""
+        """Judges the whole confidence interval, or the median if there is no interval, and returns
+        the verdict."""
         low = interval.median if interval.low is None else interval.low
         high = interval.median if interval.high is None else interval.high
         if low >= self.at_least:

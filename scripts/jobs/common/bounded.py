@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program that nobody here wrote, within a time limit, whatever the program does.
+"""Runs other people's programs, each within a time limit, whatever the program does.
 
 run() returns when the program has ended or its time is up, even if a child that the program left
-behind holds the output open. All processes that the program started are ended with it: its process
-group, and every process that has inherited the mark which run() puts into the environment, such as
-a daemon in a session of its own.
+behind holds the output open. Before that, run() ends all processes that the program started. These
+are its process group, and every process that has inherited the mark which run() puts into the
+environment, such as a daemon in a session of its own.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from jobs.common import processes
 _TICK_SECONDS = 0.25
 _GRACE_SECONDS = 1.0
 _KEPT = 64 * 2**20  # bytes of standard output that we keep; a listing of a million names is shorter
-_TAIL = 8192  # bytes of both outputs that are kept for a message
+_TAIL = 8192  # the last bytes kept for a message: of both outputs together, and of standard error
 # The variable that marks a program's processes. Its value always has the same length: the length
 # of the environment decides where a program's stack lies, and so may change its speed.
 _MARK = "FFGRANT_PERF_RUN"
@@ -35,7 +35,7 @@ class Ended:
     ended by itself."""
     status: int  # exit status; -N after signal N
     stdout: bytes  # at most the first 64 MiB, see is_cut
-    tail: bytes  # the last bytes that the program printed on either output
+    tail: bytes  # the last bytes of both outputs together, as the program printed them
     errors: bytes  # the last bytes that the program printed on standard error
     seconds: float
     stopped: str = ""
@@ -156,8 +156,8 @@ class _Reader:
 
 
 def _watch(process, reader, end, stall, progress, on_tick, every):
-    """Waits for the end of the process. Returns why the process has to be ended, which is empty if
-    it ended by itself, and the seconds without progress."""
+    """Waits for the end of the process. Returns (why the process has to be ended, the seconds
+    without progress). The first is empty if the process ended by itself."""
     now = start = time.monotonic()
     seen, since = progress() if progress else None, now
     tick = min(0.05, every)

@@ -52,7 +52,7 @@ def environment():
 
 @functools.cache
 def clang():
-    """Returns the clang++ that scripts/bootstrap --clang names; the clang presets use the same."""
+    """Returns the clang++ that scripts/bootstrap --clang names, which the clang presets use too."""
     done = subprocess.run([ROOT / "scripts" / "bootstrap", "--clang"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
@@ -117,7 +117,8 @@ def locked(terminal, name):
 
 
 def is_clang_preset(name):
-    """Whether a preset uses the clang that clang() names: all presets with a toolchain file do."""
+    """Whether a preset uses the clang that clang() names. All presets with a toolchain file use
+    this clang."""
     document = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
     presets = {preset["name"]: preset for preset in document["configurePresets"]}
     while name in presets:
@@ -137,7 +138,8 @@ def _has_other_compiler(preset):
 
 
 def configure(terminal, preset, wrapper=()):
-    # CMake itself would notice another compiler, but would then forget the preset's flags.
+    # Without --fresh, CMake would notice that the compiler is another one, but would then forget
+    # the preset's flags.
     with locked(terminal, preset):
         fresh = ["--fresh"] if _has_other_compiler(preset) else []
         return run_step(terminal, f"{preset}: configure",

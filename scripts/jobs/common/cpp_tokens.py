@@ -130,7 +130,7 @@ class Source:
             i += 1
 
     def _words(self, begin, end):
-        """The tokens of a head, without those inside round brackets or template<>."""
+        """The tokens of a declaration's head, without those inside round brackets or template<>."""
         words = []
         i = begin
         while i < end:
@@ -177,7 +177,8 @@ class Source:
         return None
 
     def enclosing(self, index):
-        """The function around a token, or else the declaration."""
+        """The Span of the function around a token; outside of functions, the Span of the
+        declaration around the token."""
         function = self.function_of(index)
         if function:
             return function

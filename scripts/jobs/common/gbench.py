@@ -2,8 +2,8 @@
 """Reads Google Benchmark's JSON of several rounds, and computes medians, spreads and ratios.
 
 A benchmark is named BM_<Op>_<Impl>/<case>, e.g. BM_ParseGrant_Core/canonical. A round is one
-process of each binary. Repetitions inside a process are not independent, so they are first
-reduced to their median; spread is what differs from round to round. A ratio is taken inside a
+process of each binary. Repetitions inside a process are not independent, so they are first reduced
+to their median. The spread is computed from what differs between rounds. A ratio is taken inside a
 round, where both sides met the same conditions.
 """
 
@@ -84,7 +84,7 @@ class Series:
 
 
 def ratio(ours, baseline, metric) -> Stat | None:
-    """The ratio ours / baseline, taken round by round; None if they share no round."""
+    """The ratio ours / baseline, taken round by round; None if the two have no round in common."""
     mine, theirs = ours.per_round(metric), baseline.per_round(metric)
     return stat([mine[number] / theirs[number]
                  for number in sorted(mine.keys() & theirs.keys()) if theirs[number] > 0])
@@ -128,8 +128,8 @@ _NOT_METRICS = frozenset((
 
 
 def _nanoseconds(entry, text, threads):
-    """Returns the CPU time if one thread works by itself, because other programs disturb CPU time
-    less. Otherwise returns the real time."""
+    """Returns the real time if several threads work or the benchmark's name says so. In all other
+    cases returns the CPU time, because other programs disturb CPU time less."""
     wants_real = threads > 1 or re.search(r"/(?:real_time|manual_time)(?:/|$)", text)
     value = entry["real_time"] if wants_real else entry["cpu_time"]
     return value * _NANOSECONDS[entry.get("time_unit", "ns")]

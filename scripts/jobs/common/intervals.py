@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Computes distribution-free confidence intervals of a median, by scipy. All jobs use this module
-for them.
+"""Computes distribution-free confidence intervals of a median, with scipy. All jobs compute such
+intervals by this module.
 
 The number of values below the true median is binomial, whatever the distribution of the values. So
 the interval's bounds are values of the sample, and its confidence is exact.
@@ -25,11 +25,11 @@ class Interval(NamedTuple):
 
 @cache
 def median_rank(count, alpha):
-    """The number, counted from 1, of the sorted value that is the interval's lower bound. The true
-    median lies below this bound with a probability of at most alpha. The number is 0 if `count`
+    """The place, counted from 1, that the interval's lower bound has among the sorted values. The
+    true median lies below this bound with a probability of at most alpha. The place is 0 if `count`
     values are too few.
 
-    The number is the largest k with P(X < k) <= alpha, where X is the number of values below the
+    The place is the largest k with P(X < k) <= alpha, where X is the number of values below the
     median.
     """
     rank = int(stats.binom.ppf(alpha, count, 0.5))

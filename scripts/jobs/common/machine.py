@@ -44,8 +44,8 @@ def _operating_system():
 
 
 def transparent_huge_pages(path="/sys/kernel/mm/transparent_hugepage/enabled"):
-    """The mode that is set, which the file has in brackets: always, madvise (where a program asks
-    for huge pages) or never."""
+    """The mode of transparent huge pages that is set. The file has this mode in brackets: always,
+    madvise (where a program asks for huge pages) or never."""
     try:
         text = Path(path).read_text(encoding="ascii")
     except OSError:

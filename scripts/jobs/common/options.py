@@ -21,7 +21,7 @@ class Start:
     job: str  # its name in the table of jobs/__main__.py
     needs: tuple = ()  # jobs of scripts/bootstrap --for
     scipy: bool = False  # whether the job needs the Python that scripts/bootstrap --python names
-    unready: int = 3  # the exit status where the needs can't be had
+    unready: int = 3  # the exit status if the job's needs can't be installed
     at_root: bool = False  # whether the job runs in the project's folder, not in the caller's
 
 
@@ -106,8 +106,8 @@ def without_passwords(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """The address of servers, as SetServers() of the library takes it. SetServers() checks it in
-    full. The error does not repeat the address."""
+    """The address of servers, as SetServers() of the library takes it. Only SetServers() checks the
+    whole address. The error does not repeat the address."""
     if re.search(r"://[^/@]*:.*@", text):
         raise argparse.ArgumentTypeError(
             "a password does not belong in a URL: put it into FFGRANT_PASSWORD, or into a file "

@@ -49,7 +49,7 @@ _ACRONYMS = {"json": "JSON", "crc16": "CRC16"}
 
 
 def words(camel):
-    """ParseExecutionId -> parse execution id."""
+    """Turns a name into words: ParseExecutionId becomes parse execution id."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+", camel)
     return " ".join(_ACRONYMS.get(part.lower(), part.lower()) for part in parts)
 
@@ -125,8 +125,8 @@ def _baselines(names):
 
 
 def _ratios(results, name, metric):
-    """Texts that say how many times as fast `name` is as each baseline measured in the same
-    case."""
+    """A text for each baseline that was measured in the same case. It says how many times as fast
+    as this baseline `name` is."""
     texts = []
     for impl in _baselines(other for other in results.series if other.op == name.op):
         other = results.find(name.op, impl, name.case, name.threads)
@@ -196,7 +196,7 @@ def _claim_label(name):
 
 
 def claim_latency_table(results):
-    """The table of a single claim's quantiles; None if none was measured."""
+    """The table of the quantiles of a single claim's time; None if none was measured."""
     table = Table(
         "Time of a single claim",
         "nanoseconds, median of the rounds; of more threads than cores, all calls are one sample: "
@@ -215,7 +215,8 @@ def claim_latency_table(results):
 
 
 def parse_latency_table(results):
-    """The table of quantiles of a single call that reads a text; None if none was measured."""
+    """The table of the quantiles of the time in which one text is read; None if none was
+    measured."""
     table = Table(
         "Time of a single parse",
         "nanoseconds, median of the rounds, each call timed by itself; the clock's own reading, "

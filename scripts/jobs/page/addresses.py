@@ -28,8 +28,8 @@ def of_remote(text):
 
 
 def known(folder):
-    """The address of the repository that holds a folder, from CI or from git; empty if neither
-    knows it."""
+    """The address of the repository that holds a folder, from CI or from git; empty if neither CI
+    nor git knows the address."""
     server, name = (os.environ.get(f"GITHUB_{what}") for what in ("SERVER_URL", "REPOSITORY"))
     if server and name:
         return f"{server.rstrip('/')}/{name}"

@@ -32,7 +32,7 @@ class Estimate:
     low: float
     high: float
     confidence: float
-    count: int  # independent measurements
+    count: int  # the number of independent measurements
 
 
 def estimate(values):
@@ -42,8 +42,8 @@ def estimate(values):
     count = len(values)
     if not count:
         return None
-    # As many values as possible are cut off at each end. With rank 1 none is, and the interval is
-    # the range.
+    # As many values as possible are cut off at each end. With rank 1 no value is cut off, and the
+    # interval is the range.
     rank = max(1, intervals.median_rank(count, (1 - CONFIDENCE) / 2))
     return Estimate(statistics.median(values), values[rank - 1], values[count - rank],
                     intervals.confidence_of(count, rank), count)
@@ -51,8 +51,8 @@ def estimate(values):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One of our benchmarks beside a baseline in the same case. times: how many times as fast as
-    the baseline ours is."""
+    """One of our benchmarks beside a baseline in the same case. times: how many times as fast our
+    benchmark is as the baseline."""
     name: gbench.Name  # ours
     baseline: str  # implementation
     times: Estimate
@@ -112,9 +112,9 @@ def read_documents(directory):
 
 
 def is_benchmark(document):
-    """Whether a document is Google Benchmark's JSON. Other tools may leave JSON files beside such
-    documents, and scripts/bench leaves a file that repeats the figures of the others. The latter is
-    left out."""
+    """Whether a document is Google Benchmark's JSON, and not the file in which scripts/bench
+    repeats the figures of the other files. Other tools, too, may leave JSON files beside such
+    documents."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
             and "merged_from" not in document["context"]
             and isinstance(document.get("benchmarks"), list))

@@ -114,7 +114,7 @@ def coverage(document):
     section.plots.append(Plot("coverage-by-run", "Covered by tests and by fuzz corpora",
                               f"Tests and corpora together: {', '.join(best)}.", svg, png,
                               Table("Coverage of core", ["of", "by", "covered"], data, (0, 1))))
-    section.documents.append(replace(document, tables=[]))  # a row for each file is too much
+    section.documents.append(replace(document, tables=[]))  # its tables have a row for each file
     return section
 
 

@@ -18,7 +18,7 @@ _ROW = 15.5  # the height of a row, in points
 # the plot.
 _LABELS, _VALUES = 112, 46
 SIZE = 5  # the size of a marker
-_FAR = 6  # rows beyond this many times the median row's reach are drawn at the edge
+_FAR = 6  # a row that reaches this many times as far as the median row is drawn at the edge
 # The background of a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 
@@ -100,7 +100,7 @@ def _places(rows):
         above = []
         if row.estimate is None or text_width(row.label) > _LABELS - 12:
             above = wrapped(row.label)
-        if row.estimate is None:  # a heading's last line is the row
+        if row.estimate is None:  # the last line of a heading stands at the row's place
             places.append((at + len(above) - 1, above[:-1]))
             at += len(above)
         else:

@@ -158,7 +158,7 @@ def gate(document):
 
 
 def _left_out(document, what):
-    """What an answer names but has no figure for, as (what, text)."""
+    """The benchmarks that an answer names without a figure, as a list of (what, text)."""
     return [(what, f"{one['name']}: " + "; ".join(
         f"{arm}: {reason}" for arm, reason in one["reasons"].items()))
             for one in document.get("unmeasured") or ()]

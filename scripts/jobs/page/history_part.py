@@ -11,7 +11,7 @@ from jobs.page.svg import Caption, draw
 from jobs.perf import history_files, home, metrics, trend
 from jobs.perf.error import PerfError
 
-_MOST_PLOTS = 8  # plots at most; histories that changed come first
+_MOST_PLOTS = 8  # the most plots that are drawn; histories that changed come first
 FEWEST = 4  # points that it takes to find a change
 _MOST_ROWS = 12  # a table has the newest points
 _RECORD = f"{home.COMMAND} record"

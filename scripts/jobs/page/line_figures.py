@@ -116,8 +116,8 @@ def _limits(points, bounds):
 
 
 def _mark_changes(axes, changes, count):
-    """Draws a line at each change. Writes the change's text unless the text before it is in the
-    way."""
+    """Draws a line at each change. Writes the change's text, unless it would lie on the text of the
+    change before."""
     a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # the width of a measurement, in points
     end = float("-inf")
     for index, text in changes:

@@ -34,8 +34,8 @@ class Table:
     rows: list
     left: tuple = (0,)  # columns set flush left
     name: str = ""  # the name of a table that can be filtered
-    stacked: bool = False  # on a phone each row becomes a list
-    opened: bool = False  # a table that can be filtered is shown from the start
+    stacked: bool = False  # whether each row becomes a list on a phone
+    opened: bool = False  # whether a table that can be filtered is shown from the start
 
 
 @dataclass

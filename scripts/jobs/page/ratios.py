@@ -101,7 +101,7 @@ def peers(bench, document=None):
     section = Section("peers", "Beside the reference and other libraries", "Peers")
     if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
                     "that do the same, each used as it advises."):
-        document = bench.document or document  # says why, where core is not ahead
+        document = bench.document or document  # it says why, where core is not ahead
     if document:
         section.documents.append(document)
     elif not section.plots:

@@ -25,8 +25,8 @@ def _percent(share):
 
 
 def false_alarms(document):
-    """(false alarms, benchmarks) of the replays in which nothing was slower; None if they are not
-    there."""
+    """(false alarms, benchmarks) of the replays in which nothing was slower; None if there are no
+    such replays."""
     rows = [row for row in document.figure("false alarms") if not row["slowdown"]]
     if not rows:
         return None

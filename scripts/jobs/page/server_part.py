@@ -35,7 +35,7 @@ def read_runs(*folders):
                 if not all(map(_is_load, loads)):
                     raise bench_results.ReportError(f"{path}: a load is not as expected")
                 if not any(load["whose"] in _WHOSE for load in loads):
-                    continue  # such as loads by transport, whose table says it all
+                    continue  # such as loads by transport, for which their table is enough
                 found[path.stem] = (loads, made["facts"])
         if found:
             return {name: found[name]
@@ -82,7 +82,8 @@ def _points(load, scale):
 
 
 def _open_loop(name, loads, caption):
-    """The latency at a share of the peak, counted from the moment at which a claim was due."""
+    """A plot of the latencies when claims are due at a share of the peak rate. A latency counts
+    from the moment at which the claim was due."""
     chosen = [load for load in loads if load["what"].startswith("open ")
               and load["whose"] == "ours" and _points(load, 1)]
     if not chosen:

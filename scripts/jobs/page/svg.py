@@ -161,7 +161,7 @@ def _restyle(element):
             del declarations[key]
         elif value in _VARIABLES:
             declarations[key] = _VARIABLES[value]
-    for key in ("fill", "stroke"):  # some versions write them as attributes of text
+    for key in ("fill", "stroke"):  # some versions of Matplotlib have both as attributes of text
         if element.get(key) in _VARIABLES:
             declarations[key] = _VARIABLES[element.attrib.pop(key)]
     if element.tag == _SVG + "text" and declarations.get("fill") == "var(--ink)":

@@ -49,7 +49,7 @@ def _inline(text):
 
 
 def _cell(cell):
-    """(text, class)"""
+    """Returns (text, class) of a cell."""
     if isinstance(cell, Link):
         if not cell.address:
             return cell.text, ""

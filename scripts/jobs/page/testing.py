@@ -13,7 +13,7 @@ MODULES = ("scipy", "matplotlib", "jinja2", "markdown_it")
 
 
 def needs(modules=MODULES, bootstrap="perf"):
-    """Skips a module of tests if something that it needs is not installed. Call this before the
+    """Skips a module of tests if something that it needs is not installed. Is called before the
     imports."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     if lacking:
