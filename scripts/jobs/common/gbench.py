@@ -3,8 +3,8 @@
 
 A benchmark is named BM_<Op>_<Impl>/<case>, e.g. BM_ParseGrant_Core/canonical. A round is one
 process of each binary. Repetitions inside a process are not independent, so they are first reduced
-to their median. The spread is computed from what differs between rounds. A ratio is taken inside a
-round, where both sides met the same conditions.
+to their median. The spread says how much the rounds differ. A ratio is taken inside a round, where
+both sides met the same conditions.
 """
 
 import re

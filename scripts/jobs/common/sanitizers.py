@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def _addresses_too_random():
-    """Whether addresses are too random: clang 14's sanitizers need shadow memory at a fixed
-    address, and with more than 28 random bits a mapping can hit it."""
+    """Whether addresses are too random for clang 14's sanitizers. These need shadow memory at a
+    fixed address, and with more than 28 random bits a mapping may lie there."""
     try:
         bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -17,8 +17,8 @@ def _addresses_too_random():
 
 
 def sanitizer_wrapper():
-    """The words to put before a command that runs sanitized programs, also during a build (test
-    discovery)."""
+    """The words that have to stand before a command that runs sanitized programs. A build runs such
+    programs too, to discover the tests."""
     if not _addresses_too_random() or not shutil.which("setarch"):
         return ()
     wrapper = ("setarch", "-R")

@@ -69,8 +69,8 @@ class Remark(str):
 @dataclass
 class Table:
     """A row of one cell is a heading. A row with an empty first cell continues the row before. A
-    Remark is a sentence under a row. Columns after the first are set flush right, except those
-    named in flush_left.
+    Remark is a sentence under a row. Columns after the first are set flush right, except the
+    columns whose numbers are in flush_left.
     """
     title: str
     note: str

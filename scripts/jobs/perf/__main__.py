@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a command of scripts/perf when Python runs this file. So the caller's PYTHONPATH need not
-name this project, and the programs that the command starts see this variable unchanged."""
+name this project, and the programs that the command starts see PYTHONPATH unchanged."""
 
 import os
 import sys
 
-# Takes this folder out of the path before all other imports, because it holds a bisect.py.
+# Takes this folder out of the path before all other imports, because this folder holds a bisect.py.
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != _HERE]
 sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))

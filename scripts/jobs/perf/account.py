@@ -24,9 +24,10 @@ class Benchmark(NamedTuple):
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A benchmark that is not compared. reasons: arm -> why; the arms that measured are left out.
-    blocks: the gate does not pass, because the base measured the benchmark and the head did not, or
-    the head died while it ran the benchmark. late: only the time was lacking."""
+    """A benchmark that is not compared. reasons: arm -> why; arms that measured the benchmark are
+    left out. blocks: whether the benchmark keeps the gate from passing, because the base measured
+    it and the head did not, or because the head died while it ran the benchmark. late: whether only
+    time was lacking."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.perf import callgrind
 
-_SHOWN = 8  # this many functions, and this many lines
+_SHOWN = 8  # the most functions that are shown, and the most lines
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def annotate(comparison, roots=(None, None)):
             text = _source_line(root, file, number)
             file = "/".join(Path(file).parts[-2:])
             functions[file, function] = functions.get((file, function), 0) + sign * cost
-            if not number:  # built without lines
+            if not number:  # the program was built without line numbers
                 continue
             key = (file, function, text or f"line {number}")
             lines[key] = lines.get(key, 0) + sign * cost

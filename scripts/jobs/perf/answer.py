@@ -17,14 +17,14 @@ FORMAT = 3
 _DATE = "%Y-%m-%dT%H:%M:%SZ"
 # A loop that does nothing takes one cycle for an iteration. In cycles of the nominal clock, an
 # iteration then takes 0.6 to 1 where the processor runs faster than that clock, and two or more
-# where the processor runs slower or the other thread of the core is busy. So the fastest process of
-# a side decides, and not the median. A side that takes less than a twentieth of the other side's
-# time counts as empty if it takes at most three cycles.
+# where the processor runs slower or the other thread of the core is busy. So the time of a side's
+# fastest process decides, and not the median. A side that takes less than a twentieth of the other
+# side's time counts as empty if it takes at most three cycles.
 _EMPTY_CYCLES = 1.2
 _NEARLY_EMPTY_CYCLES = 3
 _NEARLY_ALL = 20
 _USUAL_MHZ = 3000
-_MOST_NAMED = 5  # benchmarks that the first line names
+_MOST_NAMED = 5  # the most benchmarks that the first line names
 _OF_BENCHMARKS = (metrics.TIME, metrics.MEMORY)
 EMPTY = "measures nothing: an iteration takes a cycle or a few, as an empty loop does"
 
@@ -48,7 +48,7 @@ class Outcome:
     budget: float = 0.0
     settling_budget: object = None
     words: dict = field(default_factory=dict)  # "suite, arm" -> a process's last output
-    listed: list = field(default_factory=list)  # benchmarks of all arms, even without a result
+    listed: list = field(default_factory=list)  # what all arms measure, even without a result
     interrupted: Any = None
     same_files: bool = False
 
@@ -82,12 +82,12 @@ class Outcome:
 
     @property
     def no_time(self):
-        """Benchmarks for which there was no time at all."""
+        """The benchmarks that have no result, because no time was left to measure them."""
         return [name for name in self.listed if name not in self.results]
 
     @property
     def blocking(self):
-        """The benchmarks that keep the gate from passing because they have no time."""
+        """The benchmarks that keep the gate from passing because they were not compared."""
         return [one.benchmark for one in self.unmeasured
                 if one.blocks and not self.excused(one.benchmark)]
 

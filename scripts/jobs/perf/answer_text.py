@@ -10,7 +10,7 @@ from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED, 
 from jobs.perf.gbench_json import printable
 from jobs.perf.texts import block, code, escaped, percent, plain
 
-_MOST_OF_A_REASON = 10  # names that are listed for one reason
+_MOST_OF_A_REASON = 10  # the most names that are listed for one reason
 
 
 def _row(outcome, name, result):

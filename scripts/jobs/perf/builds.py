@@ -3,8 +3,8 @@
 
 Each revision is checked out into a worktree of its own, in folders whose names all have one length,
 and the command runs there. Builds are kept below the cache folder (jobs.perf.home), and are known
-by the revision's files, the command, the compiler and the machine's kind. If that folder is kept
-between two runs, as in CI, no revision is built twice.
+by the revision's files, the command, the compiler and the machine's kind. If the cache folder is
+kept between two runs, as in CI, no revision is built twice.
 """
 
 import fcntl
@@ -22,8 +22,8 @@ from jobs.perf import home, repository
 from jobs.perf.error import PerfError
 
 _DONE = "ffgrant-perf-built.json"
-_KEPT = 6  # revisions whose builds are kept
-_WORDS = 4000  # characters of a failed build that are shown
+_KEPT = 6  # the most revisions whose builds are kept
+_WORDS = 4000  # the most characters of a failed build's output that are shown
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def commit_named(text, top):
 
 
 def base_named(text, top):
-    """Like commit_named(), but if nothing is named, the commit at which HEAD left main."""
+    """Like commit_named(), but None stands for the commit at which HEAD left main."""
     if text is not None:
         return commit_named(text, top)
     commit, name = repository.merge_base(top)

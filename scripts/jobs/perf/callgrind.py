@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts exactly what a benchmark's loop executes, for any program that uses Google Benchmark.
 
-Google Benchmark finds out how often to repeat by trying 1, 10, 100, ... iterations until the time
-is a tenth of what was asked for. If it is asked for a day, it tries all of these numbers.
-callgrind's counters are set to zero when the loop begins (State::StartKeepRunning) and dumped when
-it ends (FinishKeepRunning). So the k-th dump is the loop of 10^(k-1) iterations without the set-up,
-whatever its speed. The process is ended after the dump that is wanted. A benchmark with a fixed
-number of iterations makes one dump and ends by itself. A benchmark that fails does the same, and
-its JSON says that it failed.
+To find out how many iterations it needs, Google Benchmark tries 1, 10, 100, ... iterations until
+they take a tenth of the time that was asked for. If a day was asked for, Google Benchmark tries all
+of these numbers. callgrind's counters are set to zero when the loop begins
+(State::StartKeepRunning) and dumped when the loop ends (FinishKeepRunning). So the k-th dump is the
+loop of 10^(k-1) iterations without the set-up, whatever its speed. The process is ended after the
+dump that is wanted. A benchmark with a fixed number of iterations makes one dump and ends by
+itself. A benchmark that fails also makes one dump and ends by itself, and its JSON says that it
+failed.
 
 A program with Google Benchmark 1.9.3 or later starts itself anew if addresses are randomised, and
 Valgrind would lose the new process. So programs are started without the randomisation, and Valgrind
@@ -91,14 +92,14 @@ def is_installed():
 
 
 class Counter:
-    """Runs one benchmark under callgrind, and starts at once. Call poll() until it returns the
-    counts."""
+    """Runs one benchmark under callgrind. The constructor starts the run; the caller then calls
+    poll() until poll() returns the counts."""
 
     def __init__(self, children, program, key, directory, limit, memory=False):
         """directory: an empty folder for this benchmark alone; the folders of all benchmarks have
-        names of one length. limit: seconds. memory: counts reads and writes too, which takes twice
-        the time. The path by which the program is run also has the same length for all, and the
-        environment is the same in all lanes."""
+        names of one length. limit: seconds. memory: whether reads and writes are counted too, which
+        takes twice the time. The path by which the program is run also has the same length for all,
+        and the environment is the same in all lanes."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)
@@ -160,7 +161,8 @@ class Counter:
         return None
 
     def _ended(self, status, dumps):
-        """The counts of a process that ended by itself, which has fixed iterations or failed."""
+        """The counts of a process that ended by itself. Its benchmark has a fixed number of
+        iterations, or failed."""
         try:
             document = gbench_json.parse(self._out.read_bytes())
         except OSError:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from jobs.perf import fingerprint, home, known as perf_known, metrics, process_pairs, samples
 from jobs.perf.error import PerfError
 
-# These are the benchmarks that this project makes fast; the project's baselines are only there for
-# comparison. For the ledger these are the benchmarks of one thread on few executions: to set up a
-# million takes seconds before each repetition.
+# This pattern matches the benchmarks of the code that this project makes fast. The project's
+# baselines do not match, since they are only there for comparison. Of the ledger's benchmarks,
+# those of one thread on few executions match: setting up a million executions takes seconds before
+# each repetition.
 OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/threads:1$"
 
 
@@ -93,8 +94,8 @@ def _pairs(bases, heads):
 
 
 def _suite_names(paths):
-    """A name for each program: the file's name, with as many folders before it as tell the programs
-    apart."""
+    """A name for each program: the file's name, with as many folders before it as are needed to
+    tell the programs apart."""
     depth = 1
     while depth < 8:
         names = ["/".join(path.absolute().parts[-depth:]) for path in paths]

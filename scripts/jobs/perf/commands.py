@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the commands of scripts/perf. Each of them is a module with main(argv), where argv is
-without the command's name.
+"""Runs the commands of scripts/perf. Each command is a module with a function main(argv). argv does
+not hold the command's name.
 
 main returns the exit status (scripts/perf --help). If it raises instead, this module handles the
 failure for all commands: the status is 2, and the files of --json and --markdown say why.
@@ -38,8 +38,9 @@ COMMANDS = {
     "validate": "jobs.perf.validate",
 }
 _LANES = {"gate": "time"}
-# The packages that these commands import where they first need them, so that --help needs none of
-# them. A missing package is found before anything is measured.
+# Names the packages that each of these commands needs. A command imports a package only where it
+# first needs it, so that --help needs no package. But a missing package is found before anything is
+# measured.
 _STATISTICS = ("scipy.stats", "statsmodels.stats.multitest")
 _NEEDS = dict.fromkeys(("gate", "counts", "record", "trend", "selftest"), _STATISTICS)
 

@@ -20,7 +20,7 @@ from jobs.perf.gbench_json import Key
 
 SUITE = "build"  # readers do not see this name, since there is only one such suite
 _LEAST = 1e-3  # seconds; for less time the kernel's clock is too coarse
-_ENOUGH = 2.0  # seconds for an arm's runs in a round, or five runs at most
+_ENOUGH = 2.0  # seconds that an arm's runs in a round may take, if there is more than one
 _MOST_RUNS = 5
 
 

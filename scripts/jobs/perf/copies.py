@@ -55,14 +55,15 @@ class Copies:
         return True
 
     def in_place(self, suite, arm):
-        """Makes the program run where it is from now on; False if it does already."""
+        """Makes the program run where it is from now on; False if the program already runs
+        there."""
         if self._ways.get(suite.arms[arm].path) == "place":
             return False
         self._switch(suite, arm, "place")
         return True
 
     def back(self, suite, arm):
-        """Goes back to a copy, if the other ways were no better."""
+        """Makes the program run from a copy again. Is called if the other ways were no better."""
         self._switch(suite, arm, "copy")
 
     def _switch(self, suite, arm, way):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf counts says whether head executes more instructions than base. The count is exact,
-also under load. Only instructions are gated. If they differ, the answer also has reads and writes
-of memory. These help to tell where the instructions went, but two compilations of one source differ
-more in reads and writes than in time.
+also under load. Only instructions are gated. If the numbers of instructions differ, the answer also
+has reads and writes of memory. These help to tell where the instructions went, but two compilations
+of one source differ more in reads and writes than in time.
 """
 
 import datetime
@@ -65,8 +65,9 @@ class Runner:
         self._number = 0
 
     def count(self, tasks, memory=False):
-        """tasks: (key, program, gbench_json.Key). Returns key -> Counts, or key -> PerfError for a
-        task that failed. Tasks for which the budget does not suffice are left out."""
+        """Counts each of `tasks`, which are (key, program, benchmark). `key` is the task's name in
+        the result; the benchmark is a gbench_json.Key. Returns key -> Counts, or key -> PerfError
+        for a task that failed. Tasks for which the budget does not suffice are left out."""
         waiting, running, done = list(tasks), {}, {}
         start = time.monotonic()
         with Children() as children:
@@ -98,14 +99,14 @@ class Runner:
 
 
 def _common_part(base, head):
-    """Both counts, at a number of iterations that both have."""
+    """The counts of base and head, both at a number of iterations that both sides have."""
     part = min(base.part, head.part)
     return base.at(part), head.at(part)
 
 
 def compare(runner, pairs):
-    """pairs: Benchmark -> (base Program, head Program). Returns (comparisons, errors: Benchmark ->
-    (arm, text), late: list of Benchmark).
+    """Compares the counts of `pairs`, which is Benchmark -> (base Program, head Program). Returns
+    (comparisons, errors: Benchmark -> (arm, text), late: list of Benchmark).
 
     If the counts differ, both sides are counted twice more, once with reads and writes of memory:
     an exact count is the same each time. A count that depends on the clock may agree with itself
@@ -177,7 +178,7 @@ def _parser():
 
 
 def _uncountable(benchmark):
-    """Why callgrind can't count a benchmark that works; empty if it can."""
+    """Why callgrind can't count a benchmark that works; empty if callgrind can."""
     threads = _THREADS.search(benchmark.key.name)
     if threads and int(threads[1]) > 1:
         return "runs in several threads, whose instructions depend on who waits for whom"

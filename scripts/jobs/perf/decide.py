@@ -21,8 +21,9 @@ The unit is the pair: log(head / base), and for the A/A arm log(copy / base). Th
 
 Each look spends a part of the error probability, so that three looks together err no more often
 than one test. A benchmark that regressed is measured once more from the start, with fresh pairs,
-from fresh copies of the programs. Its verdict is regressed only if it regresses there too. If the
-fresh pairs do not tell, or no time is left for them, its verdict is suspected.
+from fresh copies of the programs. Its verdict is regressed only if it regresses in the fresh pairs
+too. If the fresh pairs do not tell, or no time is left for them, the benchmark's verdict is
+suspected.
 
 Time goes first to the benchmarks about which more pairs tell most: to the confirmation of
 benchmarks that seem slower, then to those that may be slower, then to those that were never looked
@@ -167,8 +168,8 @@ class Source:
         raise NotImplementedError
 
     def fresh(self, names):
-        """Called before benchmarks that seem slower are measured again. The rounds taken from then
-        on have to be fresh in every respect."""
+        """Is called before benchmarks that seem slower are measured again. The rounds taken from
+        then on have to be fresh in every respect."""
 
     def affords(self, names, count):
         """How many of `count` rounds with these names the time allows."""
@@ -316,7 +317,7 @@ class Decision:
 
 
 def decide(names, source, rules=Rules(), late=()):
-    """name -> Result, the verdicts on a source that ends by itself."""
+    """Returns name -> Result: the verdicts about the rounds of a source that ends by itself."""
     decision = Decision(names, source, rules, late)
     decision.run()
     return decision.results()

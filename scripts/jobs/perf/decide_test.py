@@ -102,7 +102,7 @@ class DecideTest(unittest.TestCase):
         verdicts = self.verdicts(source)
         self.assertEqual(verdicts.pop("a"), REGRESSED)
         self.assertEqual(set(verdicts.values()), {CLEAN})
-        self.assertEqual(self.results["a"].pairs, 20)  # 1 / 1024 * 40 is no evidence
+        self.assertEqual(self.results["a"].pairs, 20)  # 10 pairs have p = 1 / 1024 * 40: too large
         self.assertEqual([len(names) for names, _ in source.asked], [40, 1, 1])
 
     def test_what_went_away_is_not_a_regression(self):

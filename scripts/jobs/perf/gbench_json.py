@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 _REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
-# The library's statistics that stand for a process if the repetitions are left out.
+# If the repetitions are left out of the JSON, one of these statistics of the library stands for the
+# process.
 _AGGREGATES = ("median", "mean")
 _NO_LOOP = 0.02  # nanoseconds: less than any processor takes for an iteration
 _ROWS = re.compile(r'"benchmarks"\s*:\s*\[')
@@ -132,9 +133,9 @@ def by_key(rows):
 
 
 def _time(row, name):
-    """The nanoseconds of a row; NaN if the row has no number. The time is CPU time if one thread
-    works by itself, because another program that takes the core away then disturbs less. The time
-    is real time if the benchmark's name says so or threads work together.
+    """The nanoseconds of a row; NaN if the row has no number. The time is real time if the
+    benchmark's name says so or if several threads work. In all other cases the time is CPU time,
+    which another program disturbs less if it takes the core away.
     """
     threads = row.get("threads", 1)
     wants_real = (isinstance(threads, int) and threads > 1) or _REAL_TIME.search(name)

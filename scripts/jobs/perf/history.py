@@ -21,7 +21,7 @@ from jobs.perf.error import PerfError
 BRANCH = "perf-history"
 _REMOTE = "origin"
 _OLD = "results/history"  # where the history was before it had a branch
-_TRIES = 5  # tries to push, since others push too
+_TRIES = 5  # how many times a push is tried, since others push too
 _ROOT = home.REPOSITORY
 
 

@@ -10,7 +10,7 @@ the reference kernel ran in the same pairs before and after the change. Code tha
 also shows where these facts changed.
 
 Several writers may run at once, and a writer that is killed leaves the file as it was. If a line is
-damaged all the same, only that line is lost: `scripts/perf history repair` takes it out.
+damaged nevertheless, only this line is lost: `scripts/perf history repair` takes it out.
 """
 
 import contextlib
@@ -93,8 +93,8 @@ def _replace(path, data):
 def append(point, root=ROOT):
     """Adds a point to its file, which is made if there is none, and returns the path.
 
-    Waits for other writers. The point is in the file whole or not at all, for anybody who reads
-    meanwhile, and also if this process is killed. A last line that is not finished stays, as a
+    Waits for other writers. Whoever reads the file meanwhile finds the point whole or not at all.
+    The same is true if this process is killed. If the file's last line is unfinished, it stays as a
     damaged line of its own.
     """
     text = text_of(point)

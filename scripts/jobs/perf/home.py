@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Knows where the tool runs, and what follows from it.
+"""Tells whether the tool runs in the project's tree or is installed, and what depends on this.
 
 The tool's modules run in the project's own tree, started by scripts/perf, or are installed as the
 package ffgrant-perf (scripts/packaging/ffgrant-perf). The two forms differ only in the tool's name,

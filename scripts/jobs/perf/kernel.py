@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the reference kernel by itself, which takes only a compiler and Google Benchmark."""
+"""Builds the reference kernel alone, for which a compiler and Google Benchmark are enough."""
 
 import hashlib
 import shutil

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf selftest --live tells whether the gate finds a slowdown in a crowded suite in
-minutes.
+"""scripts/perf selftest --live tells whether the gate, within minutes, finds a slowdown in a
+crowded suite.
 
 Ten benchmarks stay in a core's own caches, and one of them is slower by a known amount. Three
 others are so noisy that nothing can be told about them. One core is busy, and the budget is two
@@ -80,7 +80,7 @@ def one_try(terminal, program, percent, number, budget):
     """Runs the gate once. Returns the record of the try."""
     names = [str(key) for key in program.listing(_FILTER).keys if "Noise" not in key.name]
     slow = random.Random(1000 * percent + number).choice(names)
-    # The variables have the same length on both sides, since the environment's length moves the
+    # The variables of both sides have the same length, since the environment's length moves the
     # stack.
     arms = [samples.Program(program.path, (), {"FFGRANT_SLOW": slow,
                                                "FFGRANT_SLOW_PERCENT": f"{value:02}"})

@@ -10,7 +10,7 @@ from typing import Optional
 
 REGRESSED, IMPROVED, CLEAN = "regressed", "improved", "clean"
 INCONCLUSIVE, INVALID = "inconclusive", "invalid"
-SUSPECTED = "suspected"  # it seemed slower, but this could not be confirmed
+SUSPECTED = "suspected"  # the benchmark seemed slower, but this could not be confirmed
 
 
 @dataclass(frozen=True)

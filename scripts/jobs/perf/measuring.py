@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a run of the gate: takes rounds of each metric that is asked for and decides, within one
-budget. The metric that takes no time comes first, and the benchmarks' times come last. Each metric
-may use an equal share of the time that is left, and leaves what it does not need to the others.
+"""Makes a run of the gate. For each metric that is asked for, the run takes rounds and decides, all
+within one budget. The metric that takes no time comes first, and the benchmarks' times come last.
+Each metric may use an equal share of the time that is left, and leaves what it does not need to the
+others.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from jobs.perf.sizes import RULES as SIZE_RULES, Sizes
 
 @dataclass
 class Measured:
-    """What a run of the gate has found, as far as it came."""
+    """What a run of the gate has found before it ended or was interrupted."""
     results: dict = field(default_factory=dict)  # Benchmark -> decide.Result
     listed: list = field(default_factory=list)  # what both sides measure, even without a result
     unmeasured: list = field(default_factory=list)  # account.Unmeasured

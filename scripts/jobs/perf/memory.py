@@ -4,10 +4,10 @@ high-water mark of the process' resident memory counts.
 
 The mark is read from /proc every two milliseconds while the process runs, for the process and all
 that it started. The mark never falls, so the last reading has every peak except those of the last
-moment. Therefore a benchmark repeats three times: any reading after the first repetition has the
-benchmark's peak. A process that ends so soon that no reading is late enough is run again for
+moment. Therefore a benchmark runs in three repetitions: any reading after the first repetition has
+the benchmark's peak. A process that ends so soon that no reading is late enough is run again for
 longer. The figure that the system reports after a process has ended (ru_maxrss) is of no use here:
-it is at least as large as the memory of this process, which started the other one.
+it is at least as large as the memory of this process, which started the measured process.
 
 A peak includes the program itself and its libraries. A benchmark that takes little memory compared
 with the program and the libraries has to take much more before the growth shows.
@@ -26,7 +26,7 @@ _EVERY = 0.002  # seconds
 _EFFORT = samples.Effort(3, 0.005)
 _LATE = 0.6  # a reading is late after this share of the process's life
 _SHORT = 0.05  # seconds: in a shorter life any reading may come too early
-_LONGER = 8  # times as long as before
+_LONGER = 8  # a process that ended too soon runs this many times as long
 _MOST_TRIES = 12
 _SHARED = "has the name of another benchmark, whose process is its own too"
 _MARK = re.compile(rb"^VmHWM:\s+([0-9]+) kB$", re.MULTILINE)

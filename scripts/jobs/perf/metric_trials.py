@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells whether the gate finds a known growth of memory, size and compile time, and none if nothing
-grew. Programs are built from bench/perf/growth.cc, once with each growth. For the compile time,
-sources are generated in which the number of functions grows by the same percentages. Each try is a
-whole run of the gate, as a user would start it.
+"""Tells whether the gate finds a known growth of memory, size and compile time, and finds no growth
+if nothing grew. Programs are built from bench/perf/growth.cc, once with each growth. For the
+compile time, sources are generated in which the number of functions grows by the same percentages.
+Each try is a whole run of the gate, as a user would start it.
 """
 
 import datetime
@@ -71,7 +71,8 @@ def program(folder, percent):
 
 
 def source(folder, percent, functions=_FUNCTIONS):
-    """A source file that is this many percent more work to compile than the file for 0 percent."""
+    """A source file that takes this many percent more work to compile than the file for 0
+    percent."""
     path = Path(folder) / f"growth-{percent:03}.cc"
     path.write_text("".join(_FUNCTION.format(number) for number in range(
         functions * (100 + percent) // 100)), encoding="utf-8")

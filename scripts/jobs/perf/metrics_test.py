@@ -135,7 +135,8 @@ class CompilingTest(unittest.TestCase):
         for base, head, why in (("true", "true", "no time"),
                                 (_WORK.format(10_000), "echo no such header >&2; exit 3",
                                  "status 3: no such header")):
-            # A busy machine needs more than the kernel's coarse clock to start a shell.
+            # On a busy machine the start of a shell may take longer than the least time that
+            # counts.
             with mock.patch.object(compiling, "_LEAST", 0.05 if why == "no time" else 1e-3):
                 source = self.source(base, head)
             self.assertEqual(source.benchmarks, [])

@@ -60,7 +60,7 @@ def effort_of(arguments):
 
 
 def add_surroundings(parser, sides=()):
-    """The options that say what a ready program gets. They are the same in every lane."""
+    """The options that say what a ready program gets. These options are the same in every lane."""
     parser.add_argument("--argument", metavar="TEXT", action="append", default=[],
                         help="an argument for the programs; --argument=--flag for one that begins "
                              "with a dash; may be repeated")

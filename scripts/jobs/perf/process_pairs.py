@@ -3,8 +3,8 @@
 
 In a round every program runs once with all benchmarks that are asked for, in an order drawn by
 chance. Programs run from copies whose paths all have one length (a path's length moves the stack).
-Fresh copies are made now and then: which pages of memory a file lies in makes a difference between
-two programs, and no number of processes averages it out.
+Fresh copies are made now and then, because the pages of memory in which a file lies make a
+difference between two programs, and no number of processes averages this difference out.
 """
 
 import random
@@ -42,7 +42,7 @@ class Facts:
 
 
 class Live(decide.Source):
-    """Runs rounds. Use as a context; take() is what a Decision asks."""
+    """Runs rounds. A Live is used as a context, and a Decision takes its rounds from take()."""
 
     def __init__(self, terminal, suites, filter_text, effort, clock, seed=None, raw=None,
                  directory=None):
@@ -114,7 +114,7 @@ class Live(decide.Source):
     # The methods below make the trial.
 
     def _prepare_or_tell(self, suite):
-        """Prepares a suite. If it fails and there are other suites, those still run."""
+        """Prepares a suite. If the suite fails and there are other suites, the others still run."""
         try:
             self._prepare(suite)
         except PerfError as error:

@@ -180,8 +180,8 @@ class _Plan:
 
 
 def _append(terminal, plan, arguments, date, command, measured, live):
-    """Appends a point for each suite. If one can't be appended, the others still are. Returns
-    (entries for the answer, texts of failures)."""
+    """Appends a point for each suite. If a point can't be appended, the other points still are.
+    Returns (entries for the answer, texts of failures)."""
     told, failures = [], []
     for suite in plan.programs:
         entries = {str(name): value for name, value in measured.items() if name.suite == suite}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures what scripts/perf record can keep beside the times: peak memory, sizes, compile time."""
+"""Measures what scripts/perf record can add to the times: peak memory, sizes, compile time."""
 
 import math
 import statistics

@@ -54,8 +54,8 @@ class Procedure:
 
 
 class IdleMachineTest(Procedure, unittest.TestCase):
-    """Uses rounds that scripts/perf selftest has recorded on two cores with nothing else to do.
-    The bars of results/perf-selftest.md hold for them."""
+    """Uses rounds that scripts/perf selftest has recorded on two cores with nothing else to do. The
+    bars of results/perf-selftest.md hold for these rounds."""
 
     recording = "selftest_recording.json"
     least = {3: 0.90, 5: 0.95, 10: 0.95}

@@ -7,7 +7,7 @@ from there, around the end if need be. So neighbouring rounds stay neighbours, a
 machine that is busy for a minute stays together. A replay sees no round twice, so a confirmation
 has fresh pairs; a third of the rounds is kept back for the confirmation. When no unseen round is
 left, the replay's time is up. Chance also decides which of the three equal programs is the base,
-which is the base's copy, and which is the head that is as fast.
+which is the base's copy, and which is the head that is as fast as the base.
 """
 
 import json

@@ -26,7 +26,7 @@ from jobs.perf import gbench_json
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
 
-# The library takes flags from these variables too, but what is asked for here must not depend on
+# The library takes flags from these variables too, but what this module asks for must not depend on
 # the caller.
 _FLAG_VARIABLES = re.compile(
     r"BENCHMARK_(?:LIST_TESTS|FILTER|MIN_TIME|MIN_WARMUP_TIME|REPETITIONS|DRY_RUN|"
@@ -35,8 +35,8 @@ _FLAG_VARIABLES = re.compile(
 _LONGEST_FILTER = 30_000  # bytes: a third of what libstdc++ and an argument take
 _LONGEST_NAME = 6_000  # characters of a name that go into the filter
 _SPECIAL = re.compile(r"([\\.\[({)*+?|^$])")
-# This filter matches no benchmark. With it, a program's listing is only what else the program
-# prints.
+# This filter matches no benchmark. With this filter, a program that lists its benchmarks prints
+# only what it prints besides names.
 _NOTHING = "^no benchmark has this name, as ffgrant hopes$"
 _LIST_SECONDS = 600
 # Lines in which the library describes the machine; they explain no failure.

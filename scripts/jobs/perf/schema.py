@@ -19,7 +19,7 @@ def _validator():
         return None
     document = json.loads(PATH.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(document)
-    # The error of one lane's own part says more than "matches none of five".
+    # An error from one lane's own part of the schema says more than "matches none of five".
     parts = {}
     for part in ("gate", "counts", "trend", "record", "error"):
         parts[part] = jsonschema.Draft202012Validator(

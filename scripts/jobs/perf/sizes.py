@@ -2,8 +2,9 @@
 """Measures the size of programs for the gate, in rounds: of the file, or of chosen sections of an
 ELF file.
 
-A size is the same each time: it is read once, and stands for as many pairs as are needed. Without
-noise no wide margin is needed: a change counts from half a percent on, as with instructions.
+A size is the same each time. So the size is read once, and stands for as many pairs as are needed.
+Sizes have no noise, so no wide margin is needed: a change counts from half a percent on, as with
+instructions.
 """
 
 import math

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells what scripts/perf needs installed for a command line. The commands read their options
-themselves."""
+"""Tells what has to be installed for a command line of scripts/perf. The commands read their
+options themselves."""
 
 import sys
 

@@ -2,10 +2,10 @@
 """Runs every benchmark of a program once before the pairs, to learn which benchmarks give a time,
 and why the others do not.
 
-The benchmarks run one after the other, and the library writes a row as soon as it has one. So a
-process that dies or hangs shows at which benchmark it does: the first without a row. This benchmark
-is named, and the rest runs in another process. If a process dies before it has written any row,
-each benchmark gets a process of its own.
+The benchmarks run one after the other, and the library writes a row as soon as it has one. So if a
+process dies or hangs, the first benchmark without a row is to blame. This benchmark is named, and
+the rest runs in another process. If a process dies before it has written any row, each benchmark
+gets a process of its own.
 """
 
 from dataclasses import dataclass, field, replace
@@ -48,7 +48,7 @@ class Trial:
         return set(found)
 
     def give_up(self, keys, reason, late=False):
-        """Takes note why these keys have no time."""
+        """Notes the reason why these keys have no time."""
         for key in keys:
             self.times.pop(key, None)
             self.reasons[key] = reason
@@ -68,7 +68,8 @@ class Limits:
 def run(program, keys, effort, target, limits, on_tick=None, keep=None, everything=False):
     """Tries the benchmarks of a program; returns a Trial that says something about each of them.
 
-    keep(data) gets the JSON of each process. everything: the keys are all that the program has.
+    keep(data) gets the JSON of each process. everything: whether the keys are all that the program
+    has.
     """
     made = Trial(tuple(keys))
     waiting = list(keys)
@@ -124,8 +125,8 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
 
 
 def _seconds_of_one(program, key, effort, target, limits):
-    """The seconds of a single repetition of a benchmark that seemed to hang; None if it does hang,
-    or takes so long that no budget of this size would do."""
+    """The seconds of a single repetition of a benchmark that seemed to hang; None if the benchmark
+    does hang, or takes so long that no budget of this size would be enough."""
     if effort.repetitions <= 1 or limits.left() <= 0:
         return None
     done = program.measure([key.name], replace(effort, repetitions=1), target,
@@ -134,8 +135,8 @@ def _seconds_of_one(program, key, effort, target, limits):
 
 
 def _is_stuck(ended):
-    """Whether a process had hung, and was not just slow, when it was ended because the budget was
-    used up."""
+    """Whether a process had hung and was not just slow. The process was ended because the budget
+    was used up."""
     return ended.idle >= max(1.0, ended.seconds / 2)
 
 

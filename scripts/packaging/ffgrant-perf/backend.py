@@ -61,8 +61,8 @@ def sources():
 
 
 def _project():
-    """Reads the parts of pyproject.toml's table [project] that are used here. Python 3.10 has
-    no tomllib that would do it."""
+    """Reads the parts of pyproject.toml's table [project] that are used here. tomllib, which would
+    read them, is missing in Python 3.10."""
     text = (_HERE / "pyproject.toml").read_text(encoding="utf-8")
     found, section = {}, ""
     for line in text.splitlines():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays odd programs on the versions of Google Benchmark that PyPI has. ODD_WHEELS names the
-folders of the wheels. The programs set their times by hand, as in odd.cc."""
+"""Plays the odd programs that test scripts/perf, as odd.cc does, but with the versions of Google
+Benchmark that PyPI has as wheels. ODD_WHEELS names the folders of the wheels. The programs set
+their times by hand, as in odd.cc."""
 
 import contextlib
 import ctypes
@@ -67,9 +68,9 @@ else:
 if __name__ == "__main__":
     with contextlib.suppress(SystemExit):
         benchmark.main()
-    # With versions before 1.7 a program aborts if the interpreter ends by itself, so this one ends
-    # by _exit(). A mere _exit() would lose what C and C++ have not written yet, so their output is
-    # written first.
+    # With versions before 1.7 a program aborts if the interpreter ends by itself, so this program
+    # ends by _exit(). A mere _exit() would lose what C and C++ have not written yet, so their
+    # output is written first.
     sys.stdout.flush()
     ctypes.CDLL(None).fflush(None)
     os._exit(0)

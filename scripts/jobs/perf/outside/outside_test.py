@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the outside corpus: odd programs and situations, each with the right verdict. All of them
-run under scripts/test --long; otherwise a minute's worth of them runs."""
+"""Runs the outside corpus: odd programs and situations, each with the right verdict. Under
+scripts/test --long all of them run, and without --long a minute's worth of them."""
 
 import json
 import os
@@ -225,7 +225,8 @@ class FilesTest(OutsideCase):
 
 
 class WheelsTest(OutsideCase):
-    """The verdicts are the same on every version that PyPI has for this Python."""
+    """Tests that the verdicts are right on every version of Google Benchmark that PyPI has for this
+    Python."""
 
     def test_every_version(self):
         versions = wheels.benchmark_versions()

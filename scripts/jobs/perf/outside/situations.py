@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The situations of the outside corpus. Each says what base and head are, and which verdict is
-right."""
+"""Lists the situations of the outside corpus. Each situation says what base and head are, and which
+verdict is right."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,7 @@ def _m(*names):
 
 
 _SLOWER = (10000, 13000)
-# The verdicts on "BM_odd" with real work: the machine may be too busy to tell.
+# The right verdicts on "BM_odd" with real work, for which the machine may be too busy to tell.
 _QUIET = (CLEAN, INCONCLUSIVE)
 
 TIMES = (
@@ -221,7 +221,8 @@ COUNTS = (
 
 ALL = (*TIMES, *NAMES, *LISTING, *OUTCOMES, *PROCESSES, *COUNTS)
 
-# These situations run on every version that PyPI has; the kinds are those of odd_wheel.py.
+# These situations run on every version of Google Benchmark that PyPI has; the kinds are those of
+# odd_wheel.py.
 WHEELS = (
     Situation("equal programs", CLEAN, names=_m("BM_a", "BM_b/8")),
     Situation("slower", REGRESSION, ns=_SLOWER),
