@@ -62,8 +62,8 @@ class Ended:
         return f"ended with status {self.status}"
 
     def words(self, lines=12, leave_out=None):
-        """The last lines that the program printed: on standard error if it printed any there, else
-        on either output. leave_out: a pattern of lines that say nothing."""
+        """The last lines that the program printed: those of standard error if it has any, else
+        those of both outputs together. leave_out: a pattern of lines that say nothing."""
         kept = []
         for data in (self.errors, self.tail):
             text = data.decode("utf-8", "backslashreplace")

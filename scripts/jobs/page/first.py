@@ -66,8 +66,8 @@ def _mutants_figure(document):
 
 
 def _selftest_figure(document):
-    """The share of slowdowns of 5 % that the gate finds, in the condition in which it finds fewer.
-    The gate promises to find such slowdowns."""
+    """The share of slowdowns of 5 % that the gate finds, in the condition in which the gate finds
+    the fewest. The gate promises to find such slowdowns."""
     measured = [share for _, slower, memory, share in selftest_part.power(document)
                 if slower == 5 and memory == "in cache"]
     if not measured:

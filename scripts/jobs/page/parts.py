@@ -21,7 +21,7 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class Link:
-    """A cell that links to an address; without an address it is only its text."""
+    """A cell that links to an address; without an address the cell shows only its text."""
     text: str
     address: str = ""
 

@@ -130,7 +130,8 @@ def _palette():
 
 
 def _shrink(raster):
-    """The PNG with a palette: flat colours need no more, and the file is a third of the size."""
+    """Gives the PNG a palette, which is enough for flat colours. The file is then a third of the
+    size."""
     small = io.BytesIO()
     Image.open(raster).convert("RGB").quantize(
         palette=_palette(), dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)

@@ -70,7 +70,7 @@ class ReadTest(unittest.TestCase):
 
 class FakeRunner:
     """Returns what it was given: for each (name, side) a list of Counts or PerfError, one for each
-    call. The last element of a list is returned again and again."""
+    call of count(). The last element of a list is returned again and again."""
 
     def __init__(self, results):
         self.results = results

@@ -2,11 +2,11 @@
 """Holds the gate's procedure, which turns process pairs into a verdict for each benchmark and runs
 nothing itself.
 
-A Decision asks a source for rounds of processes until it can tell. The rounds come from programs
-that run now, or from a recording: only the source knows. A round gives three numbers for a
-benchmark: the time of the base, the time of a second copy of the base, and the time of the head.
-The unit is the pair: log(head / base), and for the A/A arm log(copy / base). There is a look after
-10, 20 and 40 pairs. At each look:
+A Decision asks a source for rounds of processes until it can give its verdicts. The rounds come
+from programs that run now, or from a recording: only the source knows. A round gives three numbers
+for a benchmark: the time of the base, the time of a second copy of the base, and the time of the
+head. The unit is the pair: log(head / base), and for the A/A arm log(copy / base). There is a look
+after 10, 20 and 40 pairs. At each look:
 
 - The interval of 95 % of the A/A arm says how well the machine can tell today. The margin is 2 %
   or three times the half-width of this interval, whichever is more. If the interval lies wholly

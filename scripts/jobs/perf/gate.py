@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf gate says whether head is slower than base. It runs both side by side until it can
-tell."""
+give a verdict."""
 
 import datetime
 import json

@@ -21,7 +21,7 @@ from jobs.perf.first_run import SKIP_CHECK, FirstRun, stall
 
 _ROUNDS_PER_COPY = 10
 FEWEST_PAIRS = 6  # with fewer there is no interval of 95 %
-_MOST_STRIKES = 3  # deaths of an arm for which no benchmark is to blame
+_MOST_STRIKES = 3  # after this many deaths of an arm, the benchmarks that were asked for are lost
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class SourceTest(unittest.TestCase):
         def take(count):
             return [each["BM_B"][0] // 100 for each in source.take(("BM_B",), count)]
 
-        self.assertEqual([take(2), take(9), take(1)], [[4, 5], [1, 2], []])  # keeps 1 round of 5 back
+        self.assertEqual([take(2), take(9), take(1)], [[4, 5], [1, 2], []])  # 1 of 5 is kept back
         source.fresh(("BM_B",))
         self.assertEqual([take(9), take(1)], [[3], []])
 

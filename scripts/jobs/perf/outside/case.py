@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the base of the outside corpus' tests, which builds odd programs, runs a command and checks
-the answer."""
+"""Holds the class from which the outside corpus' tests derive. It builds odd programs, runs a
+command and checks the answer."""
 
 import contextlib
 import io
