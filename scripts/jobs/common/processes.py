@@ -18,7 +18,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """Raised when SIGINT, SIGTERM or SIGHUP arrives. It is not derived from Exception, so
+    """Raised when SIGINT, SIGTERM or SIGHUP arrives. Interrupted is not derived from Exception, so
     that no `except Exception` catches it."""
 
     def __init__(self, number):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def _addresses_too_random():
-    """Whether addresses are too random for clang 14's sanitizers. These need shadow memory at a
-    fixed address, and with more than 28 random bits a mapping may lie there."""
+    """Whether addresses are too random for clang 14's sanitizers. The sanitizers need shadow memory
+    at a fixed address, and with more than 28 random bits a mapping may lie there."""
     try:
         bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text(encoding="ascii"))
     except (OSError, ValueError):

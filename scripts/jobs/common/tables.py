@@ -125,8 +125,8 @@ def _baselines(names):
 
 
 def _ratios(results, name, metric):
-    """A text for each baseline that was measured in the same case. It says how many times as fast
-    as this baseline `name` is."""
+    """A text for each baseline that was measured in the same case. The text says how many times as
+    fast `name` is as this baseline."""
     texts = []
     for impl in _baselines(other for other in results.series if other.op == name.op):
         other = results.find(name.op, impl, name.case, name.threads)

@@ -70,7 +70,7 @@ def _estimate(measurement):
 
 def _surroundings(line):
     """A sentence that says when the machine's surroundings (such as its kernel) changed while the
-    series went on; empty if they never did."""
+    series went on; empty if the surroundings never changed."""
     said = [f"{line.points[index].date:%Y-%m-%d}: {', '.join(texts)}"
             for index, texts in history_files.changes_around(line.points).items()]
     if not said:

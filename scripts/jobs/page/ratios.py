@@ -74,7 +74,7 @@ def _ratio_plots(bench, legend, against):
 
 
 def _fill_ratios(section, bench, against, lead):
-    """Fills the section with plots. Returns whether there was anything to fill it with."""
+    """Fills the section with plots. Returns whether there was anything to show."""
     legend = _ratio_legend(bench) if bench else []
     section.plots = list(_ratio_plots(bench, legend, against)) if bench else []
     if not section.plots:

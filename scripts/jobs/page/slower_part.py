@@ -2,8 +2,8 @@
 """Makes the page's first answer: what got slower, by how much, and since when.
 
 The answer comes from the history (change points whose effect is still there), from the gate's last
-answer, and from the last count of instructions. If none of them could tell, the page says so. The
-page says that all is well only about what was measured.
+answer, and from the last count of instructions. If none of these three could tell, the page says
+so. The page says that all is well only about what was measured.
 """
 
 import statistics

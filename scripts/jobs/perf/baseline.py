@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf baseline keeps a revision's build in one file, so that gates need not build it.
 
-A kept build is used as a base only if it has this machine's compiler and flags. If they differ, the
-revision is built again. Times are never kept, because a time is true for one machine and one moment
-only.
+A kept build is used as a base only if it has this machine's compiler and flags. If compiler or
+flags differ, the revision is built again. Times are never kept, because a time is true for one
+machine and one moment only.
 """
 
 import argparse

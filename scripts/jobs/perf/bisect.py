@@ -2,8 +2,8 @@
 """scripts/perf bisect finds the first revision at which a benchmark became slower, by git bisect
 run.
 
-Each revision is gated against the good revision. git bisect works in a worktree of its own, so that
-the working tree, and a bisection that the user is doing there, stay as they are.
+Each revision is gated against the good revision. git bisect works in a worktree of its own. So the
+working tree stays as it is, and so does a bisection that the user is doing in the working tree.
 """
 
 import argparse

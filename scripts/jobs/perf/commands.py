@@ -2,8 +2,9 @@
 """Runs the commands of scripts/perf. Each command is a module with a function main(argv). argv does
 not hold the command's name.
 
-main returns the exit status (scripts/perf --help). If it raises instead, this module handles the
-failure for all commands: the status is 2, and the files of --json and --markdown say why.
+main returns the exit status (scripts/perf --help). If main raises an exception instead, this module
+handles the failure for all commands: the status is 2, and the files of --json and --markdown say
+why.
 """
 
 import argparse

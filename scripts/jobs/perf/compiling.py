@@ -2,10 +2,10 @@
 """Measures compile time for the gate, in rounds: the processor time of a command and of all
 processes that it starts and waits for.
 
-There is a command of the base and a command of the head; each is a line for sh. A command has to
-do all of its work each time: nothing is measured if it skips a file that is already there. ccache
-is switched off. A short command runs a few times in a round, and the least time counts, as with a
-benchmark's repetitions.
+There is a command of the base and a command of the head; each is a line for sh. A command has to do
+all of its work each time: nothing is measured if the command skips a file that is already there.
+ccache is switched off. A short command runs a few times in a round, and the least time counts, as
+with a benchmark's repetitions.
 """
 
 import os

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf counts says whether head executes more instructions than base. The count is exact,
 also under load. Only instructions are gated. If the numbers of instructions differ, the answer also
-has reads and writes of memory. These help to tell where the instructions went, but two compilations
-of one source differ more in reads and writes than in time.
+has reads and writes of memory. The reads and writes help to tell where the instructions went, but
+two compilations of one source differ more in reads and writes than in time.
 """
 
 import datetime

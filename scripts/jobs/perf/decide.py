@@ -30,10 +30,10 @@ benchmarks that seem slower, then to those that may be slower, then to those tha
 at, and last to those that are too noisy to be called clean soon. So noisy benchmarks never use up
 the time that is needed to confirm a slowdown.
 
-Intervals and p-values come from the sign test, so they are about the median. They assume no
-distribution, and a pair that another program spoilt weighs no more than any other pair. Since the
-order within a round is drawn by chance, log(head / base) of equal programs is as often positive as
-negative.
+Intervals and p-values come from the sign test, so they are about the median. The sign test assumes
+no distribution, and a pair that another program spoilt weighs no more than any other pair. Since
+the order within a round is drawn by chance, log(head / base) of equal programs is as often positive
+as negative.
 """
 
 import math

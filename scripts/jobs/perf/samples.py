@@ -61,8 +61,8 @@ class Effort:
 @dataclass(frozen=True)
 class Listing:
     """The benchmarks that a program lists, in its order. doubt is empty if all other output of the
-    program was recognised and left out. It is "lines" if some of that output may still be among the
-    keys, and "all" if the program prints the same whatever it is asked for.
+    program was recognised and left out. doubt is "lines" if some of that output may still be among
+    the keys, and "all" if the program prints the same whatever it is asked for.
     """
     keys: tuple
     doubt: str = ""

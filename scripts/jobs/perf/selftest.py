@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf selftest measures the gate itself, on programs that are slower by a known amount.
 
-It records rounds of three equal programs and of programs that do 3, 5 and 10 % more work, on the
-machine as it is and with a process that keeps another core busy. Then it replays the gate's
+The command records rounds of three equal programs and of programs that do 3, 5 and 10 % more work,
+on the machine as it is and with a process that keeps another core busy. Then it replays the gate's
 procedure on the rounds (jobs.perf.replay), and writes how often the gate was right. With --live it
 runs the gate itself on a crowded suite (jobs.perf.live_trials). With or without --live, a run goes
 on with what an interrupted run has kept.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from jobs.perf import samples
 
 _MOST_DEATHS = 8  # this many processes may die before the rest is given up
-_MOST_BARREN = 3  # this many of them may die one after the other without a row
+_MOST_BARREN = 3  # this many processes may die one after the other without a row
 SECOND_LINE = "is a part of a name of two lines"
 NO_ROW = "is listed, but left no row"
 

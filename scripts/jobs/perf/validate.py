@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf validate tells whether files are as the gate writes them. It checks answers and
-files of the history."""
+"""scripts/perf validate tells whether files are as scripts/perf writes them. The files are answers
+and files of the history."""
 
 import argparse
 import json
