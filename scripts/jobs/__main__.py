@@ -72,8 +72,8 @@ def _python():
 
 
 def prepare(name, argv):
-    """Installs what the job needs, and starts the job in its Python. Returns only if the
-    installation fails."""
+    """Installs what the job needs, and starts the job in the Python in which it has to run. Returns
+    only if the installation fails."""
     _, start = function(OPTIONS[name])(argv)
     for job in start.needs:
         # Bootstrap's output goes to standard error, because it is not the job's output.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the job with a program that only looks like a benchmark, needs no build and measures
+"""Tests the job with a stand-in for a benchmark program. The stand-in needs no build and measures
 nothing."""
 
 import contextlib
@@ -136,7 +136,7 @@ class OthersTest(unittest.TestCase):
     def test_what_this_process_used_is_not_others(self):
         self.assertEqual(self.others(10, 15, 5).processors(), 1.0)
         self.assertEqual(self.others(10, 5, 5).text(), "0.00 of 2")
-        self.assertEqual(self.others(10, 5, 6).text(), "0.00 of 2")  # read at different moments
+        self.assertEqual(self.others(10, 5, 6).text(), "0.00 of 2")  # one is read after the other
         self.assertFalse(self.others(10, 6.5, 5).are_many())
         self.assertTrue(self.others(10, 7.5, 5).are_many())
 

@@ -15,8 +15,8 @@ _REFERENCE = re.compile(r"Reference\w*")
 @dataclass(frozen=True)
 class Sentence:
     """Says why core is not ahead in the rows that all three regular expressions match. experiment:
-    the peer that shows that the sentence is right, a program with core's duties in the same rows;
-    empty if there is none."""
+    the peer that shows that the sentence is right, since it does all that core does, in the same
+    rows. It is empty if there is no such peer."""
     op: str
     peer: str
     case: str
@@ -47,8 +47,8 @@ class Row:
 
     @property
     def is_ahead(self):
-        """Whether the whole interval lies above 1; if there is no interval, whether the median
-        does."""
+        """Whether core is ahead. That is so if the whole interval lies above 1 or, where there is
+        no interval, the median does."""
         low = self.ratio.median if self.ratio.low is None else self.ratio.low
         return low > 1
 
@@ -70,7 +70,7 @@ class Row:
 
     @property
     def is_explained(self):
-        """Whether core is ahead of the program that has core's duties."""
+        """Whether the sentence's experiment was measured, and core is ahead of it in the median."""
         return self.experiment is not None and not self.experiment.is_behind
 
 
@@ -185,8 +185,8 @@ def peers_table(results, found):
 
 
 def bars_table(results):
-    """The table of figures to reach against the reference; None if the reference was not
-    measured."""
+    """The table that says how many times as fast as the reference core has to be, and is; None if
+    the reference was not measured."""
     table = tables.Table("Figures to reach: times as fast as the reference", "",
                          ["", "core is", "95 %", "bar", ""], flush_left=(4,))
     measured = False
@@ -206,7 +206,8 @@ def bars_table(results):
 
 
 def problems(found):
-    """What is wrong with the report itself, whatever the figures are, as a list of texts."""
+    """Returns a list of texts that say what the report lacks or contradicts. Figures that are only
+    bad are no problem here."""
     texts = [f"{_heading(group.ours)}: no limit beside it" for group in found
              if not group.has_limit]
     texts += [f"{_heading(group.ours)}: {label} is faster than its limit, which is none"

@@ -10,7 +10,7 @@ from jobs.common import build, children, processes, reference
 from jobs.common.terminal import duration
 from jobs.fuzz import afl, libfuzzer, targets
 
-SMOKE_SECONDS = 60  # of the clock, for all targets together
+SMOKE_SECONDS = 60  # seconds of the clock for all targets together
 _LANES = 2
 _CANARY_SECONDS = 30  # on an idle core an engine finds the fault in one or two seconds
 

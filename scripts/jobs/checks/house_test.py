@@ -36,7 +36,8 @@ def room_of(include):
 
 
 def wrong_includes(path, includes):
-    """Those of the includes that a file must not have. The path is relative to core/ffgrant."""
+    """Returns those of `includes` that the file at `path` must not have. The path is relative to
+    core/ffgrant."""
     wrong = []
     is_test = path.endswith("_test.cc")
     room = _ROOMS.index(room_of(f"ffgrant/{path}"))

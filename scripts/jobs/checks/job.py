@@ -27,7 +27,7 @@ class Tally:
     passed: int = 0
     failed: int = 0
     problems: list = field(default_factory=list)  # texts for the reader
-    left_out: list = field(default_factory=list)  # why tests did not run, where they say so
+    left_out: list = field(default_factory=list)  # the reasons that tests gave for not running
 
     def fail(self, problem):
         self.failed += 1
@@ -88,7 +88,8 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
             shown[0] = f"{step[1]} of {step[2]}"
 
     _, output = processes.run(
-        # One test more runs at once than there are cores, since at any time some test only waits.
+        # The number of tests that run at once is one more than the number of cores, since at any
+        # time some test only waits.
         [*wrapper, "ctest", "--test-dir", str(directory),
          "--parallel", str((os.cpu_count() or 1) + 1),
          "--output-junit", str(junit), *(arguments or ("--label-exclude", "^long$"))],
@@ -250,8 +251,8 @@ def steps(long=False):
              lint.step(Tally)),
         Step("gcc: all tests", "each rule of core, claims and client accepts and rejects as it "
              "must, with and without vector instructions", preset_step("gcc-release")),
-        # These tests come after gcc-release, whose programs they start. So nothing is built here
-        # while tests measure.
+        # These tests come after the step of gcc-release, since they start its programs. So the
+        # tests build nothing while others of them measure.
         Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
              "what their tests say", python_step(long)),
         Step("conformance vectors", "core says of the reference's cases what FlowFabric's own code "

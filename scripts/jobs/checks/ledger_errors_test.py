@@ -4,8 +4,7 @@ test sees.
 
 The property test fails unless it sees exactly the outcomes of its table kExpected. The cases
 FewNames and LittleRoomForTexts of that test fail unless kLedgerFull comes from exactly the calls
-that the cases name. That CreateExecution() finds no room has a test of its own, in
-memory_ledger_test.
+that the cases name. A test in memory_ledger_test shows that CreateExecution() finds no room.
 """
 
 import re

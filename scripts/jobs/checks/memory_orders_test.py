@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that there is a test for every source outside valkey that orders memory outside a lock.
-Such a test shows that the orders of its source suffice."""
+"""Tests that every source with memory orders of its own has a test. Such a test shows that the
+orders of its source suffice. Sources of valkey are left out."""
 
 import re
 import unittest
@@ -9,8 +9,8 @@ from pathlib import Path
 CORE = Path(__file__).resolve().parents[3] / "core"
 _ORDERS = re.compile(r"memory_order_(?:acquire|release|acq_rel)|atomic_thread_fence")
 
-# Source -> its test. The test runs under relacy. For a source that only publishes plain data, a
-# test under the thread sanitizer (label threads) is enough.
+# Source -> its test. A test runs under relacy. For a source that only publishes plain data, a test
+# under the thread sanitizer (label threads) is enough.
 TESTS = {
     "ffgrant/claims/internal/counter_clock.h":
         "testing/memory_orders/counter_clock_orders_test.cc",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the scripts in all ways in which they can be started."""
+"""Tests that a script finds its parts when it is started through a symlink, by its path or with
+sh."""
 
 import subprocess
 import tempfile

@@ -11,7 +11,7 @@ import time
 
 from jobs.server import claim_server
 
-# This is longer than fault_load lets a call take.
+# This is longer than a call of fault_load may take.
 _STOPPED_SECONDS = 0.9
 _CUT_SECONDS = 0.3
 _FULL_SECONDS = 0.3
@@ -55,8 +55,8 @@ class Fault:
         return self.chance.uniform(0.1, 0.3) * self.seconds
 
     def problem(self):
-        """What is wrong with the servers, apart from the histories, once the load has ended; "" if
-        nothing is."""
+        """Called once the load has ended. Returns what is wrong with the servers, whatever the
+        histories show; "" if nothing is."""
         return ""
 
 
@@ -86,8 +86,8 @@ class Library(Fault):
     def make(self, running):
         running.kill()
         running.start()
-        # The functions were on the server's disk, so the server has them again. They are removed at
-        # once, so that the load finds a server without functions.
+        # The server has loaded its functions from its disk again. They are removed right away, so
+        # that the load finds a server without functions.
         running.client().execute_command("FUNCTION", "FLUSH", "SYNC")
         self.made += 1
 
@@ -134,7 +134,7 @@ def _drop_connections(node):
 
 
 class Freeze(Fault):
-    """One shard of three does not answer for longer than a call may take."""
+    """For longer than a call may take, one shard of three does not answer."""
     name = "freeze"
 
     def servers(self, engine):
@@ -253,7 +253,7 @@ class Failover(Fault):
     may_lose = True
 
     def servers(self, engine):
-        # This server keeps nothing on disk: see make().
+        # These servers keep nothing on disk: see make().
         return claim_server.cluster(engine, claim_server.Settings(
             transport=self.settings.transport), replicas=1)
 
@@ -289,7 +289,7 @@ class Failover(Fault):
 
     @staticmethod
     def _cluster_info(node):
-        # This asks by a raw command, because the client's own method would parse the reply.
+        # This is a raw command, because the client's own method would parse the reply.
         return node.client().execute_command("CLUSTER", "INFO", NEVER_DECODE=True)
 
 
@@ -300,7 +300,7 @@ class CutFailover(Failover):
     def end(self, running, victim):
         replica = next(node for node in running.nodes if node is not victim
                        and self._primary_of(node) == victim.port)
-        replica.kill(signal.SIGSTOP)  # otherwise the replica would be back at once
+        replica.kill(signal.SIGSTOP)  # so that the replica does not reconnect
         victim.client().execute_command("CLIENT", "KILL", "TYPE", "replica")
         time.sleep(_CUT_SECONDS)
         victim.kill()

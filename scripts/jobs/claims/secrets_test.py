@@ -56,7 +56,7 @@ class OnTheCommandLine(unittest.TestCase):
         for script in ("bench", "claims-conformance", "claims-faults", "claim-server"):
             for words in ((url,), ("--no-such-option", url), (f"--no-such-option={url}",)):
                 if script == "claim-server" and words[0] == url:
-                    continue  # claim-server takes the address for its command
+                    continue  # claim-server would run the address as a command
                 status, output = run(str(SCRIPTS / script), *words)
                 self.assertEqual(status, 2, f"{script} {output}")
                 self.assertNotIn(SECRET, output)

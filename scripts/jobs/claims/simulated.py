@@ -144,7 +144,8 @@ class _Runs:
 
 
 def run(terminal: Terminal, arguments: argparse.Namespace, jobs: int) -> dict[int, World]:
-    """Runs worlds until there are this many calls, and returns all worlds by seed."""
+    """Runs worlds until they have made as many calls as the options ask for. Returns all worlds by
+    seed."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, ("simulated_claims",))
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -173,7 +174,7 @@ def run(terminal: Terminal, arguments: argparse.Namespace, jobs: int) -> dict[in
 
 
 def chosen(worlds: dict[int, World], seeds: list[int]) -> dict[int, World]:
-    """The worlds of these seeds; each must have come back."""
+    """Returns the worlds of these seeds. Raises SimulationError if one of them has no result."""
     lost = [seed for seed in seeds if seed not in worlds]
     if lost:
         raise SimulationError(f"{len(lost)} worlds did not come back, the first of seed {lost[0]}")

@@ -39,9 +39,9 @@ class File:
                 del places[place]
 
     def leave_out_lines_without_code(self, text):
-        """Leaves out lines that are a comment or the preprocessor's. Clang leaves them out too,
-        except in programs that contain an inline function and don't use it. Leaves out lines that
-        only end a block, too: the statements in the block say as much."""
+        """Leaves out lines that are a comment or the preprocessor's. Clang leaves such lines out by
+        itself, except in programs that contain an inline function and don't use it. Lines that only
+        end a block are left out too, since the statements in the block tell as much."""
         for number, line in enumerate(text.splitlines(), 1):
             if line.lstrip().startswith(("//", "#")) or line.strip() == "}":
                 self.lines.pop(number, None)
@@ -94,9 +94,10 @@ def _count_at(regions, place):
 
 
 def _without_constants(independent, count):
-    """A decision's conditions without the constant ones. llvm-cov lists a constant condition here,
-    as one that decides nothing alone, but does not list it among the branches. If it is unclear
-    which conditions are the constant ones, the result is what holds in every case."""
+    """Returns a decision's conditions without the constant ones. In `independent` llvm-cov lists a
+    constant condition as one that decides nothing alone. Among the branches, whose number is
+    `count`, llvm-cov does not list it. If it is unclear which conditions are constant, the result
+    is what holds in every case."""
     missing = len(independent) - count
     if missing <= 0:
         return independent

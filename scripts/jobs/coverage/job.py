@@ -27,8 +27,8 @@ class CoverageError(Exception):
 @dataclass(frozen=True)
 class Command:
     """A program that counts what it executes, and the words that start it, perhaps through another
-    program. The command passes if its status is 0. If there is an `expected` pattern, its output
-    decides instead, as ctest has it."""
+    program. The command passes if its status is 0. If there is a pattern `expected`, the program's
+    output has to match it instead, whatever the status is, as in ctest."""
     program: str
     words: tuple
     environment: tuple = ()  # NAME=VALUE
@@ -37,7 +37,7 @@ class Command:
     def passed(self, status, output):
         if not self.expected:
             return status == 0
-        # A point of CMake's patterns stands for the end of a line, too.
+        # In CMake's patterns a point also stands for the end of a line.
         return re.search(self.expected, output, re.DOTALL) is not None
 
 

@@ -45,8 +45,8 @@ def read_counts(directory: Path) -> Counts:
 
 def by_part(texts: Mapping[str, str], runs: Iterable[Counts]) -> list[Part]:
     """Returns the Parts, whose lines count from 1. texts: part -> text, in the order in which the
-    parts are joined. A line that only ends a block is no code: all that Lua has there is a return
-    that comes after every return of the function's own."""
+    parts are joined. A line that only ends a block is no code: Lua has at most a return there,
+    which it adds after the returns that the source has."""
     parts, first = [Part(name) for name in texts], 1
     runs = list(runs)
     for part, text in zip(parts, texts.values()):

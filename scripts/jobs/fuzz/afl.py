@@ -68,5 +68,5 @@ def stats(out):
 
 
 def inputs(out, kind):
-    """kind: crashes, hangs or queue."""
+    """The files in which AFL++ has kept inputs of a kind: crashes, hangs or queue."""
     return sorted((out / "default" / kind).glob("id*"))

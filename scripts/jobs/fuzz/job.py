@@ -222,7 +222,7 @@ def fuzz(terminal, chosen, arguments):
         terminal.line(f"fuzz: stopped by {stopped}")
     if job.found:
         return 1
-    # An engine that failed has no exit status of its own here: the status is 3.
+    # An interrupt has an exit status of its own. If an engine failed, the status is 3.
     return getattr(stopped, "exit_status", 3) if stopped else 0
 
 

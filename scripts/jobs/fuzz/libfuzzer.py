@@ -51,7 +51,8 @@ def environment():
 
 
 def command(binary, target, artifacts, directories, flags=(), wrapper=()):
-    """artifacts: the prefix of the files for what is found."""
+    """The command that starts a target. artifacts: what the paths of the files for findings begin
+    with."""
     options = [f"-{name}={value}" for name, value in target.options().items()]
     if target.dictionary.exists():
         options.append(f"-dict={target.dictionary}")

@@ -16,7 +16,7 @@ class TargetsTest(unittest.TestCase):
             with self.subTest(target.name):
                 self.assertTrue(target.about())
                 self.assertIn("max_len", target.options())
-                if target.dictionary.exists():  # a target of operations has none
+                if target.dictionary.exists():  # not every target has a dictionary
                     text = target.dictionary.read_text(encoding="utf-8")
                     self.assertTrue(targets.read_dictionary(text))
                 self.assertEqual(bool(target.seeds()), not target.is_canary)

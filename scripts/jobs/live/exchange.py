@@ -24,7 +24,8 @@ _ENDED = (http.client.RemoteDisconnected, http.client.IncompleteRead, BrokenPipe
 
 
 class NoServer(Exception):
-    """The server can't be reached or is not believed, or its connections break again and again."""
+    """The server can't be reached, its certificate is refused, or its connections break again and
+    again."""
 
 
 def token() -> str | None:
@@ -107,7 +108,8 @@ class Connection:
         try:
             self._http.connect()
         except (ssl.SSLCertVerificationError, TimeoutError) as error:
-            # A server that is not believed, or that is silent, will be so at the next try too.
+            # Another try would not help: a certificate that was refused will be refused again, and
+            # a server that is silent will stay so.
             self._http.close()
             raise NoServer(f"{self._http.host}:{self._http.port}: {error}") from None
         self._http.sock.settimeout(_SECONDS)

@@ -7,9 +7,9 @@ FlowFabric's published SDK. Executions are created and results are read over HTT
 leases are read on Valkey. Nothing here uses ffgrant's client.
 
 After a worker has died, the deployment only marks the lease as expired; it does not give the
-execution to another worker. So this job does what an operator must do: it looks for such executions
-and starts a worker with their ids. This worker asks for reclaim grants and takes the executions
-over.
+execution to another worker. So this job does what an operator must do: it looks for executions with
+such a lease, and starts a worker with the ids of these executions. This worker asks for reclaim
+grants and takes the executions over.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Member:
 @dataclass
 class Frozen:
     member: Member
-    held: list[str]  # the executions whose leases it held
+    held: list[str]  # the executions whose leases the worker held when it was frozen
     until: float
 
 
@@ -481,7 +481,7 @@ class Run:
 # ---- the job -------------------------------------------------------------------------------------
 
 def _programs(terminal: Terminal) -> dict[str, Path]:
-    """Builds the program of each kind."""
+    """Builds the program for each kind of worker."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, ["example_worker"])
     target = Path(os.environ.get("CARGO_TARGET_DIR") or build.BUILD / "sdk_worker")

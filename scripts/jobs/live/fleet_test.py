@@ -79,7 +79,7 @@ class WithServer(unittest.TestCase):
         self.fleet = fleet.Fleet(self.running, "lane", dict.fromkeys(fleet.KINDS, worker), group,
                                  folder)
 
-    def _enter(self, context):  # unittest's own is there from Python 3.11 on
+    def _enter(self, context):  # unittest has such a method from Python 3.11 on
         entered = context.__enter__()
         self.addCleanup(context.__exit__, None, None, None)
         return entered

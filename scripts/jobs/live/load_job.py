@@ -43,9 +43,9 @@ _ATTEMPTS = 2
 @dataclass(frozen=True)
 class Plan:
     rounds: int
-    count: int  # executions of a closed load with all workers
+    count: int  # the executions of a closed load with all workers
     open_seconds: float
-    executions: int  # of the load after which every result is read back
+    executions: int  # the executions of the load after which every result is read back
 
 
 FULL = Plan(rounds=3, count=4000, open_seconds=5, executions=20_000)

@@ -3,8 +3,8 @@
 with TLS to both of its servers. scripts/test --long starts this file, since its tests are slow and
 need FlowFabric's server.
 
-A certificate authority is made for the run. FlowFabric's server has no TLS, so stunnel4 speaks
-TLS in front of it. In front of Valkey stunnel4 does so if Valkey was built without TLS.
+A certificate authority is made for the run. FlowFabric's server has no TLS, so stunnel4 speaks TLS
+in front of it. If Valkey was built without TLS, stunnel4 speaks TLS in front of Valkey too.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _WORKER_PRESET = "gcc-release"
 _COMMAND_SECONDS = 600
 _REFUSAL_SECONDS = 60  # a command that does not notice what is wrong takes far longer
 _EXECUTIONS = 300
-# What OpenSSL, libcurl and this project say of a certificate that nobody trusts, or whose name is
-# another one.
+# What OpenSSL, libcurl and this project say of a certificate whose authority is unknown, and of a
+# certificate for another name.
 _UNTRUSTED = ("unable to get local issuer certificate",
               "the server's certificate is of an authority that is not known here")
 _MISNAMED = ("IP address mismatch", "no alternative certificate subject name matches",
@@ -218,8 +218,8 @@ class OverTls(unittest.TestCase):
         self.check_refusal(begin, *self.run_one(
             *self.worker_words(), FFGRANT_TLS_CA_FILE=self.authority("stranger")), *_UNTRUSTED)
         self.check_refusal(begin, *self.run_one(*self.worker_words(valkey=valkeys)), *_MISNAMED)
-        # A worker that does not believe FlowFabric's server says so, and tries again until the
-        # worker is told to stop.
+        # A worker that refuses the certificate of FlowFabric's server says so, and tries again
+        # until the worker is told to stop.
         for url, authority, reasons in (("", "stranger", _UNTRUSTED), (https, "ca", _MISNAMED)):
             words = ["timeout", "--preserve-status", "2", *self.worker_words(url)]
             status, output = self.run_one(*words, FF_API_CA_FILE=self.authority(authority))

@@ -56,8 +56,8 @@ def _policy(reader: serde.Reader) -> None:
 
 
 def _source(reader: serde.Reader) -> str:
-    """Reads any text. The server first reads other values as a whole, so no answer is predicted for
-    a list or an object."""
+    """Reads any text. The server reads a value of another type to its end before it judges the
+    value, so no answer is predicted for a list or an object."""
     if reader.peek() in (ord("["), ord("{")):
         raise Unpredictable
     return str(serde.text(reader))

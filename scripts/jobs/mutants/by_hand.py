@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Grades tests, corpora and fuzz targets by faults of the kinds that people really make.
 
-Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each
-fault is an edit of one source that a person has thought of. The edit makes one lock or one limit
-wrong, or only one path, or only one length. The operators (operators.py) make faults that are
-easier to find.
+Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each fault
+is an edit of one source that a person has thought of. The edit makes one thing wrong: one lock, one
+limit, one path or one length. The operators (operators.py) make faults that are easier to find.
 """
 
 import argparse
@@ -24,7 +23,8 @@ from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
-# These graders judge only what those before them let live: to judge all would take twice the time.
+# These graders judge only the faults that the graders before them let live. To judge all faults
+# would take twice the time.
 _LAST_RESORTS = ("sanitized", "threads", "fuzz")
 _ROOT = build.BUILD / "mutants-by-hand"
 
@@ -121,7 +121,8 @@ class Journal:
 
 def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
           root: Path = build.ROOT) -> None:
-    """Lets those graders judge that have not judged yet."""
+    """Lets each of the graders judge the fault, unless the result has that grader's verdict
+    already."""
     text = (root / fault.file).read_text(encoding="utf-8")
     with grader.changed(fault.file, fault.apply(text)):
         for name in graders:

@@ -94,7 +94,7 @@ class GradeTest(unittest.TestCase):
                                 ["tests", "threads", "fuzz"])):
             result, _ = self._grade(killers, {})
             self.assertEqual(list(result.verdicts), asked)
-        result, _ = self._grade({"threads": "C.D"}, {"tests": "killed"})  # asked for by itself
+        result, _ = self._grade({"threads": "C.D"}, {"tests": "killed"})  # the only grader asked
         self.assertEqual(result.verdicts["threads"], "killed")
 
     def test_says_who_executes_a_survivor(self) -> None:

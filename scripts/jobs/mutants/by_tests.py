@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grades tests, corpora and fuzz targets by mutants of what talks to a server, or runs in one.
+"""Grades tests, corpora and fuzz targets by mutants of the code that talks to a server or runs in
+one.
 
 Started by scripts/mutants --part client and --part functions. Scripted servers and networks play
 most of what can happen between a client and its server, so tests look for these mutants first. The

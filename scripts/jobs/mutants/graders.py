@@ -33,7 +33,7 @@ _TEST_SECONDS = 300  # the most that one test may take
 # ever.
 _TRAPPED_SECONDS = 20
 # This limit is there because a fault may let a test allocate for ever. Builds with sanitizers run
-# without it, since sanitizers reserve more than this at once.
+# without it, since a sanitizer reserves more memory than the limit from the start.
 _MEMORY_LIMIT = ("sh", "-c", 'ulimit -v 8388608; exec "$@"', "sh")
 
 
@@ -273,7 +273,7 @@ class Grader:
 
     def control(self, graders: Sequence[str]) -> None:
         """Runs the graders on the original sources, where none may find anything: a grader that
-        does would kill every mutant."""
+        finds something there would kill every mutant."""
         for name in graders:
             killer = self.judge(name, "the original")
             if killer is None or killer:

@@ -93,7 +93,7 @@ class Job:
         self.states = {}  # target -> its state; "": the state of all targets together
         self.reach: Any = None  # a reach.Reach, once reach is measured
         self.results = []  # the results of this run's mutants
-        self.doing = {}  # worker -> what
+        self.doing = {}  # worker -> what the worker is doing
         self._lock = threading.Lock()
         self._printing = threading.Lock()
         self._start = time.monotonic()  # when the grading began, once it has begun
@@ -282,7 +282,7 @@ class Job:
             mutant.id, self.states, self.settings, self.seconds_of(mutant))
         if result and result["outcome"] == "survived" and result["targets"] != self.reach.fitting(
                 mutant, self.originals[mutant.file]):
-            return None  # other targets may kill it
+            return None  # other targets fit now, and may kill the mutant
         return result and {**result, "line": mutant.line}
 
     def _show(self, result):

@@ -69,7 +69,7 @@ class JournalTest(unittest.TestCase):
 class EquivalentMutantsTest(unittest.TestCase):
     def test_a_mutant_has_each_id(self):
         """If a source changes, its mutants get other ids. An argument under an old id is then for
-        no mutant, and this test finds it."""
+        no mutant, and this test finds such an argument."""
         listed = summary.read_equivalents(
             (build.ROOT / "fuzz" / "equivalent_mutants.toml").read_text(encoding="utf-8"))
         self.assertGreater(len(listed), 10)

@@ -129,7 +129,7 @@ def _conditions(source: Source) -> Iterator[tuple[str, Edit]]:
 
 
 def _statements(source: Source) -> Iterator[tuple[str, Edit]]:
-    """A call whose value nobody takes is left out."""
+    """Leaves out a call whose value nobody takes."""
     for i in range(1, len(source.tokens)):
         token = source.tokens[i]
         starts = source[i - 1] in ("then", "do", "else", "end") or (
@@ -145,7 +145,7 @@ def _statements(source: Source) -> Iterator[tuple[str, Edit]]:
 
 
 def _fields(source: Source) -> Iterator[tuple[str, Edit]]:
-    """A line that begins with a field's name is left out of a call."""
+    """Leaves out a line of a call if the line begins with a field's name."""
     for match in re.finditer(r"^ +'[a-z_]+', [^\n]*,\n", source.text, re.MULTILINE):
         yield "dropped-field", Edit(match.start(), match.end(), "")
 

@@ -74,7 +74,7 @@ def _conditions(source):
 
 
 def _leaves(source, closing):
-    """Whether the body of an `if` ends with a statement that leaves it, such as return."""
+    """Whether the last statement of an `if`'s body leaves the body, as return does."""
     i = closing + 1
     if source[i] == "{" and i in source.partner:
         last = source.partner[i] - 1
@@ -142,7 +142,7 @@ def _others(source):
 
 def _other(names, name, salt):
     """One of `names` other than `name`; None if there is no other. The surrounding tokens choose
-    it, and not a person."""
+    the name, and not a person."""
     rest = [n for n in names if n != name]
     digest = hashlib.sha256(f"{salt}:{name}".encode()).digest()
     return rest[int.from_bytes(digest[:4], "big") % len(rest)] if rest else None

@@ -78,5 +78,5 @@ def parse(argv):
     found.seconds = found.seconds or (10 if brief else 60)
     return found, options.Start(
         "mutants-by-hand" if found.by_hand else "mutants",
-        # Coverage finds out which targets reach what.
+        # The tools for coverage find out which code each target reaches.
         () if found.list or found.diff else ("fuzz", "coverage"), unready=1, at_root=True)

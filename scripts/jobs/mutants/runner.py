@@ -129,9 +129,9 @@ class Run:
 
     @property
     def cost(self):
-        """The seconds that a run cost: seconds of CPU, because other processes don't make these
-        more. A target that hangs may use no CPU, so a time-out costs at least the limit for one
-        input."""
+        """The seconds of CPU that a run cost. Other processes don't make these more, as they do
+        with the seconds of the clock. A target that hangs may use no CPU, so a time-out costs at
+        least the limit for one input."""
         return max(self.cpu_seconds, _UNIT_TIMEOUT) if self.how == "time-out" else self.cpu_seconds
 
     def as_dict(self):

@@ -155,8 +155,8 @@ class Need:
 
 
 def needs(results):
-    """Returns a Need for each target that has killed some mutant with more seeds than the other
-    targets, the largest first."""
+    """Returns the Needs of targets, the largest first. Each mutant counts for the target that has
+    killed it with the most seeds."""
     found = {}
     for result in graded(results):
         if result["outcome"] not in _BY_TARGETS:
@@ -253,7 +253,8 @@ def _survivor(result):
 
 
 def figures(results, equivalents):
-    """The counts by operator as numbers; the last entry is for all operators together."""
+    """Returns as data what the summary shows: the counts by operator, with a last entry for all
+    operators together, and what each target needs."""
     scores, total = {}, Score()
     for result in graded(results):
         scores.setdefault(result["operator"], Score()).add(result, equivalents)

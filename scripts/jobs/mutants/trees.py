@@ -30,8 +30,8 @@ class Kind:
         return self.pinned_compiler or build.clang()
 
 
-# This kind has no instrumentation, which would keep comparisons of numbers that optimisation
-# otherwise removes.
+# This kind is built without instrumentation. Instrumentation would keep comparisons of numbers that
+# optimisation otherwise removes.
 SCREEN = Kind("screen", "-O2 -DNDEBUG", "")
 FUZZ = Kind("fuzz", "-O1 -fno-omit-frame-pointer "
             "-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all")
@@ -42,8 +42,8 @@ REACH = Kind("reach",
 
 
 def read_deps(text, directory):
-    """Reads the output of `ninja -t deps`: object -> the files that its compiler read. ccache makes
-    paths relative to the build directory."""
+    """Reads the output of `ninja -t deps`: object -> the files that its compiler read. Paths that
+    ccache has made relative start at the build directory."""
     found, current = {}, None
     for line in text.splitlines():
         if line.startswith(" "):
@@ -183,7 +183,7 @@ class Tree:
                 for path in sorted(directory.rglob("*.o"))}
 
     def write(self, file, text):
-        """Changes a file below core/ffgrant; restore() undoes it."""
+        """Changes a file below core/ffgrant; restore() undoes the change."""
         (self.source / "core" / "ffgrant" / file).write_text(text, encoding="utf-8")
 
     def restore(self, file):

@@ -46,7 +46,7 @@ class Settings:
     token: str | None = None  # the bearer token of all requests but /healthz
     # Whether clients speak TLS to both servers. stunnel4 speaks TLS for a server that has none.
     tls: bool = False
-    engine: str = "valkey"  # claim_server.find()'s
+    engine: str = "valkey"  # as claim_server.find() takes it
 
 
 def kept_binary() -> Path:

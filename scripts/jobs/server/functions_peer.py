@@ -48,7 +48,7 @@ ON_PURPOSE = [
     ("a deadline that is no number, likewise",
      lambda e: calls.issue_and_claim(e, deadline="soon"), [0, "invalid_input"]),
 ]
-# These are the same kind of calls, for an execution that is leased.
+# These calls are of the same kind as those of ON_PURPOSE, but for an execution that is leased.
 ON_PURPOSE_OF_THE_HOLDER = [
     ("a retry policy without a number of retries ends the attempt, and then fails",
      lambda e: calls.fail(e, policy='{"max_retries":null}'), [0, "invalid_input"]),

@@ -132,7 +132,7 @@ class Rounds:
                         self._measure(key, OURS, loads)
 
     def transports(self):
-        """Measures the pair of calls by each transport."""
+        """Measures the loads named "pair" by each transport."""
         wanted = [cell for cell in cells(self._plan)
                   if cell[0][0] == "pair" and cell[0][1] in TRANSPORT_DEPTHS]
         self._total = self._plan.rounds * len(wanted) * len(self._whose)

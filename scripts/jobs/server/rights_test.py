@@ -84,7 +84,8 @@ class Table(unittest.TestCase):
 
 
 class Users(OnEachEngine):
-    """Our functions, called by users who may run what the table says, or one command less."""
+    """Calls our functions as users who may run the commands that the table names, or all but one of
+    these commands."""
 
     def user(self, *commands):
         redis = wheels.client_module()

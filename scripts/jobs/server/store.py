@@ -70,8 +70,8 @@ def connect(address: str) -> Any:
         options.update(host=parts.hostname or "127.0.0.1", port=parts.port or 6379)
     if parts.scheme in ("valkeys", "rediss"):
         options.update(ssl=True, ssl_check_hostname=True, **_tls_files())
-    # One try finds out whether a server is there: redis-py would make four tries, with pauses,
-    # and each try would wait for a server that never answers to a TLS handshake.
+    # One try finds out whether a server is there: redis-py would make four tries, with pauses, and
+    # if the server never answers a TLS handshake, each try would wait.
     first = redis.Redis(**options, socket_timeout=_REACH_SECONDS, retry=None)
     try:
         first.ping()

@@ -13,7 +13,8 @@ def _figures_of(rate):
 
 class Variants(unittest.TestCase):
     def names(self, found):
-        """The variants that are measured beside the server "auto", if these servers are there."""
+        """The variants that are measured beside the server "auto", if the servers in `found` are
+        there."""
         def find(engine):
             if engine not in found:
                 raise claim_server.ServerError(f"no {engine}")
