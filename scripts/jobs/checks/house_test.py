@@ -91,8 +91,9 @@ def wrong_imports(package, imported):
 
 
 def _imported_packages(text):
-    """The packages of jobs that a module's source imports, also inside functions. Packages whose
-    modules the source names in texts count too: other code imports modules by such texts."""
+    """The packages of jobs that a module's source imports, also inside functions. A package counts
+    too if a text in the source names a module of it, since other code imports modules by such
+    texts."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -48,8 +48,8 @@ def commands():
 
 def run_tools(tally, on_tick=None):
     """Adds to the tally what the tools say."""
-    # The first check, that each file is Python, also runs where the tools can't. The bytecode goes
-    # to the cache, since the scripts' folder may be read-only.
+    # The first check is that each file is Python. This check also runs where the tools can't run.
+    # The bytecode goes to the cache, since the scripts' folder may be read-only.
     before, sys.pycache_prefix = sys.pycache_prefix, str(_CACHE / "pycache")
     try:
         compiles = compileall.compile_dir(str(SCRIPTS), quiet=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests scripts/packaging. Makes a release of this version, and tries to make one whose files
+"""Tests scripts/packaging. Makes a release of this version, and tries to make a release whose files
 disagree about the version. Checks the answers to wrong usage, and that each toolchain is named
 once."""
 

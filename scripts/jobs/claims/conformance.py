@@ -66,7 +66,7 @@ def _where(stack, engine, clustered, arguments):
 
 @dataclass
 class Run:
-    """The tool at work on one engine."""
+    """A run of the tool on one engine."""
     title: str
     child: children.Child
     shown: str = "starting"

@@ -101,7 +101,7 @@ def events_line(worlds: Iterable[World]) -> str:
 
 
 class _Runs:
-    """Processes that work off batches of seeds, a given number at once."""
+    """Processes that work off batches of seeds. At most a given number of processes run at once."""
 
     def __init__(self, todo: list[tuple[int, int]], jobs: int, children: Children,
                  keep: Path, worlds: dict[int, World]) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says which parts of core the tests and the fuzz corpora reach, for scripts/coverage."""
+"""Says for scripts/coverage which parts of core are reached by the tests and the fuzz corpora."""

@@ -63,7 +63,7 @@ class File:
 
 
 def _line_counts(segments):
-    """line -> count of the lines with code, as llvm-cov counts them."""
+    """Returns line -> times executed, for the lines with code, as llvm-cov counts."""
     counts, active, by_line = {}, None, {}
     for segment in segments:
         by_line.setdefault(segment[0], []).append(segment)

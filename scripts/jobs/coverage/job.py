@@ -193,7 +193,7 @@ class Verdict:
 
 
 def judge(sources, measured):
-    """name -> Verdict; measured: name -> export.File, by run."""
+    """Returns name -> Verdict. measured: for each run, name -> export.File."""
     verdicts = {}
     for name, path in sources.items():
         files = [run[name] for run in measured if name in run]
@@ -309,8 +309,8 @@ def totals(runs, sums):
 
 
 def document(tables, left, sums, runs):
-    """The content of results/coverage.md. sums: the counts of all files, for each run and for both
-    together."""
+    """The content of results/coverage.md. sums: the counts of all files, for each run and for all
+    runs together."""
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return Document(
         "Coverage", [("date", date), ("command", "`./scripts/coverage`"), ("method", _METHOD),

@@ -39,7 +39,7 @@ class Status:
             if found:
                 setattr(self, name, int(found[1]))
         found = _WRITTEN.search(line)
-        # libFuzzer reports a slow input too, but it is no finding.
+        # libFuzzer reports a slow input too, but a slow input is no finding.
         if found and not Path(found[1]).name.startswith("slow-unit-"):
             self.artifact = Path(found[1])
 

@@ -189,7 +189,7 @@ class Session:
                            else (self.tools.sanitized, self.tools.wrapper))
         data = self._artifact(role, binary, wrapper)
         self._found(data, role.output, binary, wrapper)
-        # The input is removed: otherwise it would end the next run before that run begins.
+        # The input is removed, because it would end the next run before that run begins.
         for folder in (self.tools.work, self._seeds):
             (folder / libfuzzer.digest(data)).unlink(missing_ok=True)
 
@@ -218,7 +218,7 @@ class Session:
             self.events.append(f"{self.target.name}: FOUND {new.signature}")
 
     def _import_from_afl(self):
-        """Adds AFL++'s queue to the working corpus. The judge runs AFL++'s crashes at once."""
+        """Adds AFL++'s queue to the working corpus. The judge runs AFL++'s crashes right away."""
         for path in afl.inputs(self._afl_out(), "queue"):
             data = path.read_bytes()
             (self.tools.work / libfuzzer.digest(data)).write_bytes(data)

@@ -82,7 +82,7 @@ class SessionTest(WithTarget):
         self.assertEqual([found.data for found in session.findings.all],
                          [b"only sanitizers see it"])
         self.assertEqual(session.findings.all[0].binary, self.tools.sanitized)
-        # The input is out of the working corpus; otherwise no later run would begin.
+        # The input has left the working corpus. If it were still there, no later run would begin.
         self.assertEqual(list(self.tools.work.iterdir()), [])
 
     def test_a_seed_that_fails_does_not_end_the_run(self):

@@ -60,7 +60,8 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
 
 
 class Connection:
-    """A connection for one thread. If it breaks, it is made again and the request is repeated."""
+    """A connection for one thread. If the connection breaks, it is made again and the request is
+    repeated."""
 
     def __init__(self, url: str, ca_file: str | None = None) -> None:
         parts = urllib.parse.urlsplit(url)

@@ -46,7 +46,7 @@ _TICK_SECONDS = 0.05
 _RESCUE_SECONDS = 1.0  # between two searches for leases that have expired
 _MOST_RESCUED = 50  # executions that one worker takes over
 _AIM_SECONDS = 1.0
-_FREEZE_SECONDS = 60.0  # the most for one worker; a lease expires in 10 s
+_FREEZE_SECONDS = 60.0  # the longest that a worker stays frozen; a lease expires in 10 s
 _SETTLE_SECONDS = 2.0  # in which a worker that was just started learns to end on SIGTERM
 _END_SECONDS = 10.0
 _THREADS = 4
@@ -68,7 +68,8 @@ class Blow:
     """Something that is done to a worker once `at` executions have ended."""
     at: int
     kind: str
-    # kill; aimed: kill a worker while it holds a lease; freeze; rescuer: kill one that takes over
+    # "kill", "aimed" (kill a worker while it holds a lease), "freeze", or "rescuer" (kill a worker
+    # that takes over)
     how: str
 
 
@@ -127,8 +128,8 @@ class Fleet:
         self._group = group
         self._folder = folder
         self._client = store.connect(running.valkey.address)
-        self._unread: list[Member] = []  # those whose output may still grow
-        self.members: list[Member] = []  # those that ask for grants
+        self._unread: list[Member] = []  # the members whose output may still grow
+        self.members: list[Member] = []  # the members that ask for grants
         self.rescuers: list[Member] = []
         self.frozen: list[Frozen] = []
         self.reports = fleet_proof.Reports()
@@ -197,8 +198,8 @@ class Fleet:
         return bool(held)
 
     def thaw(self) -> None:
-        """Lets those frozen workers go on whose executions have ended without them, or whose time
-        is up."""
+        """Lets a frozen worker go on once the executions that it held have ended without it, or
+        once its time is up."""
         for one in list(self.frozen):
             keys = [f"ff:exec:{name[:name.index('}') + 1]}:{name}:core" for name in one.held]
             states = [self._client.hget(key, "lifecycle_phase") for key in keys]
@@ -377,7 +378,7 @@ class Run:
         return True
 
     def _fill_up(self) -> None:
-        """Starts a worker for each one that is missing."""
+        """Starts a worker in place of each worker that is missing."""
         fleet = self._fleet
         if len(fleet.crashes) > _MOST_CRASHES:
             raise FleetError("the workers end by themselves again and again:\n"

@@ -26,7 +26,8 @@ ID = "{fp:7}:550e8400-e29b-41d4-a716-446655440000"
 OTHER = "{fp:9}:550e8400-e29b-41d4-a716-446655440001"
 
 # This program stands in for a worker. It says that it has completed what SAYS names, and lives
-# until SIGTERM. If it is given ids, it says that it has completed these instead, and ends.
+# until SIGTERM. A stand-in that is given ids says that it has completed the executions with these
+# ids, and ends.
 _WORKER = f"""\
 #!{sys.executable}
 import os, signal, sys

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays random lives of executions on a running deployment, and checks after each step the outcome
-and the state that the contract (section 7) and core/contract/live-observed.md say.
+"""Plays random lives of executions on a running deployment. After each step the outcome and the
+state must be those that the contract (section 7) and core/contract/live-observed.md say.
 
 The issuer's calls go over HTTP. The worker's calls go to FlowFabric's functions, called from Python
 (jobs/server/functions.py). States and results are read back over HTTP. Nothing here uses ffgrant's

@@ -67,7 +67,7 @@ class Place:
     """The deployment: its addresses, its settings, and the process whose CPU time can be read."""
     url: str
     valkey: str
-    client: Any  # redis-py's
+    client: Any  # a client of redis-py
     lane: str
     partitions: int
     ca_file: str = ""

@@ -196,7 +196,8 @@ class Grader:
         chosen = self._chosen(name, ["-LE", "long", *filters])
         if not chosen:
             return []
-        # The filters change ctest's numbers, so ctest gets the numbers alone, in a file.
+        # With filters ctest numbers the tests in another way, so here it gets the numbers alone, in
+        # a file.
         path = self._work / "numbers"
         path.write_text(f"0,0,0,{','.join(chosen)}\n", encoding="utf-8")
         status, output = self._run([*(_MEMORY_LIMIT if name == "tests" else ()),

@@ -21,7 +21,8 @@ NAMES = {
 
 
 def part_of(name: str) -> str:
-    """The part of a source that is named below core/ffgrant."""
+    """Returns the part to which a source belongs. The source is named by its path below
+    core/ffgrant."""
     if name.endswith(".lua"):
         return "functions"
     return "client" if name.startswith(_CLIENT) else "core"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the fuzz targets that fit a mutant: those that execute the mutant's place. To find out,
-each target runs on the unchanged sources from an empty corpus, compiled with source-based coverage.
+"""Finds the fuzz targets that fit a mutant: those that execute the mutant's place. To find these
+targets, each target is compiled from the unchanged sources with source-based coverage, and runs
+from an empty corpus.
 """
 
 import json

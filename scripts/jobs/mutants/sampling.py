@@ -106,7 +106,7 @@ class FileSample:
         return None
 
     def put_back(self, mutant, usable):
-        """Takes note whether a mutant that was drawn was of use."""
+        """Notes whether a mutant that draw() returned was of use."""
         self.in_flight -= 1
         if usable:
             self.used += 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a certificate authority for tests with the openssl command, and good and faulty
-certificates.
+"""Makes a certificate authority for tests, and good and faulty certificates, by the openssl
+command.
 
     made = certificates.make(folder)     # folder/ca.pem, folder/server.pem, folder/server.key, ...
 """

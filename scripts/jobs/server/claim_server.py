@@ -48,7 +48,7 @@ class Binary:
     path: str
     name: str  # Valkey or Redis, as the server says itself
     version: str
-    origin: str  # words for readers that say where the server came from
+    origin: str  # words that tell a reader where the server came from
 
     @property
     def label(self):

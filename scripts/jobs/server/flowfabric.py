@@ -30,8 +30,8 @@ from jobs.server import claim_server
 CRATE, VERSION = "ff-server", "0.15.0"
 _START_SECONDS = 60
 _STOP_SECONDS = 10
-# The key that signs waitpoint tokens. It may be known, because a deployment that lives for minutes
-# has no secrets.
+# The key that signs waitpoint tokens. Anybody may know this key, because a deployment that lives
+# for minutes has no secrets.
 _SECRET = "ab" * 32
 
 
