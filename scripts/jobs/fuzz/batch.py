@@ -2,10 +2,10 @@
 """Runs each target a given number of times with its replay main, in one process of low priority
 and without an engine.
 
-The targets' own mutators make the inputs, without coverage to guide them. A batch runs far more
-inputs than an engine does: many times their number. Each input can be made again from its seed and
-number. Runs come in chunks, target by target. Each chunk has a seed of its own, so that the
-finished chunks count whenever the batch ends.
+The targets' own mutators make the inputs, without coverage to guide them. A batch runs many times
+more inputs than an engine does. Each input can be made again from its seed and number. Runs come in
+chunks, target by target. Each chunk has a seed of its own, so that the finished chunks count
+whenever the batch ends.
 """
 
 import hashlib

@@ -227,8 +227,9 @@ class Session:
                 self._confirm(path)
 
     def _confirm(self, path):
-        """Runs an input of AFL++'s again, because AFL++ keeps no output. The sanitized build's
-        output says most; if that build does not fail, the build that AFL++ ran gives the output."""
+        """Runs once more an input that AFL++ has found, because AFL++ keeps no output. The
+        sanitized build's output says most; if that build does not fail, the build that AFL++ ran
+        gives the output."""
         for binary, wrapper in ((self.tools.sanitized, self.tools.wrapper), (self.tools.fast, ())):
             status, output = findings.run_on(findings.Finding("", b"", "", binary, wrapper), path)
             if status != 0:

@@ -41,7 +41,7 @@ PRESET = "gcc-release"
 # Each kind is the worker id of its workers too, and the beginning of their instance ids.
 KINDS = ("cpp", "rust")
 PARTITIONS = 32  # as many as the server looks at for one request
-FREEZES = 2  # of each kind
+FREEZES = 2  # how many workers of each kind are to be frozen
 _TICK_SECONDS = 0.05
 _RESCUE_SECONDS = 1.0  # between two searches for leases that have expired
 _MOST_RESCUED = 50  # executions that one worker takes over
@@ -198,8 +198,8 @@ class Fleet:
         return bool(held)
 
     def thaw(self) -> None:
-        """Lets a frozen worker go on once the executions that it held have ended without it, or
-        once its time is up."""
+        """Lets a frozen worker go on once the executions whose leases it held have ended without
+        it, or once its time is up."""
         for one in list(self.frozen):
             keys = [f"ff:exec:{name[:name.index('}') + 1]}:{name}:core" for name in one.held]
             states = [self._client.hget(key, "lifecycle_phase") for key in keys]
@@ -268,7 +268,7 @@ class Run:
         self._running = running
         self._lane = lane
         self._lot = random.Random(arguments.seed)
-        self._doomed: Counter[str] = Counter()  # how many workers that take over are to be killed
+        self._doomed: Counter[str] = Counter()  # kind -> how many rescuers are to be killed
         self._turn = 0
         self._headers = (("content-type", "application/json"),
                          ("authorization", f"Bearer {running.settings.token}"))
@@ -378,7 +378,7 @@ class Run:
         return True
 
     def _fill_up(self) -> None:
-        """Starts a worker in place of each worker that is missing."""
+        """Starts as many workers of each kind as are missing."""
         fleet = self._fleet
         if len(fleet.crashes) > _MOST_CRASHES:
             raise FleetError("the workers end by themselves again and again:\n"
@@ -482,7 +482,7 @@ class Run:
 # ---- the job -------------------------------------------------------------------------------------
 
 def _programs(terminal: Terminal) -> dict[str, Path]:
-    """Builds the program for each kind of worker."""
+    """Builds the program of each kind."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, ["example_worker"])
     target = Path(os.environ.get("CARGO_TARGET_DIR") or build.BUILD / "sdk_worker")

@@ -77,7 +77,8 @@ def failed_tests(output: str) -> list[str]:
 
 
 def program_digests(directory: Path) -> dict[str, str]:
-    """The programs of a build, below its directory, each with a digest of its bytes."""
+    """Returns the programs of a build: path below the build's directory -> digest of the program's
+    bytes."""
     found = {}
     for path in directory.rglob("*"):
         if "CMakeFiles" in path.parts or not path.is_file() or not path.stat().st_mode & 0o100:

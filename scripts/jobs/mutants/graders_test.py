@@ -169,7 +169,7 @@ class GraderTest(unittest.TestCase):
             self.assertEqual(self.grader.judge("tests", "x"), "Unit.Three")
         self.assertNotIn("Other.One", self.log())
         self.assertEqual(self.judge("154", "2 * 77", "tests", "fuzz"), ["", ""])
-        # The build is the last command: it changed no program, so no target ran.
+        # The build is the last command, because no program changed and so no target ran.
         self.assertIn("ninja", self.log())
 
     def log_of(self, grader: str) -> str:

@@ -64,7 +64,7 @@ class Children:
                 ended.set()
                 with self._lock:
                     self._running.discard(process.pid)
-                process.returncode = 0  # os.wait4() has waited for it
+                process.returncode = 0  # os.wait4() has waited for the process
         if self._stopped.is_set():
             raise Stopped
         seconds = time.monotonic() - start

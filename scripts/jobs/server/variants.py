@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names more servers on which the same calls are measured: servers with other settings, and every
-other server that can be had here."""
+"""Names the servers on which calls are measured beside the job's own server: servers with other
+settings, and every other server that can be had here."""
 
 import contextlib
 from dataclasses import dataclass
