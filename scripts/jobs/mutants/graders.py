@@ -77,7 +77,7 @@ def failed_tests(output: str) -> list[str]:
 
 
 def program_digests(directory: Path) -> dict[str, str]:
-    """Returns the programs of a build: path below the build's directory -> digest of the program's
+    """Returns the programs below the directory of a build: path -> digest of the program's
     bytes."""
     found = {}
     for path in directory.rglob("*"):
