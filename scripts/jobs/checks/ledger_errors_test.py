@@ -23,7 +23,7 @@ _METHODS = {
 
 def _documented():
     text = (CLAIMS / "memory_ledger.h").read_text(encoding="utf-8")
-    table = text[text.index("The errors of each call"):text.index("class MemoryLedger final")]
+    table = text[text.index("all the errors of each call"):text.index("class MemoryLedger final")]
     found, methods = {}, []
     for line in re.findall(r"^//   (.+)$", table, re.MULTILINE):
         errors = re.findall(r"\bk[A-Z]\w*", line)
