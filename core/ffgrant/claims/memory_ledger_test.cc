@@ -6,8 +6,13 @@
 #include "ffgrant/claims/memory_ledger.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstddef>
+#include <iterator>
+#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -15,6 +20,7 @@
 #include <vector>
 
 #include "testing/calls/ledger_calls.h"
+#include "testing/naive/sanitized.h"
 
 namespace ffgrant::testing {
 namespace {
@@ -62,6 +68,40 @@ TEST_F(MemoryLedgerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(MemoryLedger(with([](O& o) { o.partitions.num_flow_partitions = 0; })),
                std::invalid_argument);
 }
+
+#if !FFGRANT_IS_SANITIZED
+// The largest ledgers need more memory than this process may have, so they end with bad_alloc.
+TEST_F(MemoryLedgerTest, TakesOptionsAtTheirLimits) {
+  const pid_t child = fork();
+  if (child == 0) {
+    rlimit limit = {std::size_t{1} << 29, std::size_t{1} << 29};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
+    using O = MemoryLedgerOptions;
+    void (*const kLargest[])(O&) = {[](O& o) { o.max_executions = std::size_t{1} << 31; },
+                                    [](O& o) { o.max_lanes = 4096; },
+                                    [](O& o) { o.max_names = std::size_t{1} << 24; },
+                                    [](O& o) { o.max_name_bytes = std::size_t{1} << 32; },
+                                    [](O& o) { o.max_capability_sets = 65535; },
+                                    [](O& o) { o.max_text_bytes = std::size_t{1} << 32; }};
+    for (std::size_t i = 0; i < std::size(kLargest); ++i) {
+      MemoryLedgerOptions options = SmallOptions(clock_);
+      kLargest[i](options);
+      try {
+        const MemoryLedger ledger(options);
+      } catch (const std::bad_alloc&) {
+        continue;
+      } catch (const std::invalid_argument&) {
+        _exit(10 + static_cast<int>(i));
+      }
+    }
+    _exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "10 and more: this one of the options is refused";
+}
+#endif
 
 TEST_F(MemoryLedgerTest, FullOfExecutions) {
   EXPECT_EQ(ledger_.capacity(), 8u);
