@@ -74,7 +74,7 @@ class ScheduleTest : public LedgerTest {
 INSTANTIATE_TEST_SUITE_P(Ledgers, ScheduleTest, ::testing::Bool(),
                          [](const auto& run) { return run.param ? "Model" : "Memory"; });
 
-// The number of a lane that nobody uses any more becomes the number of another lane.
+// Once no execution is in a lane any more, another lane gets its internal number.
 TEST_P(ScheduleTest, ALaneThatTookOverANumber) {
   const LaneIdView other = ParseLaneId("other").lane;
   ASSERT_TRUE(Create(kA));

@@ -93,7 +93,8 @@ TEST_F(ClaimRequestTest, ListsHoldWhatTheDocumentHeld) {
   EXPECT_EQ(request_.capabilities.size(), same.size());
 }
 
-// Parses a document with as many strings as it can hold: the scratch must hold them all.
+// Parses documents with as many strings as fit into them. A scratch for documents of this size must
+// have room for all of the strings.
 TEST_F(ClaimRequestTest, ListsFillTheScratch) {
   for (const std::size_t text_size : {0u, 1u, 127u, 128u, 16'383u, 16'384u}) {
     std::string json = R"([")" + std::string(5, 'l') + R"(","\n",[)";

@@ -130,9 +130,9 @@ struct SocketOptions {
 // at the end of the process. What a look-up found is used for a second; all networks that use
 // getaddrinfo() share it. Addresses need no look-up. A stream tries the addresses of a name in the
 // order in which the look-up returned them, but no more than 64. If an address is refused, the
-// stream tries the next one at once. If an address does not answer, the stream also tries the next
-// one after a part of its open limit (250 ms at most), and goes on waiting for the earlier ones.
-// The first address that connects is taken.
+// stream tries the next one at once. If an address does not answer within a part of the
+// stream's open limit (250 ms at most), the stream also tries the next address, and goes on waiting
+// for the earlier addresses. The first address that connects is taken.
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {},
                                            const SocketOptions& options = {});
 

@@ -122,7 +122,8 @@ ClaimOutcome ValkeyLedger::IssueGrantAndClaim(const ClaimArgs& args,
   auto read_claim = [&](const Reply& reply) {
     return answered = ReadIssueAndClaim(reply, args.lease_id, args.attempt_id, details, outcome);
   };
-  // The answer does not name the whole lease. If the rest can't be read, `why` gets the reason.
+  // The reply to the claim holds only a part of the lease. The rest is read from the stored
+  // execution; if the rest can't be read, `why` gets the reason.
   ErrorDetails why;
   ErrorDetails* const explain = details == nullptr ? nullptr : &why;
   bool early = false;

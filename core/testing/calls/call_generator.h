@@ -85,7 +85,7 @@ class CallGenerator {
   // chosen.
   Call Next();
   void Learn(const Call& call, const Answer& answer);
-  // Whether Next() goes on with a churn that it has begun.
+  // Whether Next() is in a churn: a run of calls in which grants and steps of the clock take turns.
   bool is_churning() const { return churn_ > 0; }
   bool OneIn(std::uint32_t n) { return choose_(n) == 0; }
 

@@ -48,7 +48,7 @@ class LeaseObserver {
   void GrantIssued(std::string_view id, const WorkerIdentity& worker, std::int64_t ttl_ms,
                    std::int64_t expires_at);
   void LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease);
-  // Notes a call that renews, suspends, completes or fails, even if it was refused.
+  // Notes a Renew(), Suspend(), Complete() or Fail(), even if the ledger refused the call.
   void Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
               bool operator_override = false);
   void Revoked(std::string_view id, const LeaseFence& revoked);

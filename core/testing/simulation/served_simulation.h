@@ -74,7 +74,8 @@ class ServedSimulation {
     const std::lock_guard lock(mutex_);
     decide_ = std::move(decide);
   }
-  // Says what answers a command in place of the server, as SimulatedServer::answer does.
+  // From here on `answer` is called before each command. If it returns a reply in RESP, this reply
+  // is sent, and the server executes nothing (SimulatedServer::answer).
   void Answer(std::function<std::optional<std::string>(const Command&)> answer) {
     const std::lock_guard lock(mutex_);
     server_.answer = [answer = std::move(answer)](std::int64_t, const Command& command) {

@@ -15,8 +15,8 @@ _REFERENCE = re.compile(r"Reference\w*")
 @dataclass(frozen=True)
 class Sentence:
     """Says why core is not ahead in the rows that all three regular expressions match. experiment:
-    the peer that shows that the sentence is right, since it does all that core does, in the same
-    rows. It is empty if there is no such peer."""
+    a peer in the same rows that does all that core does, and so shows that the sentence is right;
+    empty if there is no such peer."""
     op: str
     peer: str
     case: str

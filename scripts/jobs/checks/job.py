@@ -251,8 +251,8 @@ def steps(long=False):
              lint.step(Tally)),
         Step("gcc: all tests", "each rule of core, claims and client accepts and rejects as it "
              "must, with and without vector instructions", preset_step("gcc-release")),
-        # These tests come after the step of gcc-release, since they start its programs. So the
-        # tests build nothing while others of them measure.
+        # These tests come after the step of gcc-release, since they start its programs. So no
+        # test builds a program while another test measures.
         Step("Python: the scripts' own tests", "gate, page, jobs and the functions on a server do "
              "what their tests say", python_step(long)),
         Step("conformance vectors", "core says of the reference's cases what FlowFabric's own code "

@@ -112,9 +112,9 @@ def read_documents(directory):
 
 
 def is_benchmark(document):
-    """Whether a document is Google Benchmark's JSON, and not the file in which scripts/bench
-    repeats the figures of the other files. Other tools, too, may leave JSON files beside such
-    documents."""
+    """Whether a document is what Google Benchmark wrote, and not the merged document in which
+    scripts/bench repeats the figures of several such documents. Other tools, too, may leave JSON
+    files beside such documents."""
     return (isinstance(document, dict) and isinstance(document.get("context"), dict)
             and "merged_from" not in document["context"]
             and isinstance(document.get("benchmarks"), list))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema of what --json writes is answer.schema.json, with an example of each lane in
-examples/. The check needs the Python package jsonschema, which only the tests need.
+"""answer.schema.json is the schema of what --json writes. examples/ has an example for each
+value of its member `lane`. The check needs the Python package jsonschema, which only the tests
+need.
 """
 
 import functools

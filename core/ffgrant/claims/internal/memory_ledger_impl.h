@@ -70,8 +70,8 @@ class MemoryLedger::Impl {
   // `hash` must be the hash of `id`.
   Held Find(const ExecutionIdView& id, std::uint64_t hash) noexcept {
     if (!id.is_canonical()) return {};
-    // The record is fetched while the lock is being taken, because taking the lock waits for all
-    // earlier writes of this thread.
+    // Taking the lock waits for all earlier writes of this thread. The record is prefetched before,
+    // so that it arrives during this wait.
     table.PrefetchRecord(hash);
     Region& region = table.RegionOf(hash);
     region.lock.lock();

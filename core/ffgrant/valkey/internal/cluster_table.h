@@ -35,7 +35,7 @@ inline std::string HostBeside(const Endpoint& endpoint) {
 bool HasIds(const std::vector<Member>& members) noexcept;
 bool HasId(const std::vector<Member>& members, std::string_view id) noexcept;
 
-// Appends to `members` the nodes that `text`, an answer to CLUSTER NODES, names, and then sorts
+// `text` is an answer to CLUSTER NODES. Appends the nodes listed in it to `members`, and then sorts
 // `members` by id. `own` is the address of the node that has answered; `own_id` gets this node's
 // id. Lines that describe no node are passed over, and so are nodes that have just been met, whose
 // ids are not known yet.

@@ -117,7 +117,7 @@ void WriteFields(RespCommand& command, const ExecutionIdView& id, ExecutionKey k
 
 // What a reply to the command of WriteFields() can be.
 enum class HashAnswer : std::uint8_t {
-  kThere,    // a text or nil for each field, and the first is there
+  kThere,    // a text or nil for each field; the first field has a text
   kMissing,  // as kThere, but the first field is nil: there is no such hash
   kError,    // an error from the server
   kNone,     // no reply to this command
