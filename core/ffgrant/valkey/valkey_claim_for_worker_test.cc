@@ -572,7 +572,7 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
 // while another one is still away.
 TEST_F(Shards, OneOfTwoThatWereAwayIsFoundAgain) {
   for (const bool frozen : {true, false}) {
-    for (const std::uint16_t back : {1, 2, 3}) {
+    for (std::uint16_t back = 1; back <= 3; ++back) {
       const auto away = static_cast<std::uint16_t>(back % 3 + 1);
       for (const std::uint16_t port : {back, away}) frozen ? Freeze(port) : Kill(port);
       for (int i = 0; i < 5; ++i) (void)Choose();
