@@ -58,8 +58,8 @@ void Shuffle(std::vector<T>& values, Random& random) {
 }
 
 enum class KeyCase {
-  kRandom,       // canonical; each family and each number of digits is equally likely,
-                 // so the short keys, of which there are few, occur more than once
+  kRandom,       // canonical; each family and each number of digits is equally likely.
+                 // There are few short keys, so the short keys occur more than once
   kDistinct,     // canonical; 65,536 different keys of the 196,608 that exist
   kEarlyReject,  // the opening brace is replaced by another byte
   kLateReject,   // the closing brace, or the digit before it, is replaced by another byte

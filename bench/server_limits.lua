@@ -1,8 +1,8 @@
 #!lua name=ffgrant_bench
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Defines functions with which those of the claim path are compared. One of them only answers; the
--- others make the data commands of one call, one after the other, without a check or a decision.
+-- Defines functions with which the functions of the claim path are compared. One function here only
+-- answers; each of the others makes the data commands of one call, without a check or a decision.
 -- They store the server's own time, because adding an entry to an index costs less if all scores
 -- are equal. A further function removes a benchmark's executions from a server that the benchmark
 -- doesn't own. This library is loaded beside the library that is measured, and removed at the end.

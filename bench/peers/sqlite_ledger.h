@@ -25,8 +25,8 @@
 
 namespace ffgrant::bench::peers {
 
-// Serves one thread at a time. The functions are declared like those of StoreLedger
-// (bench/map_ledger.h).
+// Serves one thread at a time. The functions have the same declarations as the
+// functions of StoreLedger (bench/map_ledger.h).
 class SqliteLedger {
  public:
   SqliteLedger(std::size_t max_executions, const Clock& clock);

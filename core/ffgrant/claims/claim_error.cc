@@ -22,8 +22,8 @@ struct Row {
   ErrorClassification engine;
 };
 
-// The rows are in the enum's order, so that a row is found by its number. The rows are those of
-// contract 8, and after them our own, which contract 8 does not have.
+// The rows are in the enum's order, so that a row is found by its number. The errors of contract 8
+// come first. After them come our own errors, which contract 8 does not have.
 constexpr Row kRows[] = {
     {ClaimError::kNone, "none", false, kInformational, kInformational},
     {ClaimError::kExecutionNotFound, "execution_not_found", true, kTerminal, kTerminal},

@@ -125,8 +125,8 @@ struct ClaimResumedArgs {
   std::int64_t lease_ttl_ms = 0;
 };
 
-// A fence of which parts can be absent, as on the wire. A call that gets such a fence says by its
-// error, kFenceRequired or kPartialFenceTriple, that parts are absent.
+// A fence whose parts can be absent, as on the wire. If parts are absent, a call is refused with
+// kFenceRequired or kPartialFenceTriple.
 struct OptionalFence {
   std::optional<LeaseId> lease_id;
   std::optional<LeaseEpoch> lease_epoch;
@@ -228,7 +228,7 @@ struct ClaimForWorkerOutcome : Outcome {
 
   // These numbers say how much the call has seen. They are 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
-  // The number of partitions of which the call knows that they had nothing for this worker. If the
+  // The number of partitions in which the call looked and found nothing for this worker. If the
   // call issued a grant, the grant's partition counts too.
   std::uint32_t partitions_seen = 0;
   // The number of partitions that the call passed over because their server could not be reached.

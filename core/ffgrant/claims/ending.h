@@ -36,8 +36,8 @@ inline constexpr int kEndingTries = 3;
 // Calls Complete() with a result. Repeats the call after kUnknownOutcome or kUnavailable, up to
 // kEndingTries calls in all, and returns success if an earlier call with the same fence has
 // happened, as FlowFabric's SDK does. Takes up to kEndingTries times the ledger's own time limit.
-// Returns the errors that Complete() returns. Keep renewing the lease meanwhile. Complete() of the
-// ledger must take a result as its second argument, as that of valkey::ValkeyLedger does.
+// Returns the errors that Complete() returns. Keep renewing the lease meanwhile. The ledger's
+// Complete() must take a result as its second argument, like Complete() of valkey::ValkeyLedger.
 // Thread-safe if the ledger is.
 template <class Ledger>
 Outcome CompleteOnce(Ledger& ledger, const CompleteArgs& args, std::string_view result,

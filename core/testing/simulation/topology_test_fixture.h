@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "testing/simulation/client_rig.h"
@@ -55,6 +56,13 @@ class Topology : public ::testing::Test {
       rig.network->HangUp(id);
       return;
     }
+  }
+  // Moves a member of A to another port, and breaks its connection.
+  void GiveAnotherPort(ClientRig& rig, std::size_t place, std::uint16_t port) {
+    const std::uint16_t old_port = std::exchange(A().members[place].port, port);
+    clusters.nodes[port] = clusters.nodes[old_port];
+    clusters.nodes.erase(old_port);
+    HangUp(rig, old_port);
   }
   // Returns a script that refuses all connections to these ports.
   static ScriptedNetwork::Script AllUnreachable(const ClientRig& rig,
@@ -106,6 +114,12 @@ class Topology : public ::testing::Test {
       return refused ? Fault{Fault::Kind::kRefused} : Fault{};
     });
     for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
+  }
+  // Replaces the nodes a and b of A by x and y, and loses the members that A had.
+  void ReplaceMostNodes(ClientRig& rig) {
+    clusters.nodes[11].table = clusters.nodes[12].table = "A";
+    A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
+    LoseMembers(rig);
   }
   // Calls until slot 0 gives `answer`. This must take about 30 s, less the time that earlier calls
   // took. Until then another answer may come.

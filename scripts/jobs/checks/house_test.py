@@ -71,13 +71,13 @@ def oracles_of(path, includes):
 _BY_LOCALE = re.compile(
     r"\b(strto(d|f|ld|u?ll?)|sto(d|f|ld|i|u?ll?)|ato(f|i|ll?)|sscanf|v?s?n?printf|setlocale|"
     r"is(alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit)|"
-    r"to(lower|upper)|strcoll|o?stringstream)\(")
+    r"to(lower|upper)|strcoll)\(|\b([io]?stringstream)\b")
 
 
 def calls_by_locale(text):
     """The calls in a source that depend on the locale of the process."""
     code = re.sub(r"//[^\n]*", "", text)
-    return [match[1] for match in _BY_LOCALE.finditer(code)]
+    return [match[0].rstrip("(") for match in _BY_LOCALE.finditer(code)]
 
 
 def floor_of(package):
@@ -131,6 +131,7 @@ class CoreTest(unittest.TestCase):
         self.assertEqual(calls_by_locale("x = std::strtod(p, &q); // isspace(c)\nstrtod_l(p, l);"),
                          ["strtod"])
         self.assertEqual(calls_by_locale("std::isspace(c) || tolower(c)"), ["isspace", "tolower"])
+        self.assertEqual(calls_by_locale("std::ostringstream out;"), ["ostringstream"])
 
     def test_every_source_stands_in_one_of_the_two_rooms(self):
         rooms = {path.relative_to(CORE).parts[0] for path in _tracked(CORE, r"\.(h|cc|lua|rs)$")}

@@ -25,7 +25,7 @@ from jobs.mutants.sampling import Mutant
 # The graders of each part. A grader gets the mutants that the graders before it let live.
 WAYS = {"client": ("tests", "replay", "threads", "fuzz"), "functions": ("tests", "replay", "fuzz")}
 _TITLES = {"client": "Mutants of the client", "functions": "Mutants of the server functions"}
-_UNUSABLE = {"does-not-compile": "did not compile", "identical": "compiled to the same programs"}
+UNUSABLE = {"does-not-compile": "did not compile", "identical": "compiled to the same programs"}
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Result:
     killer: str = ""
     diff: list[str] = field(default_factory=list)
     executed_by: list[str] = field(default_factory=list)
-    unusable: str = ""  # why the mutant cannot be graded: a key of _UNUSABLE
+    unusable: str = ""  # why the mutant cannot be graded: a key of UNUSABLE
 
 
 def judge(grader: Grader, mutant: Mutant, state: str, ways: Sequence[str],
@@ -65,10 +65,32 @@ def judge(grader: Grader, mutant: Mutant, state: str, ways: Sequence[str],
     return result
 
 
-def keep(journal: Path, result: Result) -> None:
-    """Writes a result down, so that an interrupted run can go on."""
-    with journal.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(asdict(result)) + "\n")
+class Judge:
+    """Grades mutants by some graders, and writes each result down, so that an interrupted run can
+    go on."""
+
+    def __init__(self, grader: Grader, ways: Sequence[str], journal: Path, resume: bool) -> None:
+        self._grader = grader
+        self._ways = ways
+        self._journal = journal
+        self._state = grader.synchronize(
+            trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
+        self._known = read_results(journal, Result, self._state, resume)
+        self._is_controlled = False
+
+    def result(self, mutant: Mutant) -> Result:
+        """The result of a mutant, which an earlier run may have found. The graders run on the
+        original before they judge the first mutant."""
+        known = self._known.get(mutant.id)
+        if known is not None:
+            return known
+        if not self._is_controlled:
+            self._grader.control(self._ways)
+            self._is_controlled = True
+        result = judge(self._grader, mutant, self._state, self._ways)
+        with self._journal.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(result)) + "\n")
+        return result
 
 
 # ---- the results as a table and a document ----
@@ -119,7 +141,7 @@ def document(part: str, results: Sequence[Result], equivalents: Mapping[str, str
 
 def _unusable(results: Sequence[Result]) -> str:
     return ", ".join(f"{sum(r.unusable == why for r in results)} {text}"
-                     for why, text in _UNUSABLE.items())
+                     for why, text in UNUSABLE.items())
 
 
 def errors_of(results: Sequence[Result], equivalents: Mapping[str, str],
@@ -155,17 +177,11 @@ def run(terminal: Terminal, arguments: argparse.Namespace, sample: sampling.Samp
         equivalents: Mapping[str, str], known_ids: set[str]) -> int:
     part, ways = arguments.part, WAYS[arguments.part]
     work = build.BUILD / f"mutants-{part}"
-    grader = Grader(terminal, arguments.seconds, arguments.jobs, work)
-    state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
-    journal = work / "results.jsonl"
-    known = read_results(journal, Result, state, arguments.resume)
-    grader.control(ways)
+    judge_of = Judge(Grader(terminal, arguments.seconds, arguments.jobs, work), ways,
+                     work / "results.jsonl", arguments.resume)
     judged = []
     while (mutant := sample.draw()) is not None:
-        result = known.get(mutant.id)
-        if result is None:
-            result = judge(grader, mutant, state, ways)
-            keep(journal, result)
+        result = judge_of.result(mutant)
         sample.put_back(mutant, not result.unusable)
         judged.append(result)
         if not result.unusable:

@@ -13,7 +13,7 @@ from jobs.common import build, machine, processes, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
 from jobs.mutants import by_tests, parts, reach, runner, sampling, summary, trees
-from jobs.mutants.graders import Grader, GraderError, read_results
+from jobs.mutants.graders import Grader, GraderError
 from jobs.mutants.trees import SCREEN
 
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
@@ -323,22 +323,19 @@ def _ask_tests(terminal, arguments, job, equivalents):
             if result["outcome"] in summary.ALIVE and result["id"] not in equivalents]
     if not left:
         return
-    grader = Grader(terminal, arguments.seconds, arguments.jobs, trees.ROOT / "tests")
-    state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
-    journal = trees.ROOT / "tests" / "results.jsonl"
-    known = read_results(journal, by_tests.Result, state, arguments.resume)
-    if any(result["id"] not in known for result in left):
-        grader.control(_TESTS)
+    work = trees.ROOT / "tests"
+    judge = by_tests.Judge(Grader(terminal, arguments.seconds, arguments.jobs, work), _TESTS,
+                           work / "results.jsonl", arguments.resume)
     mutants = {m.id: m for found in job.by_file.values() for m in found}
     for number, result in enumerate(left, 1):
-        judged = known.get(result["id"])
-        if judged is None:
-            judged = by_tests.judge(grader, mutants[result["id"]], state, _TESTS)
-            by_tests.keep(journal, judged)
+        judged = judge.result(mutants[result["id"]])
         if judged.way:
             result["outcome"] = "killed-by-tests"
             result["killer"] = f"{judged.way}: {judged.killer}"
-        result["executed_by"] = judged.executed_by
+        elif judged.unusable:  # no test can tell the mutant from the original
+            result["tests_said"] = by_tests.UNUSABLE[judged.unusable]
+        else:
+            result["executed_by"] = judged.executed_by
         line = (f"{number} of {len(left)}  {judged.way or 'SURVIVED'}  {result['id']} "
                 f"(line {result['line']})  {judged.killer}")[:120]
         terminal.line(line if judged.way else terminal.bad(line))

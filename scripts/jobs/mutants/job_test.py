@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
+import functools
 import tempfile
+import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.common import build
-from jobs.mutants import parts, summary
+from jobs.mutants import job, parts, sampling, summary
 from jobs.mutants.job import Journal
 
 
@@ -64,6 +68,72 @@ class JournalTest(unittest.TestCase):
         journal.add(self.entry("d", "unreached", ""))
         self.assertEqual(self.outcomes(Journal(self.path, True)),
                          ["killed-10", "survived", None, "unreached"])
+
+
+class _Grader:
+    """Stands in for a Grader. Tests kill the mutant of line 2, and are built to the same programs
+    with that of line 3."""
+
+    def __init__(self, *_):
+        self.asked = []
+        self._line = 0
+
+    def synchronize(self, _):
+        return "s"
+
+    def control(self, ways):
+        self.asked.append(("control", *ways))
+
+    @contextlib.contextmanager
+    def changed(self, _, text):
+        self._line = next(i for i, line in enumerate(text.splitlines(), 1) if "!=" in line)
+        yield
+
+    def judge(self, way, _):
+        self.asked.append((way, self._line))
+        return "A.B" if way == "replay" and self._line == 2 else ""
+
+    def same_tests(self):
+        return self._line == 3
+
+    def executed_by(self, _, line):
+        return [f"C.D at {line}"]
+
+
+class AskTestsTest(unittest.TestCase):
+    def test_what_targets_let_live_goes_on_to_the_tests(self):
+        text = "bool f(int a) {\nif (a == 1) g();\nif (a == 2) g();\nif (a == 3) g();\n}\n"
+        mutants = [sampling.Mutant(
+            f"x.cc:{line}", "x.cc", "comparison", line, (1, 5),
+            text.replace(f"a == {line - 1}", f"a != {line - 1}")) for line in (2, 3, 4)]
+        results = [{"id": mutant.id, "line": mutant.line, "outcome": outcome}
+                   for mutant, outcome in zip(mutants, ("survived", "unreached", "survived"),
+                                              strict=True)]
+        results += [{"id": "x.cc:5", "line": 5, "outcome": "killed-10"},
+                    {"id": "x.cc:6", "line": 6, "outcome": "survived"}]
+        grading = types.SimpleNamespace(results=results, by_file={"x.cc": mutants})
+        arguments = types.SimpleNamespace(seconds=1, jobs=1, resume=False)
+        grader = _Grader()
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(job, "Grader", lambda *_: grader), \
+                mock.patch.object(job.trees, "ROOT", Path(folder)), \
+                mock.patch.object(job.by_tests, "judge", functools.partial(
+                    job.by_tests.judge, root=self._sources(folder, text))):
+            job._ask_tests(mock.Mock(), arguments, grading, {"x.cc:6": "an argument"})
+        self.assertEqual([result["outcome"] for result in results],
+                         ["killed-by-tests", "unreached", "survived", "killed-10", "survived"])
+        self.assertEqual(results[0]["killer"], "replay: A.B")
+        self.assertEqual(results[1]["tests_said"], "compiled to the same programs")
+        self.assertEqual(results[2]["executed_by"], ["C.D at 4"])
+        self.assertEqual(grader.asked[0][0], "control")
+        self.assertEqual(grader.asked[1:4], [("tests", 2), ("replay", 2), ("tests", 3)])
+        self.assertEqual(grader.asked[4:], [(way, 4) for way in job._TESTS])
+
+    def _sources(self, folder, text):
+        path = Path(folder) / "core" / "ffgrant" / "x.cc"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+        return Path(folder)
 
 
 class EquivalentMutantsTest(unittest.TestCase):

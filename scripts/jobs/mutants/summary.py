@@ -246,6 +246,8 @@ def _survivor(result):
         lines.append("")
     if result.get("killer"):
         lines += [f"Killed by {result['killer']}.", ""]
+    elif "tests_said" in result:
+        lines += [f"In the build of the tests the mutant {result['tests_said']}.", ""]
     elif "executed_by" in result:
         lines += [f"Tests that execute the function: "
                   f"{', '.join(result['executed_by']) or 'none'}.", ""]

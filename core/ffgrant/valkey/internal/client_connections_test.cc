@@ -114,9 +114,9 @@ TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
                 {"AUTH", "ERR max number of clients + cluster connections reached"},
                 {"INFO", "ERR max number of clients reached"},
                 {"INFO", "ERR max number of clients + cluster connections reached"}};
-  for (const auto& [words, text] : kCases) {
-    const std::string& asked = words;
-    const std::string& full = text;
+  for (const auto& c : kCases) {
+    const std::string& asked = c.asked;
+    const std::string& full = c.full;
     ClientOptions options = RigOptions();
     if (asked == "AUTH") options.password = "pw";
     ClientRig rig(options);

@@ -292,12 +292,8 @@ TEST_F(Topology, AddressesMayChangeForEver) {
   });
   for (int i = 0; i < 3000; ++i) {
     const std::size_t place = static_cast<std::size_t>(i) % 3;
-    const std::uint16_t old_port = A().members[place].port;
     const auto port = static_cast<std::uint16_t>(100 + i);
-    clusters.nodes[port] = clusters.nodes[old_port];
-    clusters.nodes.erase(old_port);
-    A().members[place].port = port;
-    HangUp(rig, old_port);
+    GiveAnotherPort(rig, place, port);
     const auto slot = static_cast<std::uint16_t>(place * 5000);
     ASSERT_EQ(rig.Get(true, slot), "a of " + std::to_string(port)) << i;
     ASSERT_LE(rig.client.nodes(), 5u) << i;
@@ -322,12 +318,8 @@ TEST_F(Topology, AddressesMayChangeForEverWithoutAWholeTable) {
   ASSERT_TRUE(rig.Submit(unowned, {"GET", "a"}, true, 10'000));
   for (int i = 0; i < 300; ++i) {
     const std::size_t place = static_cast<std::size_t>(i) % 2;
-    const std::uint16_t old_port = A().members[place].port;
     const auto port = static_cast<std::uint16_t>(100 + i);
-    clusters.nodes[port] = clusters.nodes[old_port];
-    clusters.nodes.erase(old_port);
-    A().members[place].port = port;
-    HangUp(rig, old_port);
+    GiveAnotherPort(rig, place, port);
     ASSERT_EQ(rig.Get(true, static_cast<std::uint16_t>(place * 5000)),
               "a of " + std::to_string(port))
         << i;

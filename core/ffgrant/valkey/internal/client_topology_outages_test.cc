@@ -83,9 +83,7 @@ TEST_F(Topology, AClusterWithAMemberThatIsKnownIsBelievedAtOnce) {
   options.servers = {At(1), At(11)};
   ClientRig rig(options);
   Meet(rig);
-  clusters.nodes[11].table = clusters.nodes[12].table = "A";
-  A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
-  LoseMembers(rig);
+  ReplaceMostNodes(rig);
   EXPECT_EQ(rig.Get(true, 0), "a of 11");
 }
 
@@ -97,9 +95,7 @@ TEST_F(Topology, AMemberWithoutAnAddressIsNotWaitedFor) {
   options.servers = {At(1), At(11)};
   ClientRig rig(options);
   Meet(rig);
-  clusters.nodes[11].table = clusters.nodes[12].table = "A";
-  A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};
-  LoseMembers(rig);
+  ReplaceMostNodes(rig);
   EXPECT_EQ(rig.Get(true, 0), "a of 11");
   for (std::size_t id = 1; id <= rig.network->connections(); ++id) {
     EXPECT_NE(rig.network->endpoint(static_cast<std::int64_t>(id)).port, 0);
