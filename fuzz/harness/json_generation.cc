@@ -225,17 +225,21 @@ class Generator {
     json += Space();
     if (FaultHere(16)) json += OneOf(random_, kTrailing);
     if (FaultHere(10)) json.resize(random_.Below(json.size() + 1));
-    // Makes one bit wrong. If the bit lies in a name, the name is nearly right, and readers that
-    // compare whole words must notice the difference.
-    if (!json.empty() && FaultHere(3)) {
-      char& byte = json[random_.Below(json.size())];
-      byte = static_cast<char>(byte ^ (1 << random_.Below(8)));
-    }
+    if (!json.empty() && FaultHere(3)) MakeOneByteWrong(json[random_.Below(json.size())]);
     return json;
   }
 
  private:
   static constexpr std::string_view kTrailing[] = {"x", ",", "}", "]", "\0"sv, "\f", "{}", "null"};
+
+  // If one bit is wrong in a name, the name is nearly right, and readers that compare whole words
+  // must notice the difference. A quote, a backslash or a control character ends a text or makes it
+  // invalid, and readers that look at many bytes at once must see it at every place.
+  void MakeOneByteWrong(char& byte) {
+    constexpr std::string_view kSpecial = "\"\\\0\n\x1F"sv;
+    byte = random_.OneIn(2) ? static_cast<char>(byte ^ (1 << random_.Below(8)))
+                            : kSpecial[random_.Below(kSpecial.size())];
+  }
 
   // A document gets at most one fault, so that no fault is hidden by another.
   bool FaultHere(std::size_t one_in) {
