@@ -105,16 +105,22 @@ class Search {
     return true;
   }
 
-  // Asks one of the late partitions, a different one in each call, so that each server has its
-  // turn.
+  // Asks a late partition again, without waiting for it: the first one after the partition that was
+  // asked again last. So every late partition has its turn, wherever the windows of the calls
+  // begin. A partition whose last question is still open is passed over.
   void AskOneThatIsLate() noexcept {
     if (scan_.late() == 0) return;
+    std::uint32_t nearest = window_.count;
     for (std::uint32_t i = 0; i < window_.size; ++i) {
-      const std::uint16_t partition = IndexAt((scan_.call() + i) % window_.size);
-      if (!scan_.IsLate(partition)) continue;
-      if (!scan_.IsOpen(partition)) scan_.AskForHead(partition, args_.lane);
-      return;
+      const std::uint16_t partition = IndexAt(i);
+      if (!scan_.IsLate(partition) || scan_.IsOpen(partition)) continue;
+      nearest =
+          std::min(nearest, (partition + window_.count - 1 - scan_.asked_again) % window_.count);
     }
+    if (nearest == window_.count) return;
+    scan_.asked_again =
+        static_cast<std::uint16_t>((scan_.asked_again + 1 + nearest) % window_.count);
+    scan_.AskForHead(scan_.asked_again, args_.lane);
   }
 
   void AskOn() noexcept {

@@ -403,13 +403,17 @@ class Shards : public ::testing::Test {
     server_.answer = [this](std::int64_t client, const Words& command) {
       return Answer(client, command);
     };
+    Connect(kPartitions);
+  }
+
+  void Connect(std::uint16_t partitions) {
     ValkeyLedgerOptions options;
     options.client = ScriptedOptions(server_, network_);
     options.client.servers = {{"127.0.0.1", 1}, {"127.0.0.1", 2}, {"127.0.0.1", 3}};
     options.client.request_timeout_ms = kLimitMs;
     options.client.max_in_flight = 64;
     options.connections = 1;
-    options.defaults.partitions.num_flow_partitions = kPartitions;
+    options.defaults.partitions.num_flow_partitions = partitions;
     ledger_ = std::make_unique<ValkeyLedger>(options);
     server_.edit_reply = [this](const Words& command, std::string&) {
       commands_.push_back(command);
@@ -453,9 +457,10 @@ class Shards : public ::testing::Test {
     const int slot = HashSlot(Partition{PartitionFamily::kExecution, partition});
     return slot < Begin(2) ? 1 : slot < Begin(3) ? 2 : 3;
   }
-  static std::uint32_t PartitionsOf(int port) {
+  // Returns how many of the first `partitions` partitions are the server's.
+  static std::uint32_t PartitionsOf(int port, std::uint16_t partitions = kPartitions) {
     std::uint32_t count = 0;
-    for (std::uint16_t p = 0; p < kPartitions; ++p) count += PortOf(p) == port;
+    for (std::uint16_t p = 0; p < partitions; ++p) count += PortOf(p) == port;
     return count;
   }
   void CreateOneInEach() {
@@ -589,6 +594,34 @@ TEST_F(Shards, OneOfTwoThatWereAwayIsFoundAgain) {
       for (int i = 0; i < 200 && !Choose().saw_all(); ++i) continue;
     }
   }
+}
+
+// This holds with any number of partitions, wherever the searches begin, and even if a late
+// partition of the server that is back always follows one of the server that is away.
+TEST_F(Shards, EachLatePartitionIsAskedInTurn) {
+  int tried = 0;
+  for (std::uint16_t partitions = 2; partitions <= 12; ++partitions) {
+    for (std::uint16_t back = 1; back <= 3; ++back) {
+      const auto away = static_cast<std::uint16_t>(back % 3 + 1);
+      const std::uint32_t expected = partitions - PartitionsOf(away, partitions);
+      if (PartitionsOf(back, partitions) == 0 || expected == partitions) continue;
+      ++tried;
+      Connect(partitions);
+      for (const std::uint16_t port : {back, away}) Kill(port);
+      for (int i = 0; i < 5; ++i) (void)Choose();
+      dead_.erase(back);
+      network_->Wait({}, 5000);  // after this time the client may connect to the server again
+      // One call asks the late partition, and a call after the answer sees the server's partitions.
+      std::uint32_t seen = 0;
+      for (int i = 0; i < 2 * partitions + 2 && seen != expected; ++i) {
+        seen = Choose().partitions_seen;
+        network_->Wait({}, 5);
+      }
+      EXPECT_EQ(seen, expected) << partitions << ": " << back << " is back, " << away << " away";
+      Recover();
+    }
+  }
+  EXPECT_GT(tried, 10);
 }
 
 TEST_F(Shards, NoneOfThemIsThere) {

@@ -58,6 +58,8 @@ class PartitionScan {
   // memory again.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
+  // The late partition that was asked again last, by whichever call.
+  std::uint16_t asked_again = 0;
 
   explicit PartitionScan(Session& session) : session_(session) {}
   PartitionScan(const PartitionScan&) = delete;
@@ -101,10 +103,6 @@ class PartitionScan {
   std::size_t late() const noexcept {
     const Lock lock(mutex_);
     return late_;
-  }
-  std::uint32_t call() const noexcept {
-    const Lock lock(mutex_);
-    return call_;
   }
 
  private:
