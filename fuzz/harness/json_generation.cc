@@ -198,6 +198,7 @@ class Generator {
         escaped_(random.OneIn(4)),
         faulty_(random.OneIn(2)),
         issued_(random.OneIn(3)),
+        one_byte_wrong_(issued_ && faulty_ && random.OneIn(2)),
         index_(Appended([&](TextBuffer& text) {
           if (issued_) return text.AppendNumber(random.Below(65536) >> random.Below(17));
           AppendIndex(random, text);
@@ -205,6 +206,7 @@ class Generator {
         uuid_(issued_ ? SomeCanonicalUuid(random)
                       : Appended([&](TextBuffer& text) { AppendUuid(random, text); })) {
     if (issued_) spaced_ = escaped_ = false;
+    if (one_byte_wrong_) faulty_ = false;
   }
 
   std::string Document(NaiveDto dto) {
@@ -225,7 +227,8 @@ class Generator {
     json += Space();
     if (FaultHere(16)) json += OneOf(random_, kTrailing);
     if (FaultHere(10)) json.resize(random_.Below(json.size() + 1));
-    if (!json.empty() && FaultHere(3)) MakeOneByteWrong(json[random_.Below(json.size())]);
+    if (!json.empty() && (one_byte_wrong_ || FaultHere(3)))
+      MakeOneByteWrong(json[random_.Below(json.size())]);
     return json;
   }
 
@@ -435,6 +438,8 @@ class Generator {
   bool faulty_;
   // If true, the document is as a server writes it: canonical, with texts that go together.
   bool issued_;
+  // If true, the only fault of an issued document is one wrong byte anywhere.
+  bool one_byte_wrong_;
   std::string index_;
   std::string uuid_;
 };
