@@ -2,7 +2,8 @@
 //
 // Test only: sees every function that the servers of a deployment execute, in the order of
 // execution, whatever the clients are told. The witness knows the current lease of each execution,
-// and reports a fault if two leases of an execution are ever live at the same time.
+// unless a failover may have lost changes of the execution. It reports a fault if two known leases
+// of an execution are ever live at the same time.
 //
 //   server.on_function = [&](const auto& command, const auto& reply) {
 //     witness.Saw(command, reply, world.now());
@@ -40,8 +41,8 @@ class ClaimWitness {
   // changes.
   void Lose(const std::function<bool(std::uint16_t slot)>& in);
 
-  // Executed() returns how often `function` was executed for the execution `id`; Taken() returns
-  // how often the function then answered with success. `function` is FlowFabric's name.
+  // Executed() returns how often `function` was executed for the execution `id`. Taken() returns
+  // how many of these runs answered OK. `function` is FlowFabric's name.
   std::int64_t Executed(std::string_view function, std::string_view id) const;
   std::int64_t Taken(std::string_view function, std::string_view id) const;
   // Returns the lease with this id; null if no server ever gave it.
@@ -68,7 +69,7 @@ class ClaimWitness {
     std::int64_t taken = 0;
   };
   struct Execution {
-    std::string lease_id;  // of the current lease; empty if there is none, or if it is not known
+    std::string lease_id;  // of the current lease, unless `lost`; empty if there is none
     std::int64_t lease_end = 0;
     std::uint64_t epoch = 0;
     std::uint16_t slot = 0;

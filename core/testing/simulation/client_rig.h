@@ -154,7 +154,7 @@ class ClientRig {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
   Play play;
-  std::vector<std::string> log;  // PORT COMMAND, in the order in which they were executed
+  std::vector<std::string> log;  // "PORT COMMAND" for each command that a server got, in order
   std::map<std::uint64_t, std::string> ends;
   bool fits = true;  // whether replies fit their commands
   bool submitting = false;
@@ -165,7 +165,8 @@ class ClientRig {
   Client client;  // is destroyed first, which ends the calls that are under way
 };
 
-// Returns a script that gives the fault to the first `times` operations of a kind.
+// Returns a script with which the first `times` operations of the type `operation` have the fault
+// `kind`.
 inline ScriptedNetwork::Script First(int times, Operation operation, Fault::Kind kind) {
   return [=](Operation asked) mutable -> Fault {
     return asked == operation && times-- > 0 ? Fault{kind} : Fault{};

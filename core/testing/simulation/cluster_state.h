@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: keeps what one node of a cluster believes about the cluster, and therefore where the
-// node sends a command. Nodes may believe different things: each learns from the nodes that it can
-// talk to, and a greater epoch wins.
+// Test only: keeps what one node of a cluster believes about the cluster. The node redirects
+// clients by these beliefs. Nodes may believe different things: each learns from the nodes that it
+// can talk to, and a greater epoch wins.
 
 #ifndef FFGRANT_TESTING_SIMULATION_CLUSTER_STATE_H_
 #define FFGRANT_TESTING_SIMULATION_CLUSTER_STATE_H_
@@ -69,12 +69,12 @@ class ClusterState {
     std::string follow;               // the node that this node replicates from now on, or ""
     std::vector<std::uint16_t> lost;  // if this node stays a primary: slots whose keys it deletes
   };
-  // Takes over what `sender` says of itself and of others. If the sender now has the last slot of
-  // this primary (or of this replica's primary), this node becomes a replica of the sender.
+  // Takes over what `sender` says of itself, and which other nodes it knows. If the sender has
+  // taken the last slot of this node's shard, the result tells this node to follow the sender.
   Change Learn(const ClusterState& sender);
-  // Models the update with which `teller` answers an outdated claim. If this primary takes a slot
-  // for its own, and `teller` knows another owner with a newer epoch, this node takes over the
-  // facts that `teller` knows about that owner.
+  // Models the update with which `teller` answers an outdated claim. If this node is a primary and
+  // believes that it owns a slot, but `teller` knows another owner with a newer epoch, this node
+  // learns the owner's epoch and slots from `teller`.
   Change LearnOfOwner(const ClusterState& teller);
 
   // Refusal() returns an empty text if this node executes a command with these keys, else the error
@@ -90,7 +90,7 @@ class ClusterState {
   // Answers CLUSTER SLOTS | SHARDS | NODES | MYID | INFO.
   void Reply(std::string_view subcommand, ReplySink& reply) const;
 
-  bool down = false;  // whether the node sees no majority of the primaries
+  bool down = false;  // whether the node believes that the cluster is down, and so serves no keys
   // Hosts that this node tells in place of those that the members announce. "" and "?" stand for
   // hosts that this node does not know.
   std::map<std::string, std::string> told_hosts;  // node id -> host
@@ -105,7 +105,7 @@ class ClusterState {
   // Returns the place of `id` in names_; names_.size() if it is not there.
   std::size_t FindName(std::string_view id) const;
   void Bind(std::uint16_t slot, std::uint16_t name);
-  // Gives to the primary `id` the slots that this primary claims according to `teller`.
+  // Gives the node `id` the slots that it claims according to `teller`, wherever its claim wins.
   Change Rebind(const std::string& id, const ClusterState& teller);
   std::vector<Range> Ranges() const;
   std::string HostOf(const ClusterMember& member) const;

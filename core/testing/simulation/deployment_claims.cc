@@ -464,7 +464,8 @@ class DeploymentClaims {
     const ClaimOutcome outcome = ledger_->IssueGrantAndClaim(claim.As<calls::Claim>()->args);
     JudgeOther("issue and claim", "ff_issue_grant_and_claim", life, outcome.error, begin);
     const std::string execution(life.id.text());
-    // The lease is read after the claim: if the reading fails, the claim has still happened.
+    // The call reads the lease after the claim. If it can't, the error is kUnknownOutcome, although
+    // the claim has happened.
     CheckLease(execution, UuidText(life.lease_id.uuid), outcome.error,
                outcome ? std::optional(outcome.lease) : std::nullopt);
   }
@@ -598,7 +599,8 @@ class DeploymentClaims {
     return left;
   }
 
-  // Judges a call of a pipeline. Nobody can know that a pipeline's claim will not happen any more.
+  // Judges a call of a pipeline. If the outcome of a pipeline's claim is unknown, does not look for
+  // the lease, because nobody can rule out that the claim still happens.
   void JudgePiped(const Call& call, const Answer& answer, std::int64_t begin) {
     if (answer.error == ClaimError::kUnknownOutcome && call.kind() == CallKind::kClaim) {
       ++run_.calls;

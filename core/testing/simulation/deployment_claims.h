@@ -3,12 +3,13 @@
 // Test only: makes every call of the claim path, one by one, in batches and in a pipeline, on a
 // simulated deployment in which things go wrong (simulated_deployment.h). Each answer is compared
 // with the calls that the servers have really executed (claim_witness.h):
-//  - A call ends with one answer, within its time limit and a tick of simulated time.
+//  - A call ends with one answer, at most 30 ms of simulated time after its time limit.
 //  - A call that succeeded was executed once. A call that is said not to have happened was
 //    never executed. A call whose outcome is unknown is executed at most once, perhaps later.
 //  - Every lease that a call returns was given by a server. No server ever gives a lease that was
 //    ruled out for good.
-//  - There are no two live leases, and epochs grow, as long as no failover loses writes.
+//  - As long as no failover loses writes, an execution has no two live leases, and its epochs
+//    grow.
 //  - Once the deployment is healed, calls succeed, and the current leases are stored.
 
 #ifndef FFGRANT_TESTING_SIMULATION_DEPLOYMENT_CLAIMS_H_

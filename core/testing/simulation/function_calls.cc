@@ -126,7 +126,7 @@ void FunctionCalls::Break(FunctionCall& call) {
   }
 }
 
-// Changes the stored state, as only an operator could.
+// Returns a command that changes the stored state as only an operator could.
 std::vector<std::string> FunctionCalls::Disturb(std::int64_t now_ms) {
   static constexpr const char* kFields[] = {"lifecycle_phase",
                                             "ownership_state",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: makes calls of the function library, which a seed chooses, as bare commands. The calls
+// Test only: makes calls of the function library as bare commands. A seed chooses the calls, which
 // lead executions through whole lives. In between come arguments and stored states that no client
 // of ours would make. The key names and the orders of the arguments are those of
 // functions/README.md. They are written down here once more; nothing comes from the client.
@@ -51,7 +51,7 @@ class FunctionCalls {
     std::string waitpoint = "wp-0";
     std::string worker = "w1";
     std::string instance = "w1-i1";
-    std::string last;  // the last call that succeeded, which says what can come next
+    std::string last;  // the last success that changes what can come next; "claim" for any claim
   };
 
   std::size_t Below(std::size_t bound) {
@@ -61,7 +61,7 @@ class FunctionCalls {
   std::string Pick(std::initializer_list<const char*> texts) {
     return texts.begin()[Below(texts.size())];
   }
-  // Returns true one time in `n` in a call that may be odd, else false.
+  // If the call may be odd, returns true one time in `n`. In a usual call always returns false.
   bool Odd(std::size_t n) { return odd_ && OneIn(n); }
   std::string PickOdd(const char* usual, std::initializer_list<const char*> odd) {
     return Odd(3) ? Pick(odd) : usual;

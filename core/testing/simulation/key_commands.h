@@ -31,8 +31,8 @@ struct KeyCommand {
   std::string_view name;
   int arity = 0;  // number of words, with the name; -n: at least n words
   bool writes = false;
-  int first_key = 0;  // number of the word; 0: the command names no key
-  int last_key = 0;   // number of the word; -1: the last one
+  int first_key = 0;  // index of the word; 0: the command names no key
+  int last_key = 0;   // index of the word; -1: the last word
   void (*run)(CommandCall&) = nullptr;
 
   bool Takes(std::size_t words) const {
@@ -52,8 +52,8 @@ inline constexpr std::string_view kSyntax = "ERR syntax error";
 // Returns whether `a` and `b` are equal apart from the case of ASCII letters.
 bool SameWord(std::string_view a, std::string_view b);
 
-// These functions execute the commands, which are in groups by the type of value that they work on.
-// key_commands.cc lists the commands.
+// Each of these functions executes one command on a hash, a set, a sorted set or a stream.
+// key_commands.cc lists all commands.
 void RunHset(CommandCall& call);
 void RunHget(CommandCall& call);
 void RunHmget(CommandCall& call);

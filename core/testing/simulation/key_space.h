@@ -54,9 +54,9 @@ class KeySpace {
 
   // Returns the keys that have not expired, in the order of their bytes. Goes through all keys.
   std::vector<std::string> Keys();
-  // Returns the type, expiry and content of a key as text. Every part is quoted, and parts stand in
-  // a fixed order, so that equal texts mean equal values. The text is "none" if there is no such
-  // key.
+  // Returns the type, expiry and content of a key as text. Every part of the content is quoted, and
+  // these parts stand in a fixed order, so that equal texts mean equal values. The text is "none"
+  // if there is no such key.
   std::string DumpKey(std::string_view key);
   // Returns DumpKey() of every key, by the key's name.
   std::map<std::string, std::string> Dump();
@@ -66,7 +66,8 @@ class KeySpace {
   TextMap<Entry> entries_;
 };
 
-// Returns `text` in double quotes, with all bytes but printable ASCII as \xHH.
+// Returns `text` in double quotes. Double quotes, backslashes and all bytes that are not printable
+// ASCII become \xHH.
 std::string Quoted(std::string_view text);
 
 }  // namespace ffgrant::valkey::testing

@@ -35,7 +35,7 @@ class HashValue {
   // Returns true if the field is new.
   bool Set(std::string_view field, std::string_view value);
   bool Remove(std::string_view field);
-  // Makes room for `count` more fields.
+  // If the hash is empty, makes room for `count` fields.
   void Reserve(std::size_t count) {
     if (fields_.empty()) fields_.reserve(count);
   }

@@ -139,7 +139,8 @@ void SetFunction(lua_State* state, const char* name, lua_CFunction function) {
   lua_setfield(state, -2, name);
 }
 
-// Pushes a field of the table at 1 without asking its metamethods, which could fail.
+// Pushes a field of the table at index 1 of the stack, without asking the table's metamethods,
+// which could fail.
 void PushRawField(lua_State* state, const char* name) {
   lua_pushstring(state, name);
   lua_rawget(state, 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: has the functions and values by which scripts see the server. Only lua_engine.cc uses
-// it.
+// Test only: has the functions and values by which scripts see the server. Only the files lua_*.cc
+// use it.
 //
 // If a Lua function fails, longjmp() leaves it. So no function here may hold an object with a
 // destructor when it calls lua_error().
@@ -18,8 +18,8 @@ struct lua_State;
 namespace ffgrant::valkey::testing {
 
 struct LuaApi {
-  // Opens the libraries, and makes the two tables in which globals are looked up. One is used while
-  // a library is loaded, the other while a function runs.
+  // Opens Lua's libraries, and makes the two tables in which globals are looked up. One is used
+  // while a function library is loaded, the other while a function runs.
   static void Open(LuaEngine& engine, lua_State* state);
   // Chooses which of the two tables is used from now on.
   static void SeeLoading(lua_State* state, bool loading);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the functions of `bit` that need no texts. Numbers are taken modulo 2^32, and the results are
-// signed.
+// Has the functions of `bit`, except tohex, rol, ror and bswap. Numbers are taken modulo 2^32, and
+// the results are signed.
 
 #include <bit>
 #include <cstdint>

@@ -76,7 +76,7 @@ std::string ReadFirstLine(std::string_view line, std::string& name) {
 }
 
 // The counts of the engine whose lines are counted. The pointer is global because Lua gives a hook
-// nothing but the state.
+// nothing but the state and the place in the code.
 thread_local std::vector<std::uint64_t>* counting = nullptr;
 
 void CountLine(lua_State*, lua_Debug* place) {
@@ -188,7 +188,7 @@ std::string LuaEngine::Run(std::string_view body, std::string_view library) {
   const std::string text =
       lua_istable(state, -1) ? TopField(state, "err") : "ERR " + OwnText(state, -1);
   lua_pop(state, 1);
-  // The error about a name that is not allowed is reported as it is.
+  // Errors about a function's name are reported as they are.
   const bool told = text.starts_with("ERR Function ");
   return told ? text : "ERR Error registering functions: " + text;
 }

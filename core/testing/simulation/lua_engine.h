@@ -56,7 +56,7 @@ class LuaEngine {
   LuaEngine& operator=(const LuaEngine&) = delete;
 
   // Does FUNCTION LOAD. If this succeeds, returns "" and sets `name` to the library's name;
-  // otherwise returns the error's text and changes nothing.
+  // otherwise returns the error's text and leaves the loaded libraries as they are.
   std::string Load(std::string_view code, bool replace, std::string& name);
   bool Delete(std::string_view library);
   void Flush();

@@ -135,7 +135,7 @@ TEST_F(LuaEngineTest, Sha1OfEveryLength) {
   };
   EXPECT_EQ(sha1("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
   EXPECT_EQ(sha1(std::string(1'000'000, 'a')), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
-  // The sha1sum of all texts `a` * n, n = 0..199, joined.
+  // The expected value is the SHA-1 of `all`, which joins the SHA-1 texts of `a` * n, n = 0..199.
   std::string all;
   for (std::size_t n = 0; n < 200; ++n) all += sha1(std::string(n, 'a'));
   EXPECT_EQ(sha1(all), "cb062fe66512892ec8c722ee74ff9ac151cc4b61");

@@ -15,9 +15,9 @@
 
 namespace ffgrant::valkey::testing {
 
-// Keeps small blocks for the next request of their size. Never returns null, so that nothing in Lua
-// ever fails for lack of memory. So the only functions that longjmp() leaves are those that fail on
-// purpose.
+// Keeps small blocks for the next request of their size. Aborts if there is no memory, so that
+// nothing in Lua ever fails for lack of it. So the only functions that longjmp() leaves are those
+// that fail on purpose.
 class LuaHeap {
  public:
   LuaHeap() = default;

@@ -22,7 +22,7 @@ class CompiledReader {
 
   void ReadFunction(std::set<int>& lines) {
     SkipText();                 // source
-    Skip(2 * sizeof(int) + 4);  // the lines it spans, and counts of upvalues, parameters and slots
+    Skip(2 * sizeof(int) + 4);  // first and last line; upvalues, parameters, varargs, stack size
     Skip(ReadInt() * sizeof(std::uint32_t));  // instructions
     for (std::size_t i = ReadInt(); i > 0; --i) SkipConstant();
     for (std::size_t i = ReadInt(); i > 0; --i) ReadFunction(lines);

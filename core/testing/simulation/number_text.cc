@@ -12,7 +12,7 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// The digits of `number` without a point, and the power of ten that follows them.
+// Stands for `text`, which has only digits, times ten to the power of `exponent`.
 struct Digits {
   std::string text;
   int exponent;

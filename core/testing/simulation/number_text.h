@@ -23,8 +23,8 @@ std::optional<std::int64_t> ParseInteger(std::string_view text);
 std::optional<double> ParseScore(std::string_view text);
 
 // Writes a score, or a number that a script passes to a command, and returns the size. A whole
-// number below 2^62 gets all of its digits. Any other number gets the fewest digits from which it
-// can be read back. An exponent is written only where the server writes one.
+// number from -2^62 to 2^62 gets all of its digits. Any other number gets the fewest digits from
+// which it can be read back. An exponent is written only where the server writes one.
 std::size_t FormatNumber(double number, std::span<char, kMaxNumberText> out);
 
 // Returns the integer reply for a script's number: the number cut towards zero, or the smallest

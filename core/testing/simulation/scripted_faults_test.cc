@@ -21,8 +21,8 @@ using Kind = Fault::Kind;
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// Makes all calls of one execution, and then, without faults, all calls of another. Compares the
-// end of each call with what the server did, including what it does late.
+// Makes all calls of one execution, and then, without faults, all calls of another. Compares how
+// each of the first execution's calls ended with what the server did, including what it does late.
 void RunWay(ScriptedRig& rig, bool wants_success, const std::string& where) {
   const Way way(1);
   std::vector<ClaimPipeline::Completion> all;
@@ -123,7 +123,7 @@ TEST(ScriptedFaults, AResetAtEveryByteIsNeverTakenForAnAnswer) {
   }
 }
 
-// Returns a script that gives the fault to the answer with the number `nth`; the first answer is 0.
+// Returns a script that gives the fault to the answer with the index `nth`, counted from 0.
 ScriptedNetwork::Script AtAnswer(std::size_t nth, Fault fault) {
   return [nth, fault](Operation operation) mutable -> Fault {
     if (operation != Operation::kAnswer) return {};

@@ -138,8 +138,8 @@ inline std::vector<ScriptedLedger::Way> WaysInOrder(std::size_t count) {
   return ways;
 }
 
-// No server is asked about these ids: the first is spelled in another way, and the partition of the
-// second is beyond the configured ones.
+// No server is asked about these ids: the first is not canonical (it has 07 for 7), and the
+// partition of the second is beyond the configured ones.
 inline constexpr std::string_view kUnaskedIds[] = {"{fp:07}:11111111-1111-4111-8111-111111111111",
                                                    "{fp:256}:11111111-1111-4111-8111-111111111111"};
 inline ExecutionIdView UnaskedId(std::string_view text) {

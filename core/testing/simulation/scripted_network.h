@@ -32,7 +32,7 @@ struct Fault {
     kWouldBlock,   // nothing moves this time
     kInterrupted,  // EINTR
     kReset,        // the connection breaks; bytes on their way stay on their way
-    kPipeBroken,   // nothing moves in this direction any more; bytes that have come can be read
+    kPipeBroken,   // the operation fails, but the connection stays; bytes that came can be read
     kRefused,      // for kOpen: can't connect
     // For kAnswer, when the server is about to answer a command:
     kTwice,      // the reply comes twice
@@ -67,7 +67,8 @@ class ScriptedNetwork final : public Network {
   // Lets everything that is on its way arrive and be executed, also on closed connections, but not
   // on connections that were killed.
   void DeliverAll();
-  // These functions return the number of bytes that ever went each way.
+  // bytes_to_server() returns how many bytes the client has written so far, bytes_to_client() how
+  // many the server has answered.
   std::size_t bytes_to_server() const { return bytes_to_server_; }
   std::size_t bytes_to_client() const { return bytes_to_client_; }
   std::size_t connections() const { return connections_.size(); }

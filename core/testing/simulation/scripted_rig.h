@@ -39,7 +39,7 @@ class ScriptedRig {
       : pipeline_(change == nullptr ? ScriptedOptions(server, network)
                                     : change(ScriptedOptions(server, network))) {}
 
-  // Leads one execution through the four calls, one after the other.
+  // The ids of one execution that a test leads through the calls of kWay, one after the other.
   struct Way {
     explicit Way(std::uint64_t seed) : ids(seed), execution(7, ids.Next()) {
       lease_id = {ids.Next()};

@@ -211,8 +211,8 @@ std::string ScriptedServer::Claim(Execution& execution, const Words& command,
                   std::to_string(execution.expires_at), execution.attempt_id, "0", "initial"});
 }
 
-// Reads the sets of a lane, in the order of the ids. An execution that has had no lease counts as
-// eligible.
+// Answers ZRANGE of a lane's eligible set, in the order of the ids, and ZSCORE of any set. An
+// execution that has had no lease counts as eligible.
 std::string ScriptedServer::ReadSet(const Words& command) const {
   const std::string& key = command[1];
   if (command[0] == "ZRANGE") {

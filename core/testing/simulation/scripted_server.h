@@ -76,8 +76,8 @@ class ScriptedServer final : public ServerEnd {
   bool WasCalled(std::string_view name) const;
   // Error texts that answer the next calls; these calls are not executed.
   std::vector<std::string> refusals;
-  // Sees every command that was executed, as WithFlowFabricName() returns it, and may change the
-  // reply.
+  // Is called after each command, which it gets as WithFlowFabricName() returns it. It may change
+  // the reply.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
   // Replies in RESP, by field name. A read of one of these fields gets the reply, whatever is
   // stored.
@@ -87,7 +87,7 @@ class ScriptedServer final : public ServerEnd {
   struct Execution {
     std::string lane;
     std::string grant_worker;  // empty: there is no grant
-    std::string lease_id;      // of the current lease
+    std::string lease_id;      // of the current lease; "ended" once the execution is completed
     std::string attempt_id;
     std::uint64_t epoch = 0;
     std::int64_t expires_at = 0;

@@ -227,7 +227,7 @@ void SimulatedServer::RunFunction(Connection&, Arguments words, ReplySink& reply
   Propagate(words);
 }
 
-// Lists functions in the order of their names; the server's own order may be any.
+// Lists functions in the order of their names; a real server may list them in any order.
 void SimulatedServer::ListFunctions(Arguments words, ReplySink& reply) const {
   const bool one = words.size() == 4 && SameWord(words[2], "LIBRARYNAME");
   if (words.size() > 2 && !one) return reply.Error("ERR Unknown argument " + std::string(words[2]));

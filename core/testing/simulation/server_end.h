@@ -36,14 +36,14 @@ class ServerEnd {
   virtual bool Hears(std::int64_t /*id*/) { return true; }
   // Returns false if the server has closed the connection.
   virtual bool Stands(std::int64_t /*id*/) { return true; }
-  // Executes a command and returns its reply. `killed` gets the connections that
-  // the command has closed.
+  // Executes a command and returns its reply. `killed` gets the connections that the command has
+  // closed.
   virtual std::string Execute(std::int64_t id, const Words& command, std::int64_t now,
                               std::set<std::int64_t>& killed) = 0;
-  // Returns how long a wait takes if a stream was ready.
+  // Returns the least time that a wait takes, in ms. A wait takes this long if a stream is ready.
   virtual std::int64_t TickMs() { return 1; }
-  // OnTime() is called once the clock has moved. NextEvent() returns the time up to which the clock
-  // may move in one step.
+  // OnTime() is called each time that a wait has moved the clock. NextEvent() returns the time up
+  // to which the clock may move in one step.
   virtual void OnTime(std::int64_t /*now*/) {}
   virtual std::int64_t NextEvent() { return INT64_MAX; }
 };

@@ -50,8 +50,8 @@ void SimulatedServer::Deliver(std::size_t count) {
   }
 }
 
-// If a word of the command depends on the moment, the replicas get the word's result instead: the
-// id of an entry, or the time of an expiry.
+// The `*` of XADD and the PX of SET depend on the moment. In their place the replicas get the
+// entry's id and the time of the expiry.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());

@@ -26,8 +26,8 @@ class ShippedFunctions : public ::testing::Test {
 
 // If a call broke off between two writes, half of its work would be left behind.
 TEST_F(ShippedFunctions, TooFewKeysOrArgumentsChangeNothing) {
-  // The KEYS of each function (valkey-functions.md 2), and the least number of ARGV with which the
-  // function does not break off. Clients send more.
+  // The number of KEYS of each function (valkey-functions.md 2), and the least number of ARGV with
+  // which the function does not break off. Clients send at least as many.
   const struct {
     const char* function;
     std::size_t keys;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// simulated_claims [--first N] [--worlds N] [--calls N]: makes claims in --worlds simulated
-// deployments, each with a seed of its own from --first on, and writes one line of JSON for each
-// deployment. The exit status is 1 if a rule was broken in any of them; standard error says which.
-// To run one world again and see its last calls: simulated_claims --first SEED.
+// simulated_claims [--first N] [--worlds N] [--calls N] [--answers]: makes calls in --worlds
+// simulated deployments, each with a seed of its own from --first on, and writes one line of JSON
+// for each deployment. With --answers it also writes to standard error how often each call had each
+// answer. If a rule was broken in any deployment, the exit status is 1, and standard error gets the
+// deployment's seed, its last calls and the rule. To run one deployment again: simulated_claims
+// --first SEED, with the same --calls.
 
 #include <getopt.h>
 

@@ -167,8 +167,7 @@ std::vector<std::string> SimulatedCluster::KeysIn(std::uint16_t first, std::uint
   return keys;
 }
 
-// Returns whether node i is `primary`, or a replica that can talk to `primary`, which it
-// replicates.
+// Returns whether node i is `primary`, or is a replica of `primary` that can talk to it.
 bool SimulatedCluster::Hears(std::size_t i, std::size_t primary) const {
   const ClusterState& state = *nodes_[i]->cluster;
   const bool follows = state.me().primary_id == nodes_[primary]->cluster->my_id();

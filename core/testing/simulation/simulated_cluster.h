@@ -8,7 +8,7 @@
 //   cluster.Separate({0});          // node 0 is alone
 //   cluster.Failover(3);            // its replica takes over, without its last writes
 //   cluster.Gossip();
-//   cluster.Separate({});           // node 0 is back, and finds out
+//   cluster.Separate({});           // node 0 is back, and learns that node 3 has its slots
 
 #ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_
 #define FFGRANT_TESTING_SIMULATION_SIMULATED_CLUSTER_H_
@@ -46,8 +46,8 @@ class SimulatedCluster {
   std::size_t PrimaryOf(std::uint16_t slot) const;
 
   // Nodes tell each other what they know. A primary that has lost all its slots becomes a replica.
-  // A node that sees no majority, or lacks the owner of a slot, is down. Replication links are open
-  // between nodes that can talk.
+  // A node is down if it sees no majority, or, with full_coverage, if it lacks the owner of a slot.
+  // Replication links are open between nodes that can talk.
   void Gossip();
   // From now on the nodes of `group` can talk to each other, and so can the other nodes, but no
   // node of `group` can talk to a node outside it. Clients reach both parts, unless the world cuts
@@ -76,7 +76,7 @@ class SimulatedCluster {
   // node id, without slots and keys. It keeps its functions.
   SimulatedServer& Remove(std::size_t i);
   // Adds a server that stood alone, as MEET does: it becomes a primary without slots. Returns its
-  // number.
+  // index.
   std::size_t Add(SimulatedServer& server);
 
  private:

@@ -33,7 +33,7 @@ class SimulatedClusterTest : public ::testing::Test {
   SimulatedWorld world_;
   SimulatedCluster cluster_;
   std::int64_t clients_ = 1000;
-  // A key whose slot is in the middle third, which belongs to node 1.
+  // Two keys of one slot in the middle third, which belongs to node 1.
   const std::string key_ = "{fp:1}:a";
   const std::string key2_ = "{fp:1}:b";
   const std::uint16_t slot_ = SlotOf(key_);

@@ -27,7 +27,8 @@ std::unique_ptr<Network> SimulatedDeployment::NewNetwork() {
   return made;
 }
 
-// Makes connections break now and then, and sometimes holds up all that was sent for a while.
+// Makes connections break and replies be late or lost now and then, and sometimes holds up for a
+// while all that clients send.
 Fault SimulatedDeployment::Mischief(Operation operation) {
   if (calm_) return {};
   switch (operation) {

@@ -2,10 +2,10 @@
 //
 // Test only: runs a cluster. What happens to real deployments also happens to this cluster, as a
 // seed chooses. The nodes freeze, cannot be reached, and move to other addresses (strangers take
-// over the old addresses). Nodes are killed and come back, sometimes without their functions.
-// Primaries are cut off and their replicas take over, sometimes without their last writes. Slots
-// move, at once or key by key with ASK. Nodes leave and join another cluster, and new nodes come. A
-// witness sees every function that is executed.
+// over some of the old addresses). Nodes are killed and come back, sometimes without their
+// functions. Primaries are cut off and their replicas take over, sometimes without their last
+// writes. Slots move, at once or key by key with ASK. Nodes leave and join another cluster, and new
+// nodes come. A witness sees every function that is executed.
 //
 //   SimulatedDeployment deployment(seed);
 //   options.servers = {deployment.name()};
@@ -47,8 +47,8 @@ class SimulatedDeployment {
   // Makes a network for a client. In this network connections break and bytes are held up.
   std::unique_ptr<Network> NewNetwork();
 
-  // Things go wrong only between Begin() and Heal(). Heal() first lets everything that is on its
-  // way arrive.
+  // Things go wrong only between Begin() and Heal(). Heal() lets the planned events happen, mends
+  // the cluster, and lets everything that is on its way arrive.
   void Begin() { calm_ = false; }
   void MayHappen();
   void Heal();

@@ -7,7 +7,7 @@
 //
 //   SimulatedServer server({.run_id = "run-1", .address = {"10.0.0.1", 6379}});
 //   server.Execute(1, {"FUNCTION", "LOAD", source}, now_us);
-//   server.Execute(1, {"FCALL", "ffgrant_version", "0"}, now_us);  // "$1\r\n4\r\n"
+//   server.Execute(1, {"FCALL", "ffgrant_version", "0"}, now_us);  // "$1\r\n5\r\n"
 //
 // A server serves one thread at a time. It must not be moved, because scripts and replicas keep its
 // address.
@@ -51,8 +51,8 @@ class SimulatedServer final : public ScriptHost {
   ~SimulatedServer() override;
   SimulatedServer(const SimulatedServer&) = delete;
 
-  // Executes a command that came on connection `client`, and returns the reply in
-  // RESP2. A connection exists from its first command on.
+  // Executes a command that came on connection `client`, and returns the reply in RESP2. A
+  // connection exists from its first command on.
   std::string Execute(std::int64_t client, const std::vector<std::string>& command,
                       std::int64_t now_us);
   // Returns whether the server has closed this connection. Ids are never used twice.
@@ -81,8 +81,9 @@ class SimulatedServer final : public ScriptHost {
   const std::string& run_id() const { return options_.run_id; }
   const Endpoint& address() const { return options_.address; }
   void Move(const Endpoint& address);
-  // If set, the server executes only what it must execute in that state, and answers all else with
-  // `-ERROR text`: LOADING, MASTERDOWN, OOM, MISCONF, BUSY.
+  // The error that the server answers instead of serving, such as `LOADING ...` or `BUSY ...`;
+  // empty if it serves. OOM, MISCONF and NOREPLICAS refuse only commands that write. Any other
+  // error refuses all commands but those that a server always executes (ServerCommand::always).
   std::string refusal;
   // The users by name. If there are none, everybody may do everything. A connection begins as
   // `default` if that user has no password.
@@ -95,7 +96,7 @@ class SimulatedServer final : public ScriptHost {
                                            const std::vector<std::string>& command)>
       answer;
   std::uint64_t function_calls = 0;
-  // Is called after each function that a client's command has run, with the reply in RESP.
+  // Is called after each command of a client that has run a function, with the reply in RESP.
   std::function<void(const std::vector<std::string>& command, const std::string& reply)>
       on_function;
   // Is called with each message that is published, by a client or by a function. There are no

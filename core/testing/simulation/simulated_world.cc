@@ -9,8 +9,7 @@
 
 namespace ffgrant::valkey::testing {
 
-// The world as one client's network sees it. The gate keeps the connections of this network, by
-// number.
+// The world as one client's network sees it. The gate keeps the connections of this network, by id.
 class WorldGate final : public ServerEnd {
  public:
   explicit WorldGate(SimulatedWorld& world) : world_(world) {}

@@ -9,8 +9,8 @@
 //   options.make_network = [&world] { return world.NewNetwork(); };
 //   world.At(world.now() + 500, [&] { world.Freeze(server, true); });
 //
-// The clock moves when a network waits. A world serves one thread at a time. It must outlive the
-// networks that it has made.
+// The clock moves when a network waits, and by Pass(). A world serves one thread at a time. It must
+// outlive the networks that it has made.
 
 #ifndef FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_
 #define FFGRANT_TESTING_SIMULATION_SIMULATED_WORLD_H_

@@ -51,7 +51,7 @@ class Caller {
                           .attempt_id = {ids_.Next()}});
   }
 
-  // Makes every call of the interface succeed once, for one execution.
+  // Leads one execution through most calls of the interface, and expects each call to succeed.
   void GoThrough(SimulatedWorld& world, std::uint16_t partition) {
     const MintedExecutionId id = Create(partition);
     ClaimOutcome claimed = Claim(id);

@@ -94,7 +94,8 @@ class Topology : public ::testing::Test {
     }
     A().ranges = {{0, 4999, {"a", "a2"}}, {5000, 16383, {"b"}}};
   }
-  // Sends a command for every slot, and expects that none goes to a server beyond `last`.
+  // Sends a command for the first and the last slot of each range that A has at the start, and
+  // expects that none goes to a port above `last`.
   static void ExpectNothingBeyond(ClientRig& rig, int last) {
     rig.log.clear();
     for (const int slot : {0, 4999, 5000, 9999, 10'000, 16'383}) {
@@ -115,7 +116,8 @@ class Topology : public ::testing::Test {
     });
     for (std::uint16_t port = 1; port <= 3; ++port) HangUp(rig, port);
   }
-  // Replaces the nodes a and b of A by x and y, and loses the members that A had.
+  // Replaces the nodes a and b of A by x and y. From now on none of the nodes that A had before, c
+  // among them, can be reached.
   void ReplaceMostNodes(ClientRig& rig) {
     clusters.nodes[11].table = clusters.nodes[12].table = "A";
     A() = {{{"x", 11}, {"y", 12}, {"c", 3}}, {{0, 8191, {"x"}}, {8192, 16383, {"y"}}}};

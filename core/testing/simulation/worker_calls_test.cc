@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests what a worker does with an execution between its claim and its end, down to the shipped
-// functions: it reads the input, and returns a result or fails.
+// functions: it reads the input, and returns a result or fails. Also tests how a worker registers,
+// how partition counts are read, and the DeploymentWorker, which does all of it.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -165,7 +166,7 @@ TEST_F(WorkerCalls, InputIsBounded) {
   }
 }
 
-// A payload that no reply could hold is refused, and the connection stays.
+// A payload of more than half of max_reply_bytes is refused, and the connection stays.
 TEST_F(WorkerCalls, InputBeyondTheReplyLimitIsRefused) {
   const MintedExecutionId id = Create({.payload = std::string(600 << 10, 'p')});
   const Lease lease = Claim(id);
@@ -557,8 +558,8 @@ TEST_F(WorkerCalls, AFlowIsToldOnceOfEachEndAndOfNothingElse) {
     EXPECT_EQ(channel, "ff:dag:completions");
     told.emplace_back(text);
   };
-  // Returns whether exactly one thing was told since the last call: that `id` has ended with
-  // `outcome`.
+  // Returns whether exactly one thing was told since is_told() was last asked: that `id` has ended
+  // with `outcome`.
   const auto is_told = [&](const MintedExecutionId& id, std::string_view outcome) {
     const std::vector<std::string> texts = std::exchange(told, {});
     if (texts.size() != 1) return false;
@@ -946,7 +947,7 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
   };
   const struct {
     ClaimError end;
-    bool may_shut = true;  // if not, the worker can't learn what became of its claim
+    bool may_shut = true;  // whether CLIENT KILL works; if not, the claim's fate stays unknown
   } kCases[] = {{ClaimError::kNone},
                 {ClaimError::kStaleLease},
                 {ClaimError::kUnavailable},
@@ -994,7 +995,7 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
   }
 }
 
-// A worker has claimed the execution and is heard of no more. Another worker gets a reclaim grant.
+// Somebody has claimed the execution and is heard of no more. The worker gets a reclaim grant.
 TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));
@@ -1111,7 +1112,7 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
   world_.Pass(1);
   (void)worker.RunDue();
   EXPECT_EQ(Alive(), ":1\r\n");
-  // After Stop() a caller may go on to call RunDue(), for the leases that it still keeps.
+  // After Stop() a caller may go on to call RunDue(), for the leases that the worker still keeps.
   ASSERT_TRUE(worker.Stop());
   for (int i = 0; i < 10; ++i) {
     world_.Pass(1000);
@@ -1264,7 +1265,7 @@ TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
   }
 }
 
-// A worker's keeper keeps the leases that the worker has claimed, and takes more leases.
+// A worker's keeper keeps each lease that the worker has claimed, until the work has ended.
 TEST_F(Deployments, TheKeeperIsTheWorkersOwn) {
   DeploymentWorker worker(Options());
   ASSERT_TRUE(worker.Start(&details_));
