@@ -23,7 +23,7 @@ ExecutionIdView IdOf(std::string_view text) {
   return parsed.id;
 }
 
-// Returns the error's name and the detail, without the detail of an earlier call.
+// Returns the error's name, and after it all texts in `details`.
 std::string Shown(ClaimError error, const ErrorDetails& details) {
   std::string shown(ErrorName(error));
   for (std::size_t i = 0; i < details.size(); ++i) shown += ": " + std::string(details[i]);
@@ -80,7 +80,8 @@ TEST(ArgumentChecks, WhatCantBeCreated) {
       {kGood, lane, at(-kMaxTtlMs - 1), "none"},
       {kGood, lane, at(INT64_MAX), "none"},
       {kGood, lane, at(INT64_MIN), "none"},
-      // If there are several errors, the first one wins.
+      // An error of the id wins over one of the lane, and a text that is not canonical over an
+      // index out of range.
       {kBeyond, {}, at(INT64_MAX), "invalid_input: partition index is out of range"},
       {kBoth, {}, at(INT64_MAX), "invalid_input: execution_id is not canonical"},
   };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares every call's KEYS and ARGV with texts that are spelled out here.
+// Compares the KEYS and ARGV that claim_commands.h writes with texts that are spelled out here.
 
 #include "ffgrant/valkey/internal/claim_commands.h"
 

@@ -18,8 +18,8 @@
 namespace ffgrant::valkey {
 namespace {
 
-// Answers every command with what `answers` has for its function, and does not allocate itself. All
-// calls are about the same execution.
+// Answers every command with the first of `answers` whose word the command contains, and does not
+// allocate itself. All calls are about the same execution.
 class CannedNetwork final : public Network {
  public:
   class CannedStream final : public Stream {

@@ -75,8 +75,8 @@ TEST(Errors, OfARunningFunctionAreAnswers) {
   }
 }
 
-// A failover happens while many calls are under way. Each command is refused by itself, and is then
-// sent to another server.
+// A failover happens while many calls are under way. Each command that writes is refused by itself,
+// and is then sent to another server.
 TEST(Demotion, CostsNoCallItsAnswer) {
   ClientOptions options = TwoServers();
   options.max_in_flight = 256;
@@ -135,7 +135,8 @@ TEST(Patience, OfOneCallIsNotThatOfTheOthers) {
   EXPECT_EQ(rig.network->connections(), 1u);
   EXPECT_EQ(rig.lost->size(), 0u) << "its answer came: it is over";
 
-  // If the server is dead, the connection ends when its oldest command has reached its limit.
+  // If the server is dead, the connection ends once its oldest command has waited for
+  // request_timeout_ms.
   rig.network->SetScript(Always(Operation::kAnswer, Kind::kSilence));
   ASSERT_TRUE(rig.client.Submit(
       0, false, {&rig, &ClientRig::OnReply, &ClientRig::OnFailure, 4},

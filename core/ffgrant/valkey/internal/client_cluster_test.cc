@@ -216,8 +216,8 @@ TEST(Client, SendsWhereTheSlotIs) {
 // because the other configured servers can't take the node's calls.
 TEST(Client, ANodeHasItsWholeTimeHoweverManyServersAreConfigured) {
   const std::string slots = Array({Range(0, 99, 1), Range(100, 199, 2), Range(200, 16383, 4)});
-  // `connecting` says how long it takes to connect to the node. `answering` says how long the node
-  // takes to answer the first command that begins with each of these words.
+  // `connecting` says how many ms it takes to connect to the node. `answering` says, by the first
+  // word of a command, how many ms the node takes to answer the first such command.
   const struct {
     std::size_t connecting;
     std::map<std::string, std::size_t> answering;

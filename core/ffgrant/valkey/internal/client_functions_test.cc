@@ -92,7 +92,7 @@ TEST(ClientFunctions, FlowFabricsLibraryMayComeLater) {
   rig.network->HangUp(1);
   ASSERT_TRUE(rig.Run(way, Call::kClaim)) << "a new connection looks again";
   EXPECT_TRUE(rig.server.WasCalled("ff_claim_execution"));
-  // FlowFabric's functions go away again, with or without ours.
+  // FlowFabric's functions go away again. Ours are still there.
   rig.server.foreign_library = false;
   ASSERT_TRUE(rig.Run(way, Call::kComplete));
   EXPECT_TRUE(rig.server.WasCalled("ffgrant_complete_execution"));
@@ -243,8 +243,8 @@ TEST(ClientFunctions, EachNodeOfAClusterHasItsOwn) {
 TEST(Client, LoadsTheLibraryWhereItMay) {
   struct Case {
     std::string what;
-    std::string own;  // answers of ffgrant_version and ff_version
-    std::string other;
+    std::string own;    // the answer of ffgrant_version
+    std::string other;  // the answer of ff_version
     std::string mode;
     std::string role;
     bool load_library;

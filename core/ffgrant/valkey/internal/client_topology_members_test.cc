@@ -264,7 +264,7 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET"), 0);
 }
 
-// The client also sends nothing to a server that is no node of any cluster.
+// The client sends no call to a server at a member's address that is no node of any cluster.
 TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -375,8 +375,7 @@ TEST(TopologyWithoutIds, AMemberIsKnownByItsAddress) {
           if (command[0] != "CLUSTER") return std::nullopt;
           if (command[1] == "MYID" && own_id) return Bulk("id" + std::to_string(port));
           if (command[1] != "SLOTS") return "-NOPERM no\r\n";
-          // No table names the first node any more. A table that still named it would have more
-          // members.
+          // The new table does not name the first node any more, so it has only two members.
           if (moved) return Array({range(0, 8191, 2), range(8192, 16383, 3)});
           return Array({range(0, 99, 1), range(100, 199, 2), range(200, 16383, 3)});
         };

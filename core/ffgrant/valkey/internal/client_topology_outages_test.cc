@@ -27,8 +27,8 @@ TEST_F(Topology, TheConfiguredServersAreAskedWhereNoMemberCanTell) {
   ClientRig rig(options);
   Meet(rig);
   LoseMembers(rig);
-  // The client does not begin anew at once, because the members may only be cut off. Time in which
-  // nobody calls does not count.
+  // The client does not begin anew at once, because perhaps the members are only cut off. Time in
+  // which nobody calls does not count.
   EXPECT_NE(rig.Get(true, 0), "a of 11");
   rig.Pass(60'000);
   ExpectAfterHalfAMinute(rig, "a of 11");
@@ -76,8 +76,8 @@ TEST_F(Topology, AClusterThatWasResetIsFoundByTheConfiguredServers) {
   EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
 }
 
-// Most nodes were replaced while nobody called; a configured server still knows one of the nodes
-// that are left.
+// Most nodes were replaced while nobody called. The table of a configured server still names one of
+// the nodes that the client knows.
 TEST_F(Topology, AClusterWithAMemberThatIsKnownIsBelievedAtOnce) {
   ClientOptions options = Patient();
   options.servers = {At(1), At(11)};

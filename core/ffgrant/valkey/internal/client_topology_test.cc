@@ -19,7 +19,7 @@ namespace {
 using Kind = Fault::Kind;
 
 // Node c leaves for cluster B, softly (its id stays) or hard (it gets a new id), while the client's
-// connections stand. Then a connection to another node breaks.
+// connections stand. Then the connections to the other nodes break.
 TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
   for (const bool soft : {true, false}) {
     for (const bool is_configured : {true, false}) {
@@ -105,8 +105,8 @@ TEST_F(Topology, ATableIsNotOursForSharingAFewNodes) {
   ExpectNothingBeyond(rig, 2);
 }
 
-// A table that names only half of the known nodes is not accepted, even if none of the other nodes
-// can be reached.
+// A table that names only half of the known nodes is not accepted, even if the primaries among the
+// other nodes can't be reached.
 TEST_F(Topology, ATableIsNotOursForSharingHalfOfTheNodes) {
   ClientRig rig(Patient());
   LeaveTogether(rig, {{"c", 3, 50}, {"c2", 6, 50, "slave"}, {"b2", 5, 50, "slave"}});
@@ -122,8 +122,8 @@ TEST_F(Topology, ATableIsNotOursForSharingHalfOfTheNodes) {
   }
 }
 
-// A node that was cut off while the others went on knows an older configuration, even if it is
-// older by only one epoch.
+// A node that was cut off while the others went on knows an older configuration. The client does
+// not accept its table, even if the table is older by only one epoch.
 TEST_F(Topology, NoTableGoesBackInTime) {
   const FakeTable first = A();
   for (const int epoch : {2, 7}) {

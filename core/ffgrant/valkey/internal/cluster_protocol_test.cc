@@ -39,8 +39,8 @@ class ClusterProtocol : public ::testing::Test {
     };
   }
   int Tables() const { return rig_.Count("1 CLUSTER SLOTS") + rig_.Count("7 CLUSTER SLOTS"); }
-  // Returns the commands executed since the last call, without those that the client sends on its
-  // own behalf.
+  // Returns the GET, SET and ASKING commands that have come since Executed() was last used, in
+  // order.
   std::vector<std::string> Executed() {
     std::vector<std::string> lines;
     for (; seen_ < rig_.log.size(); ++seen_) {

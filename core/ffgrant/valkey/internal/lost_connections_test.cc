@@ -195,7 +195,7 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
   lost.AddKey(first, kNoKey);
   EXPECT_TRUE(lost.IsSettled(1 << 16));
 
-  // If a lost connection may carry any command, no command can be settled.
+  // Once a connection that may carry any command is given up, no command can be settled.
   LostConnections other;
   (void)other.Add(Alone("p"), 1, 0, kEveryKey, false);
   for (std::size_t i = 0; i < LostConnections::kMaxEntries; ++i) {

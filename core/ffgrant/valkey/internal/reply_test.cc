@@ -144,7 +144,8 @@ TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
 }
 
 TEST(ReplyReader, RefusesByWhatAReplyIsMadeOf) {
-  // Each reply takes 48 bytes for each of its values, and the size of its texts.
+  // Each reply takes 48 bytes for each of its values, and the size of each of its texts, rounded up
+  // to a multiple of 8.
   const struct {
     std::size_t max_bytes;
     std::string bytes;

@@ -264,8 +264,8 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
-// A search does not wait for answers from the frozen shard. It leaves its questions there to
-// whichever thread leads.
+// A search does not wait for answers from the frozen shard. It leaves the questions that it has
+// asked there to whichever thread leads.
 TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   FormCluster();
   Start();
@@ -685,15 +685,15 @@ TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
   EXPECT_EQ(left_.answers, 1);
 }
 
-// The call began before the leader's call. So the time of this earlier call is up before the leader
-// would look again.
+// The call that leaves a command behind began before the leader's call. So its time is up before
+// the leader would look again.
 TEST_F(BesideALeader, WhatEndsBeforeTheLeaderLooksAgainIsItsMatter) {
   const std::int64_t limit = options_.request_timeout_ms;
   scripted_->Wait({}, limit / 2);
   std::unique_ptr<SessionPool::Lease> early = Begin();
   scripted_->SetScript(nullptr);
   EndCalls();
-  scripted_->Wait({}, limit / 2);  // the time of all earlier calls is up
+  scripted_->Wait({}, limit / 2);  // the time of the first leader's call is up
   Lead();
   const std::size_t before = scripted_->bytes_to_server();
   Leave(std::move(early));
