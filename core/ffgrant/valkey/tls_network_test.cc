@@ -122,7 +122,7 @@ class PeerNetwork final : public Network {
   std::size_t connections() const { return peers_.size(); }
   Peer& last() { return *peers_.back(); }
 
-  // How the next calls of a stream end instead of working. Open() and FinishOpen() both use
+  // How the next operations of a stream end; with kDone they work. Open() and FinishOpen() both use
   // `opens`.
   std::deque<IoStatus> opens;
   std::deque<IoStatus> reads;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what ClaimForWorker() chooses when servers answer wrongly, or not at all.
+// Tests what ClaimForWorker() chooses, also when servers answer wrongly, late or not at all.
 
 #include <gtest/gtest.h>
 
@@ -164,8 +164,8 @@ TEST_F(Choices, AnIdOfAnotherSpellingIsPassedOver) {
   EXPECT_EQ(ChooseId(), IdAt(2));
 }
 
-// The questions that the search asks about the head of a partition, and about the executions behind
-// the head.
+// The questions that the search asks about the head of a partition (place 0), and about the
+// executions behind the head (place 1).
 const struct {
   std::string word;
   std::size_t place;
@@ -184,7 +184,7 @@ TEST_F(Choices, AnErrorOfTheServerIsToldIfNothingElseIsFound) {
     rig_->Answer(word, kFault, place, 1);
     EXPECT_EQ(Choose().error, ClaimError::kUnknownCode) << word << place;
   }
-  // If the user may not ask a question, every call reports an error.
+  // If the user may not ask a question, every call that asks the question reports an error.
   for (const auto& [word, place] : kQuestions) {
     for (const std::string reply :
          {"-NOPERM this user has no permissions\r\n", "-ERR unknown command 'x'\r\n"}) {
@@ -266,7 +266,8 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
   struct Case {
     std::string reply;  // empty: no reply comes
     ClaimError error;
-    ClaimError of_all = ClaimError::kNoEligibleExecution;  // the error if each gets the reply
+    ClaimError of_all =
+        ClaimError::kNoEligibleExecution;  // the error if all executions get the reply
   };
   const Case kCases[] = {
       {"", ClaimError::kUnknownOutcome},
@@ -275,7 +276,7 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
       {RejectedReply("invalid_capabilities"), ClaimError::kInvalidCapabilities},
       // This execution is passed over.
       {kFault, ClaimError::kNone, ClaimError::kUnknownCode},
-      // Another scheduler was faster, so the other execution is taken.
+      // This execution can't be granted any more, so the next one is taken.
       {RejectedReply("grant_already_exists"), ClaimError::kNone},
       {RejectedReply("execution_not_eligible"), ClaimError::kNone},
       {RejectedReply("capability_mismatch"), ClaimError::kNone},
@@ -293,7 +294,7 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
       EXPECT_EQ(ChooseId(), goes_on ? IdAt(place + 1) : ErrorName(c.error)) << c.reply;
       EXPECT_EQ(rig_->Count("ff_issue_claim_grant"), goes_on ? 2u : 1u) << c.reply;
       if (!goes_on) continue;
-      // Every execution gets the reply: there is nothing to claim.
+      // Every execution gets the reply, so none can be granted.
       Start(3);
       rig_->Answer("ff_issue_claim_grant", c.reply);
       EXPECT_EQ(Choose().error, c.of_all) << c.reply;

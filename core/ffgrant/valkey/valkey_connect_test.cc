@@ -52,8 +52,8 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Plays a server whose user may not run these commands. The server names these commands when a
-  // function or a script asks for them.
+  // Plays a server whose user may not run these commands. When the client asks by a function or a
+  // script which of some commands are refused, the server names those of them.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =

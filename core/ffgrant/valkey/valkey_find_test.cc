@@ -27,7 +27,7 @@ using Way = ScriptedLedger::Way;
 constexpr std::string_view kOther = "99999999-9999-4999-8999-999999999999";
 
 std::string Nils(std::size_t count) { return Array(std::vector<std::string>(count, kNil)); }
-// Returns a core hash in which every field is `element`.
+// Returns an array of 26 elements, each of which is `element`.
 std::string CoreOf(const std::string& element) {
   return Array(std::vector<std::string>(26, element));
 }
@@ -37,7 +37,7 @@ struct ReadFault {
   std::function<void(ScriptedLedger&)> arm;
 };
 
-// Returns the replies from which the core's lease can't be read, with what is wrong with each.
+// Returns faults of single fields of the core with which its lease can't be read.
 std::vector<ReadFault> UnreadableLeases() {
   std::vector<ReadFault> all;
   const struct {
@@ -314,7 +314,7 @@ TEST_F(FindClaimReplies, IdsThatNoServerKnowsAreNotAskedFor) {
 TEST_F(FindClaimReplies, AnErrorOfTheServerIsNoFate) {
   const struct {
     std::string_view command;
-    bool ended;  // whether the claim has ended (or is held) when the command is sent
+    bool ended;  // whether the claim has ended when the command is sent; if not, it is held
   } kCases[] = {{"lifecycle_phase", false}, {"attempt_type", false}, {"XREVRANGE", true}};
   for (const auto& c : kCases) {
     for (const bool with_details : {true, false}) {

@@ -63,7 +63,7 @@ TEST(InspectReplies, AreWhatIsStored) {
 TEST(InspectReplies, SayInWhichSetsTheExecutionIs) {
   struct Case {
     std::string set;
-    bool ExecutionState::*is_in;  // null: an execution is never in this set
+    bool ExecutionState::*is_in;  // null: Inspect() must not count this set
   };
   const Case kCases[] = {
       {"lane:main:eligible", &ExecutionState::in_eligible},
