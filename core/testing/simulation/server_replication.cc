@@ -50,8 +50,8 @@ void SimulatedServer::Deliver(std::size_t count) {
   }
 }
 
-// The `*` of XADD and the PX of SET depend on the moment. In their place the replicas get the
-// entry's id and the time of the expiry.
+// The `*` of XADD and the PX of `SET key value PX ms` depend on the moment. In their place the
+// replicas get the entry's id and the time of the expiry.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());
