@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ffgrant/hash_slot.h"
+#include "ffgrant/valkey/internal/stored_execution.h"
 #include "testing/simulation/scripted_ledger.h"
 
 namespace ffgrant::valkey::testing {
@@ -27,9 +28,9 @@ using Way = ScriptedLedger::Way;
 constexpr std::string_view kOther = "99999999-9999-4999-8999-999999999999";
 
 std::string Nils(std::size_t count) { return Array(std::vector<std::string>(count, kNil)); }
-// Returns an array of 26 elements, each of which is `element`.
+// Returns a core in which every field is `element`.
 std::string CoreOf(const std::string& element) {
-  return Array(std::vector<std::string>(26, element));
+  return Array(std::vector<std::string>(internal::kCoreFieldCount, element));
 }
 
 struct ReadFault {
@@ -61,8 +62,15 @@ std::vector<ReadFault> UnreadableLeases() {
 
 // Returns replies to HMGET of the core that are no core.
 std::vector<std::string> NoCores() {
-  return {":1\r\n",         "+OK\r\n",       kNil, Bulk("x"), "*0\r\n", Nils(26), Nils(28),
-          CoreOf(":1\r\n"), CoreOf("*0\r\n")};
+  return {":1\r\n",
+          "+OK\r\n",
+          kNil,
+          Bulk("x"),
+          "*0\r\n",
+          Nils(internal::kCoreFieldCount - 1),
+          Nils(internal::kCoreFieldCount + 1),
+          CoreOf(":1\r\n"),
+          CoreOf("*0\r\n")};
 }
 
 // ---- grant and claim at once -----------------------------------------------------

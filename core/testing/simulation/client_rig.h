@@ -158,8 +158,6 @@ class ClientRig {
   std::map<std::uint64_t, std::string> ends;
   bool fits = true;  // whether replies fit their commands
   bool submitting = false;
-  std::vector<std::string> reader_texts;
-  std::optional<internal::ServerIdentity> reader;    // the server whose reply came last
   std::shared_ptr<internal::Deployment> deployment;  // the rig's own, or that of another rig
   internal::LostConnections* const lost = &deployment->lost;
   Client client;  // is destroyed first, which ends the calls that are under way

@@ -50,20 +50,25 @@ void SimulatedServer::Deliver(std::size_t count) {
   }
 }
 
-// The `*` of XADD and the PX of `SET key value PX ms` depend on the moment. In their place the
+// The `*` of XADD, the PX of SET and the time of PEXPIRE depend on the moment. In their place the
 // replicas get the entry's id and the time of the expiry.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());
+  const KeySpace::Entry* const entry = words.size() > 1 ? keys_.Find(words[1]) : nullptr;
   if (SameWord(words[0], "XADD")) {
     const auto star = std::find(change.begin(), change.end(), "*");
-    const KeySpace::Entry* const entry = keys_.Find(words[1]);
     if (star != change.end() && entry != nullptr) {
       *star = std::get<StreamValue>(entry->value).last_id().Text();
     }
-  } else if (SameWord(words[0], "SET") && words.size() == 5 && SameWord(words[3], "PX")) {
-    change[3] = "PXAT";
-    change[4] = std::to_string(keys_.Find(words[1])->expires_at);
+  } else if (SameWord(words[0], "SET") && words.size() >= 5 &&
+             SameWord(words[words.size() - 2], "PX")) {
+    change[words.size() - 2] = "PXAT";
+    change.back() = std::to_string(entry->expires_at);
+  } else if (SameWord(words[0], "PEXPIRE")) {
+    change = entry == nullptr ? std::vector<std::string>{"DEL", change[1]}
+                              : std::vector<std::string>{"PEXPIREAT", change[1],
+                                                         std::to_string(entry->expires_at)};
   } else if (SameWord(words[0], "FUNCTION") && SameWord(words[1], "LOAD") && words.size() == 3) {
     change.insert(change.begin() + 2, "REPLACE");
   }

@@ -143,6 +143,23 @@ TEST_F(SimulatedServerTest, AReplicaHasWhatItsPrimaryHas) {
   EXPECT_NE(at_replica.Do({"INFO"}).find("role:slave"), std::string::npos);
 }
 
+TEST_F(SimulatedServerTest, AKeyExpiresAtTheSameTimeOnAReplicaThatIsBehind) {
+  SimulatedServer replica({.run_id = "run-2", .address = {"10.0.0.2", 6379}});
+  replica.BecomeReplicaOf(server_);
+  replica.SetLinkOpen(false);
+  console_.Do({"SET", "set", "v", "PX", "100"});
+  console_.Do({"SET", "if absent", "v", "NX", "PX", "100"});
+  console_.Do({"SET", "later", "v"});
+  console_.Do({"PEXPIRE", "later", "100"});
+  console_.Do({"SET", "at once", "v"});
+  console_.Do({"PEXPIRE", "at once", "-1"});
+  console_.now_ms += 50;
+  console_.Do({"SET", "set now", "v"});
+  replica.SetLinkOpen(true);
+  EXPECT_EQ(server_.keys().Dump().size(), 4u);
+  EXPECT_EQ(replica.keys().Dump(), server_.keys().Dump());
+}
+
 TEST_F(SimulatedServerTest, APromotedReplicaLacksWhatWasOnItsWay) {
   SimulatedServer replica({.run_id = "run-2", .address = {"10.0.0.2", 6379}});
   replica.BecomeReplicaOf(server_);
