@@ -22,7 +22,7 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // The texts are as the client sent them. The decoder checks only types; the endpoint must check the
-// lane, the names and the ttl (1..60000; contract 6).
+// lane, the instance id, the capabilities and the ttl (1..60000; contract 6).
 struct ClaimRequestView {
   std::string_view lane_id;
   std::string_view worker_instance_id;

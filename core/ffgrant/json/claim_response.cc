@@ -70,7 +70,7 @@ inline bool TakeText(const char*& p, const char* end, const char (&literal)[kSiz
   return true;
 }
 
-// Reads the digits [p, end). At least 16 bytes before the digits must be readable.
+// Reads the digits [p, end). At least 7 bytes before the digits must be readable.
 inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto digits = static_cast<std::size_t>(end - p);
   if (digits - 1 >= kMaxDigits || (*p == '0' && digits > 1)) return false;
@@ -233,7 +233,8 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
     {.name = "expires_at_ms", .kind = MemberKind::kUint64},
 }};
 
-// Rejects a document that has all members and then, instead of `}`, a byte at which reading fails.
+// Rejects a document that is right except for its last byte, which should be `}` and does not
+// continue the number before it.
 [[gnu::noinline]] JsonResult RejectLastByte(std::string_view json, JsonScratch& scratch) noexcept {
   return DecodeDocument(json, scratch, [](JsonReader& reader) {
     const char* const last = reader.end() - 1;
@@ -243,9 +244,9 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
   });
 }
 
-// Reads any document. Returns false after a failure; `result` then holds the error. Sets `out` and
-// `result` in place, member by member. Copies of whole objects would be wide loads, which have to
-// wait for the narrow stores before them.
+// Reads any document. Returns false after a failure; `result` then holds the error. On success
+// `result` stays as it was, and `out` is set member by member: a copy of the whole object would be
+// wide loads, which have to wait for the narrow stores before them.
 [[gnu::noinline]] bool DecodeSequentially(std::string_view json, JsonScratch& scratch,
                                           ClaimResponseView& out, JsonResult& result) noexcept {
   if (IsRejectedAtOnce(json, scratch)) {
@@ -253,7 +254,7 @@ constexpr std::array<MemberSpec, 4> kMembers = {{
     return false;
   }
   // A canonical document needs no scratch, so it is read even if the scratch is too small or has no
-  // memory.
+  // memory yet.
   if (json.size() > scratch.max_document_size() || !JsonMemory::IsThere(scratch)) [[unlikely]] {
     ClaimResponseView view;
     if (TakeCanonical(json, view)) {

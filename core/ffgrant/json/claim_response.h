@@ -27,7 +27,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// The members as decoded. Decoding does not check the texts themselves (contract 4, end of 1.6).
+// The members as decoded. Decoding does not check the grammar of the ids and keys (contract 4, end
+// of 1.6).
 struct ClaimResponseView {
   std::string_view execution_id;
   std::string_view partition_key;
@@ -37,10 +38,11 @@ struct ClaimResponseView {
   friend constexpr bool operator==(const ClaimResponseView&, const ClaimResponseView&) = default;
 };
 
-// Decodes `json`, which may be any bytes. Canonical documents take a fast path; the reader of
-// contract 4 takes all others. The verdict does not depend on the path. `out` is untouched on
-// failure. Canonical documents need no scratch, so the scratch's limit on the size does not apply
-// to them.
+// Decodes `json`, which may be any bytes. A document is canonical if SerializeClaimResponse()
+// writes it and its texts are ASCII and have no escapes. Most canonical documents take a fast path;
+// the reader of contract 4 takes the others. The verdict does not depend on the path. `out` is
+// untouched on failure. Canonical documents need no scratch, so the scratch's limit on the size
+// does not apply to them.
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 
@@ -57,8 +59,8 @@ struct [[nodiscard]] GrantJsonResult {
 };
 
 // Decodes and converts in one call, as a worker needs it. The reference reports a failed conversion
-// as `malformed_response`. For the reference's message call ParseClaimResponse and then
-// ToClaimGrant, whose result has all that the message needs.
+// as `malformed_response`. A caller that wants the reference's message calls ParseClaimResponse and
+// then ToClaimGrant, whose result has all that the message needs.
 //
 //   JsonScratch scratch;
 //   ClaimGrantView grant;

@@ -298,7 +298,7 @@ TEST_F(ClaimResponseTest, IgnoredValuesAreSkimmed) {
       {"[{\"a\":1]", kUnexpectedByte},
   };
   for (const auto& [value, error] : rejected) EXPECT_EQ(WithExtra(value), error) << value;
-  // A text that is no number is refused wherever it stands.
+  // A malformed number is refused wherever it stands.
   for (const std::string number : {"01", "-01", "-00", "-", "-.5", "1.", "1.e5", "1e", "1e+",
                                    "-1e-", "00.5", "-09", "0123456789012345678901234567890"}) {
     for (const std::string& value : {number, "[" + number + "]", "{\"a\":" + number + "}",
@@ -363,7 +363,7 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(result.error_class(), JsonErrorClass::kCaller);
   EXPECT_EQ(ParseClaimResponse("[\"e\", 1]", small, response).error, kWrongType);
 
-  // Large documents are read on another path.
+  // The limit applies in the same way to a large document.
   const std::string large = std::string(5000, ' ') + kCanonical;
   EXPECT_EQ(ParseClaimResponse(large, small, response), (JsonResult{kDocumentTooLarge, 8, ""}));
   JsonScratch fits(large.size());
@@ -380,8 +380,8 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(ParseClaimResponse("", moved, response).error, kUnexpectedEnd);
 }
 
-// A fault at the first byte is found before the reader begins. The result must be the reader's
-// result, which comes if the scratch has no memory yet.
+// A fault at the first byte is found before the reader begins. The result must be that of the
+// reader, which finds the fault itself if the scratch has no memory yet.
 TEST_F(ClaimResponseTest, EveryFirstByte) {
   JsonScratch ready(kCanonical.size());
   ready.Reserve();

@@ -53,9 +53,9 @@ struct SignalRequest {
   std::string_view payload = {};  // any bytes; empty means no payload
 };
 
-// Each function writes the body into `out` and reuses the capacity of `out`. If a text is not
-// UTF-8, the function returns false and `out` is empty. `partition` is the partition of the id;
-// `now_ms` is the caller's time.
+// Each function writes the body into `out` and reuses the capacity of `out`. If a text other than
+// `policy_json` is not UTF-8, the function returns false and `out` is empty. `partition` is the
+// partition of the id; `now_ms` is the caller's time.
 bool WriteCreateBody(const CreateRequest& request, std::uint16_t partition, std::int64_t now_ms,
                      std::string& out);
 bool WriteCancelBody(std::string_view execution_id, const CancelRequest& request,

@@ -6,11 +6,12 @@
 // The error at the first offending position is reported, so {"execution_id":1,,, is kWrongType. A
 // scalar is read to its end before its type, range or grammar is judged. A missing member counts as
 // a fault of the closing bracket; if several members are missing, the one declared first is named.
-// Only the tagged reclaim response differs: faults of its form or its tag are reported before
-// faults of its other members.
+// Only the tagged reclaim response differs: syntax errors up to its closing bracket, and all errors
+// of its tag, are reported before data errors of its other members.
 //
 // Cost: Parse* and Serialize* take time linear in the size of the document. Of the parses with one
-// scratch, only the first that needs the scratch allocates (json_scratch.h).
+// scratch, only the first that needs the scratch allocates (json_scratch.h). A parse into a
+// std::string may also allocate this string.
 // Threads: these functions may be called from any thread; each thread that parses needs a scratch
 // of its own.
 
@@ -30,8 +31,8 @@ enum class JsonError : std::uint8_t {
   kNone,
   // These errors are of class kSyntax: HTTP 400.
   kUnexpectedEnd,
-  kUnexpectedByte,
-  kInvalidNumber,     // 01, +1, 1., .5, 1e, NaN
+  kUnexpectedByte,    // also for +1, .5, NaN
+  kInvalidNumber,     // 01, 1., 1e, -x
   kNumberOutOfRange,  // 1e400
   kInvalidEscape,     // \x41, \u12
   kLoneSurrogate,     // \uD83D
@@ -48,7 +49,7 @@ enum class JsonError : std::uint8_t {
   kDuplicateField,
   kUnknownVariant,
   kTooFewElements,
-  kSurplusElement,  // like kTooManyElements, in the tagged response as an array
+  kSurplusElement,  // like kTooManyElements, for the tagged response written as an array
   kInvalidUuid,
   kInvalidExecutionId,
   // These errors are of class kCaller: the fault is the caller's, not the document's.
@@ -74,7 +75,7 @@ std::string_view ErrorName(JsonError error) noexcept;
 struct [[nodiscard]] JsonResult {
   JsonError error = JsonError::kNone;
   // The offset of the fault in the document; the scratch's max_document_size if the error is
-  // kDocumentTooLarge; 0 on success.
+  // kDocumentTooLarge; 0 on success and for kOutOfMemory.
   std::size_t offset = 0;
   // The name of the DTO's member that is at fault, as a literal; empty if no member is at fault.
   std::string_view member;

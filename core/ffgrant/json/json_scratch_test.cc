@@ -48,7 +48,7 @@ TEST(JsonScratchTest, CanBeAssigned) {
   EXPECT_TRUE(Parses(other));
 }
 
-// The memory for these sizes would overflow std::size_t.
+// No block of memory can be as large as these sizes need.
 TEST(JsonScratchTest, SizesThatOverflow) {
   constexpr std::size_t kMax = std::numeric_limits<std::size_t>::max();
   EXPECT_THROW(JsonScratch{kMax}, std::bad_alloc);

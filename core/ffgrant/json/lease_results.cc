@@ -49,7 +49,7 @@ constexpr std::array<MemberSpec, 3> kHandleMembers = {{
 }};
 constexpr StructSpec kHandle = {kHandleMembers};
 
-constexpr std::size_t kHandleValues = 8;  // the handle's values follow Claimed's own
+constexpr std::size_t kHandleValues = 8;  // the index of the handle's first value
 constexpr std::array<MemberSpec, kHandleValues> kClaimedMembers = {{
     {.name = "execution_id", .kind = MemberKind::kExecutionId},
     {.name = "lease_id", .kind = MemberKind::kUuid},

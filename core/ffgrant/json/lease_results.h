@@ -73,7 +73,7 @@ struct ClaimedView {
   friend constexpr bool operator==(const ClaimedView&, const ClaimedView&) = default;
 };
 
-// These functions decode any bytes. `out` is untouched on failure.
+// For these functions `json` may be any bytes. `out` is untouched on failure.
 JsonResult ParseRevokeLeaseResult(std::string_view json, JsonScratch& scratch,
                                   RevokeLeaseResultView& out) noexcept;
 JsonResult ParseRenewLeaseResult(std::string_view json, JsonScratch& scratch,

@@ -34,8 +34,8 @@ class PartitionConfigJsonTest : public ::testing::Test {
     }
     return result;
   }
-  // Parses `value` as each of the three counts. Returns the verdict, which must be the same for all
-  // three.
+  // Parses `value` as each of the three counts. Returns the verdict on the first; the other two
+  // must have the same error.
   JsonResult Count(const std::string& value) {
     const JsonResult flow = Parse(Object({R"("num_flow_partitions":)" + value, kBudget, kQuota}));
     EXPECT_EQ(Parse(Object({kFlow, R"("num_budget_partitions":)" + value, kQuota})).error,

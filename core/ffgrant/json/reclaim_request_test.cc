@@ -105,7 +105,7 @@ TEST_F(ReclaimRequestTest, EveryTextMayHaveEscapes) {
                                           StringList(tokens)}));
 }
 
-// A text that is no UTF-8 is refused wherever it stands, whether the others are ASCII or not.
+// A text that is no UTF-8 is refused wherever it stands, whether the other texts are ASCII or not.
 TEST_F(ReclaimRequestTest, RefusesToWriteWhatIsNotUtf8) {
   for (const std::string_view other : {"plain", "a\"b", "\xC3\xA9"}) {
     for (int place = 0; place < 7; ++place) {

@@ -50,9 +50,9 @@ struct ReclaimCapExceededView {
 using ReclaimResponseView =
     std::variant<ReclaimGrantedView, NotReclaimableView, ReclaimCapExceededView>;
 
-// Decodes `json`, which may be any bytes. The parser buffers all members but the tag before it
-// judges them, so values of ignored members are checked in full here (contract 4). `out` is
-// untouched on failure.
+// Decodes `json`, which may be any bytes. The parser reads the whole response to find the tag, and
+// judges the other members only then. So it checks values of ignored members in full here (contract
+// 4). `out` is untouched on failure.
 JsonResult ParseReclaimResponse(std::string_view json, JsonScratch& scratch,
                                 ReclaimResponseView& out) noexcept;
 
@@ -61,9 +61,9 @@ WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
                                      std::span<char> out) noexcept;
 
 // The conversion follows contract 5.5: it parses `execution_id`, then checks `lane_id`. If both
-// errors are kNone, `out` was written. The reference's message quotes the text; for this message
-// call ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient) or
-// ParseLaneId(granted.lane_id), whose results have all that the message needs.
+// errors are kNone, `out` was written. The reference's message quotes the text that is wrong. The
+// results of ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient) and
+// ParseLaneId(granted.lane_id) have all that this message needs.
 struct [[nodiscard]] ReclaimGrantConversion {
   ExecutionIdError execution_id = ExecutionIdError::kNone;
   LaneIdError lane_id = LaneIdError::kNone;

@@ -154,8 +154,8 @@ TEST_F(ReclaimResponseTest, IgnoredValuesAreCheckedInFull) {
   EXPECT_EQ(WithExtra(NestedArrays(20'000)), kTooDeep);
 }
 
-// A fault of form anywhere is reported before a wrong member, and a wrong member before bytes that
-// follow the document.
+// A syntax error up to the closing bracket is reported before a wrong member, and a wrong member
+// before bytes that follow the bracket.
 TEST_F(ReclaimResponseTest, TheOrderOfFaults) {
   EXPECT_EQ(Error(R"({"status":"granted","execution_id":5}x)"), kWrongType);
   EXPECT_EQ(Error(Object({G, E, P, K, X, L}) + "x"), kTrailingBytes);

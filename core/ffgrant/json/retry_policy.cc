@@ -16,11 +16,12 @@ namespace {
 
 using internal::JsonReader;
 
-// FlowFabric reads a policy to this depth.
+// FlowFabric reads the value of a policy's member to this depth.
 constexpr std::size_t kMaxDepth = 126;
 
 // Calls `use(name, value)` for each member of the object `json`, with the value's text. Returns
-// false if `json` is no object or no JSON.
+// false if `json` is no JSON object or has a value that is nested too deeply, or if no memory is
+// left.
 template <class Use>
 bool ForEachMember(std::string_view json, const Use& use) {
   JsonScratch scratch(json.size() + 1);
@@ -45,7 +46,7 @@ bool ForEachMember(std::string_view json, const Use& use) {
 }
 
 // Returns true if Lua 5.1's tonumber() accepts `text`: a number that strtod() reads, also a
-// hexadecimal one, with blanks after it or without. The server's locale is C.
+// hexadecimal one, with blanks around it or without. The server's locale is C.
 bool IsLuaNumber(const char* text) {
   static const locale_t c_locale = newlocale(LC_ALL_MASK, "C", nullptr);
   char* end = nullptr;

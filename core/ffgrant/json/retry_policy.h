@@ -15,8 +15,8 @@ namespace ffgrant {
 
 // Returns the text of the member "retry_policy", which points into `policy`. If the member is
 // repeated, the last one counts. The result is empty if the member is missing, if `policy` is no
-// JSON, or if no memory is left. Allocates 9/8 byte for each byte of `policy`. Safe to call from
-// any thread.
+// JSON object or is nested more deeply than FlowFabric reads, or if no memory is left. Allocates
+// about 9/8 byte for each byte of `policy`. Safe to call from any thread.
 //
 //   FindRetryPolicy(R"({"priority":0,"retry_policy":{"max_retries":2}})") == R"({"max_retries":2})"
 std::string_view FindRetryPolicy(std::string_view policy);

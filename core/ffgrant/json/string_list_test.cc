@@ -35,7 +35,8 @@ class PackedTexts {
 Texts AllOf(const StringList& list) { return {list.begin(), list.end()}; }
 
 TEST(StringListTest, BothFormsGiveTheSameTexts) {
-  // These three texts have lengths that take one, two and three bytes.
+  // The lengths of these two texts take two and three bytes. Those of the short texts below take
+  // one.
   const std::string medium(200, 'm');
   const std::string large(20'000, 'l');
   for (const Texts& texts : {Texts{}, Texts{""}, Texts{"a"}, Texts{"", "a", ""},

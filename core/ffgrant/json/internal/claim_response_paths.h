@@ -2,7 +2,8 @@
 //
 // Declares the ways to read a claim response. ParseClaimResponse and ParseClaimGrant both read a
 // document with the usual lengths and order of members in one step. All other documents go to the
-// sequential path, which is the only one that rejects documents. On machines with AVX2,
+// sequential path. It finds all faults but two, which may be found before it: a first byte that
+// begins no document, and a wrong last byte after the usual form. On machines with AVX2,
 // ParseClaimGrant first tries a third path.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_

@@ -93,8 +93,8 @@ class ClaimResponsePathsTest : public ::testing::Test {
     ASSERT_EQ(grant_.execution_id.is_canonical(), id.id.is_canonical());
   }
 
-  // Checks that the fast path for issued grants accepts all of them and no other document. Check()
-  // compares what the fast path reads with what the slower path reads.
+  // Checks that the fast path for issued grants accepts all of them and no other document, and
+  // reads the same as the slower path.
   void CheckIssued([[maybe_unused]] std::string_view json) {
 #ifdef FFGRANT_HAS_AVX2_PATHS
     if (!internal::HasAvx2()) return;
@@ -189,12 +189,12 @@ TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
       if (i == 0) time.assign(digits, '1');
       if (i > 1) {
         for (char& c : time) c = static_cast<char>('0' + random() % 10);
-        // Of ten numbers with 20 random digits, about nine would be out of range, so half of them
-        // begin with 1.
+        // Of ten numbers with 20 random digits, about nine would be refused, so half of them begin
+        // with 1.
         if (digits >= 20 && i % 2 == 0) time[0] = '1';
       }
       if (i == 3) time[0] = '0';
-      // One byte becomes something else than a digit.
+      // One byte becomes something other than a digit.
       if (i == 4) time[random() % digits] = "/:+-.eE\x80\xB0 \"x"[random() % 12];
       check(time, "}");
       ++times;
@@ -212,7 +212,7 @@ TEST_F(ClaimResponsePathsTest, TimesOfEveryLength) {
   EXPECT_GT(canonical_, 3 * 19 * 15);
 }
 
-// Tests canonical documents whose sizes do not take the usual path.
+// Tests canonical documents of many sizes, most of which do not take the usual path.
 TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   int documents = 0;
   for (const char* index :
@@ -235,8 +235,8 @@ TEST_F(ClaimResponsePathsTest, CanonicalDocumentsOfEverySize) {
   EXPECT_EQ(canonical_, documents * 8 / 10);
 }
 
-// Tests the documents that an issuer on Valkey writes, for every number of digits, and all
-// documents that differ from them in one byte.
+// Tests the documents that an issuer on Valkey writes, with indices of every number of digits, and
+// documents that differ from them in one byte, in the index or in the time.
 TEST_F(ClaimResponsePathsTest, IssuedGrants) {
   int documents = 0;
   for (const char* index : {"0", "42", "255", "9876", "65535", "65536", "00", "99999", "07"}) {
@@ -301,7 +301,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrantsWithAnyLastByte) {
   }
 }
 
-// A text may contain the punctuation by which the shortcut finds the end of a text.
+// A text may contain the punctuation by which a fast path finds the end of a text.
 TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   for (const char* text :
        {R"(\",\"grant_key\":\")", R"(\",\"expires_at_ms\":1)", "},{", "}:", ":}"}) {

@@ -58,7 +58,7 @@ constexpr Block MakeBlock(std::size_t before, std::string_view literal) noexcept
   return block;
 }
 
-// A block ends where its literal ends, so no block reaches past the document.
+// Every block but the first ends where its literal ends, so no block reaches past the document.
 // Never reached: computed at compile time.
 constexpr std::size_t Before(std::string_view literal) noexcept { return 32 - literal.size(); }
 constexpr Block kBeginBlock = MakeBlock(0, kBegin);

@@ -20,8 +20,8 @@
 namespace ffgrant::internal {
 
 // Reads a number of up to 15 digits at `p` that has no leading zero, fraction or exponent. Returns
-// the end of the digits, or null for any other number. `p` must not be `end`, and at least eight
-// bytes before `end` must be readable.
+// the end of the digits, or null if anything else is at `p`. `p` must not be `end`, and at least
+// eight bytes before `end` must be readable.
 inline const char* TakeDigits(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto left = static_cast<std::size_t>(end - p);
   const auto digit_count = [](std::uint64_t word) {

@@ -2,9 +2,9 @@
 //
 // Decodes DTOs as json_struct.h does, for objects in their usual form: names without escapes, texts
 // of plain bytes, numbers of up to 15 digits. One function reads such an object, with members in
-// any order and with any white space between them. Any other member is left to json_struct.h, and
-// faults are reported as json_struct.h reports them. The code is generated for each DTO, so it is
-// for DTOs that are read often.
+// any order and with any white space between them. All else is left to json_struct.h and
+// json_reader.h, and faults are reported as json_struct.h reports them. The code is generated for
+// each DTO, so it is for DTOs that are read often.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
 #define FFGRANT_JSON_INTERNAL_JSON_OBJECT_H_
@@ -215,8 +215,9 @@ template <const auto& kMembers, class Text>
   return DecodeMember(reader, kSpecOf<kMembers>, values, i) ? reader.position() : nullptr;
 }
 
-// Reads the member whose name is at `p`, if that name is not as usual: unknown, repeated, escaped,
-// or without a colon after it. Returns the place after the member, or null if the member is wrong.
+// Reads the member whose name, with its opening quote, is at `p`, if the usual way does not serve:
+// the name is unknown, repeated or escaped, or no colon or too few bytes follow it. Returns the
+// place after the member, or null if the member is wrong.
 template <const auto& kMembers, class Text>
 [[gnu::always_inline]] inline const char* DecodeOtherMember(JsonReader& reader, MemberValue* values,
                                                             bool is_unknown,
@@ -250,7 +251,7 @@ template <const auto& kMembers, class Text>
     return reader.FailUnexpected();
   };
   std::size_t expected = 0;
-  std::size_t blanks = 0;  // blanks before the last name that was read
+  std::size_t blanks = 0;  // the number of blanks before the last name that had any
   for (bool first = true;; first = false) {
     if (!first) {
       if (p == end || (*p != ',' && *p != '}')) p = SkipBlanks(p, end);
@@ -271,7 +272,7 @@ template <const auto& kMembers, class Text>
         FindMember<kNames<kMembers>>(p + 1, end, expected, std::make_index_sequence<kCount>());
     const char* behind = p + 1 + kNames<kMembers>.size[i];
     if (i != kCount && !values[i].seen && end - behind > 2) [[likely]] {
-      // A colon, perhaps blanks, and at least one byte of the value follow.
+      // A colon, perhaps between blanks, and at least one byte of the value must follow.
       const char* value = behind;
       if (*value != ':') value = SkipBlanks(value, end);
       if (value != end && *value == ':') [[likely]] {

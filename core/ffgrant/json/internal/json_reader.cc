@@ -115,7 +115,7 @@ constexpr char SimpleEscape(char c) noexcept {
 }
 
 // Copies the bytes of [begin, p) where the document's `end` is near. The function is not inlined,
-// so that strings which are far from the end keep their registers.
+// so that the code for strings far from the end keeps its registers.
 [[gnu::noinline]] void CopyNearEnd(char* to, const char* begin, const char* p,
                                    const char* end) noexcept {
   if (end - p < 16) {
@@ -506,7 +506,8 @@ bool JsonReader::SkipString() noexcept {
   }
 }
 
-// Steps over all bytes from 0x80 on. The reader must stand on the first such byte.
+// Steps over a run of bytes of 0x80 or more, which must be valid UTF-8. The reader must stand on
+// the first of them.
 bool JsonReader::ReadUtf8() noexcept {
   do {
     const std::size_t size = Utf8SequenceSize(p_, end_);

@@ -66,8 +66,8 @@ class JsonReader {
   bool ReadEnd() noexcept;
 
   // Moves to the next item of an object or array, after its opening bracket (`first`) or after an
-  // item. For kItem the reader stands on the name's quote or on the element; for kEnd it stands on
-  // the closing bracket.
+  // item. For kItem the reader stands on the name's quote, or where the element must begin; for
+  // kEnd it stands on the closing bracket.
   enum class Next : std::uint8_t { kItem, kEnd, kError };
   Next NextMember(bool first) noexcept;
   Next NextElement(bool first) noexcept;
@@ -97,7 +97,8 @@ class JsonReader {
   // Fails because the next value has the wrong type. A scalar is read to its end first, because a
   // fault in the scalar wins. Always returns false.
   bool FailWrongType() noexcept;
-  // Fails because the byte that Peek() returned must not stand there. Always returns false.
+  // Fails because the document ends at the reader's position, or because the byte there must not
+  // stand there. Always returns false.
   bool FailUnexpected() noexcept;
   bool Fail(JsonError error, const char* at, std::string_view member = {}) noexcept;
   // Stores the name of the member at fault, unless the name of a member within it is already

@@ -59,6 +59,7 @@ TEST_F(JsonReaderTest, WhiteSpaceAloneMayFollowTheValue) {
 }
 
 // A string that is skimmed, checked or read fails at the document's end if its own end is missing.
+// But if a UTF-8 sequence is cut off, checking and reading fail at the beginning of the sequence.
 TEST_F(JsonReaderTest, StringsThatAreCutOff) {
   const std::string whole = "\"a\\n\xC3\xA9\\ud83d\\ude00\xF0\x9F\x98\x80\\u0041\"";
   EXPECT_TRUE(Skimmed(whole));
@@ -76,7 +77,8 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
     EXPECT_FALSE(reader.ReadString(text));
     EXPECT_EQ(reader.result(), expected) << size;
     EXPECT_EQ(Checked(cut), expected) << size;
-    // Skimming accepts halves of surrogate pairs and any byte, so only the missing end is an error.
+    // Skimming accepts halves of surrogate pairs and any bytes that are not ASCII, so only the
+    // missing end is an error.
     EXPECT_EQ(Skimmed(cut), (JsonResult{JsonError::kUnexpectedEnd, size, {}})) << size;
   }
   JsonReader reader = Reader(whole);
@@ -86,9 +88,9 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
   EXPECT_TRUE(reader.ReadEnd());
 }
 
-// Reads strings whose escapes are any number of bytes apart, with few and with many bytes after
-// them. Some escapes are followed by 62 to 66 bytes that are not ASCII. The reader steps over such
-// bytes without a search; a search sees at most 64 bytes at once.
+// Reads strings whose escapes are 0 to 70 bytes apart, with few and with many bytes after them.
+// Some escapes are followed by 62 to 66 bytes that are not ASCII. The reader steps over such bytes
+// without a search; a search sees at most 64 bytes at once.
 TEST_F(JsonReaderTest, EscapesAtEveryDistance) {
   struct Piece {
     std::string json;
@@ -206,7 +208,8 @@ TEST_F(JsonReaderTest, UnwantedValuesAtEveryPlaceOfABlock) {
   }
 }
 
-// Behind the first escape, bytes are copied in blocks of 16 near the document's end.
+// The bytes before the first escape are copied in blocks of 64 or 16 bytes, or without a byte too
+// many near the document's end.
 TEST_F(JsonReaderTest, StringsBeforeTheirFirstEscape) {
   for (std::size_t before = 0; before <= 70; ++before) {
     for (std::size_t behind = 0; behind <= 70; ++behind) {
@@ -266,7 +269,7 @@ TEST_F(JsonReaderTest, FaultsBehindAnEscape) {
   }
 }
 
-// An unwanted value fails at the document's end, wherever that is.
+// An unwanted value that is cut off fails at the document's end, wherever that is.
 TEST_F(JsonReaderTest, UnwantedValuesThatAreCutOff) {
   const std::string whole = R"({"name":[12,"text",{"a":true,"b" :{}}],"other":[[],null],"c":{"d":)"
                             R"("a text that ends behind the second border of a block of bytes"}})";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Describes DTOs as tables of members, and has the one decoder that reads them (contract 4 and 5).
+// Describes DTOs as tables of members, and decodes them by these tables (contract 4 and 5).
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_STRUCT_H_
 #define FFGRANT_JSON_INTERNAL_JSON_STRUCT_H_
@@ -37,8 +37,8 @@ enum class MemberKind : std::uint8_t {
 
 struct StructSpec;
 
-// One alternative of an externally tagged type. In JSON it is `"name"` without a body, or
-// `{"name":body}` with a body.
+// One alternative of an externally tagged type. In JSON an alternative without a body is `"name"`
+// or `{"name":null}`, and one with a body is `{"name":body}`.
 struct VariantSpec {
   std::string_view name;
   const StructSpec* body = nullptr;
@@ -86,14 +86,14 @@ struct MemberValue : MemberState {
 bool DecodeStruct(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
 
 // The next three functions are the steps of a struct's decoders. When DecodeMember() is called, the
-// reader must stand on the first byte of the value of member `i`.
+// reader must stand on the value of member `i`, or on blanks before it.
 bool DecodeMember(JsonReader& reader, const StructSpec& spec, MemberValue* values,
                   std::size_t i) noexcept;
 // Decodes one member by its name. The reader must stand on the quote of the name. The value of an
 // unknown member is skimmed.
 bool DecodeNamedMember(JsonReader& reader, const StructSpec& spec, MemberValue* values) noexcept;
-// Checks that no member is missing, else fails with `error`. The reader must stand on the bracket
-// that closes the struct.
+// Checks that no required member is missing, else fails with `error`. The reader must stand on the
+// bracket that closes the struct.
 bool CheckRequired(JsonReader& reader, const StructSpec& spec, const MemberValue* values,
                    JsonError error) noexcept;
 
@@ -103,8 +103,8 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
                    std::size_t& which) noexcept;
 
 // Decodes an internally tagged type: the member `tag` tells which variant the other members belong
-// to. All members are buffered before they are judged, so all of them are checked in full and
-// faults of form are reported first.
+// to. The whole value is read to find the tag before the other members are judged. So all values
+// are checked in full, and syntax errors within the value are reported first.
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept;
 

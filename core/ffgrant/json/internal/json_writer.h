@@ -19,8 +19,8 @@
 
 namespace ffgrant::internal {
 
-// Adds to `size` the bytes that `text` needs between its quotes. Returns false if `text` isn't
-// UTF-8.
+// Sets `size` to the number of bytes that `text` needs between its quotes. Returns false if `text`
+// isn't UTF-8.
 bool EscapedSize(std::string_view text, std::size_t& size) noexcept;
 
 // Writes `text` escaped, without quotes; returns the end.
