@@ -70,7 +70,7 @@ struct alignas(64) UuidForm {
   std::uint8_t middle = 0;    // 2 if there are hyphens
   std::uint8_t colon = 0;     // 0xFF if byte 8 of the text must be a colon
   std::uint8_t brace = 0;     // 0xFF if the last byte must be a brace
-  std::uint32_t hyphens = 0;  // bit i is set if byte i of the middle must be a hyphen
+  std::uint32_t hyphens = 0;  // bit i: a hyphen must be at `begin` + `middle` + i
   // What the first eight bytes must be.
   std::uint64_t head = 0;
   std::uint64_t head_mask = 0;

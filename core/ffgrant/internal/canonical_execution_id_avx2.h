@@ -119,8 +119,8 @@ FFGRANT_AVX2 inline __m128i DecodeUuidAvx2(const char* text, __m256i& wrong) noe
 }
 
 // Decodes the id `{fp:` index `}:` uuid at `text`, whose index has 1 to 5 digits. Returns the
-// index, which is right if it is a u16. A bit of `wrong` is set if anything else after the first
-// four bytes is not canonical.
+// number that the index's digits make, which may be larger than a u16. A bit of `wrong` is set if
+// anything else after the first four bytes is not canonical.
 FFGRANT_AVX2 inline std::uint32_t DecodeExecutionIdAvx2(const char* text, std::size_t digits,
                                                         Uuid& uuid, __m256i& wrong) noexcept {
   const IndexRow& row = kIndexRows[digits - 1];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares the fast ways to read a canonical id with each other and with the naive parser, which
-// was written from the grammar.
+// Compares each fast way to read a canonical id with the naive parser, which was written from the
+// grammar.
 
 #include "ffgrant/internal/canonical_execution_id.h"
 

@@ -43,8 +43,8 @@ inline constexpr std::uint64_t kIndexAndBrace[8] = {0xFF'00'00'00'00'00,
                                                     0,
                                                     0};
 
-// Returns true if `text` is canonical. There is no loop and only one branch on the outcome: with
-// keys of many families and lengths each further branch would be mispredicted.
+// Returns true if `text` is canonical. There is no loop, and no branch depends on the family or on
+// the number of digits: with keys of many families and lengths such a branch would be mispredicted.
 inline bool ParseCanonicalPartitionKey(std::string_view text, Partition& partition) noexcept {
   // The shortest key is `{b:0}`, the longest `{fp:65535}`.
   const std::size_t size = text.size();

@@ -42,7 +42,8 @@ inline bool HasClmul() noexcept {
   return (cpu_features.load(std::memory_order_relaxed) & kCpuClmul) != 0;
 }
 
-// Returns the features that this machine has, even if others are forced.
+// Returns the features that this machine has, even if others are forced; 0 in a build without the
+// paths that need them.
 unsigned DetectCpuFeatures() noexcept;
 
 // Serves tests and fuzz targets that run in one thread: while the object lives, core uses no

@@ -21,7 +21,7 @@ constexpr std::int64_t PowerOfX(unsigned exponent) noexcept {
   return value;
 }
 
-// Returns the quotient of x^64 and the polynomial, which has 49 bits.
+// Returns the quotient of x^64 and the polynomial. The quotient has 49 bits.
 constexpr std::int64_t QuotientOfX64() noexcept {
   std::uint64_t quotient = 0;
   unsigned remainder = 0;

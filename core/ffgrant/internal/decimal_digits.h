@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns numbers into digits and back, for the fast paths of JSON.
+// Turns numbers into digits and back, for the fast paths of JSON and of partition tags.
 
 #ifndef FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
 #define FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
@@ -36,14 +36,15 @@ inline constexpr std::array<char, 200> kDigitPairs = [] {
 
 // Returns the number of decimal digits of `value`, 1 to 20.
 constexpr unsigned DigitCount(std::uint64_t value) noexcept {
-  // 1233/4096 is just above log10(2), so the guess is right or one too small.
+  // 1233/4096 is just below log10(2), so the guess is right or one too small.
   const auto guess = static_cast<unsigned>(std::bit_width(value | 1)) * 1233 >> 12;
   return guess + (guess == 0 || value >= kPowersOfTen[guess] ? 1 : 0);
 }
 
-// The index is the place of a u16's topmost bit. The upper half of an entry is the number of
-// digits. The lower half is chosen so that adding the u16 carries into the upper half exactly if
-// there is a power of ten among the numbers with this topmost bit, and the u16 reaches that power.
+// The index is the place of a u16's topmost bit. The upper half of an entry is the number of digits
+// of the least u16 with this topmost bit. If larger u16s with the same topmost bit have one digit
+// more, the lower half is 65536 minus the least of these, so that adding one of them carries into
+// the upper half. If there are none, the lower half is 0.
 inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
   std::array<std::uint32_t, 16> counts{};
   for (unsigned bit = 0; bit < counts.size(); ++bit) {
@@ -109,7 +110,8 @@ constexpr std::uint64_t ParseUpTo8Digits(std::uint64_t word, unsigned count, boo
   const std::uint64_t keep = count == 0 ? 0 : ~std::uint64_t{0} << (64 - 8 * count);
   const std::uint64_t d = (word ^ 0x3030303030303030u) & keep;
   ok &= (((d + 0x7676767676767676u) | d) & 0x8080808080808080u) == 0;
-  // In three steps eight digits become pairs, then fours, then the number.
+  // Eight digits become four pairs. Two multiplications then give each pair its weight and add the
+  // pairs up.
   const std::uint64_t pairs = d * 10 + (d >> 8);
   return ((pairs & 0x000000FF000000FFu) * 0x000F424000000064u +
           ((pairs >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u) >>

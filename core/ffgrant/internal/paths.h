@@ -45,7 +45,7 @@ enum class Path : std::uint8_t {
   // For keys and ids the length is that of the whole text. Canonical keys are read inline in a
   // header that everybody includes, so the fuzz target for keys counts their lengths itself.
   kAnyKey,
-  kKeyDigits,
+  kKeyDigits,  // the length is the number of digits
   kCanonicalId,
   kCanonicalIdAvx2,
   kAnyId,
@@ -65,8 +65,8 @@ enum class Path : std::uint8_t {
   kNumberOf20,
   kWritePlain,
   kWriteAny,
-  // For numbers in all other bodies the length is the number of digits; in the paths with `Left` it
-  // is the number of bytes that the document has left.
+  // For numbers that json_digits.h reads the length is the number of digits; in the paths with
+  // `Left` it is the number of bytes that the document has left.
   kTakeDigits,
   kTakeDigitsLeft,
   kTakeDigitsAvx2,

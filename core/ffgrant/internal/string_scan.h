@@ -252,8 +252,8 @@ inline bool IsPlainText(std::string_view text) noexcept {
   }
   if (size >= 4) {
     TakePath(Path::kPlainIn4s, size);
-    // All sizes that a partition key can have take this one path: the sizes vary, so a branch
-    // between them would be mispredicted.
+    // All sizes that a canonical partition key can have take this one path: the sizes vary, so a
+    // branch between them would be mispredicted.
     const std::uint64_t ends = Load32(p) | std::uint64_t{Load32(p + size - 4)} << 32;
     const std::uint64_t middle = Load32(p + (size < 8 ? size - 4 : 4)) * 0x100000001u;
     return (SpecialBits<kNonAscii>(ends) | SpecialBits<kNonAscii>(middle)) == 0;

@@ -61,8 +61,8 @@ TEST(StringScanTest, EveryByteInEveryPlace) {
   }
 }
 
-// Searches long texts with each set of instructions. A text has one special byte, or consists of
-// blanks.
+// Searches long texts with each set of instructions. One text has at most one special byte among
+// plain bytes; the other has the same byte among blanks.
 TEST(StringScanTest, FarAway) {
   GuardedBuffer memory;
   for (const unsigned features : kCpuFeatureSets) {
@@ -147,8 +147,8 @@ TEST(StringScanTest, CopiesEverySizeAndNothingElse) {
 }
 
 TEST(Utf8Test, EverySequenceOfUpToThreeBytes) {
-  // The oracle decodes and encodes again: a sequence is right if it is the encoding of a scalar
-  // value.
+  // The oracle decodes a sequence. The sequence is right if its value is a scalar value that takes
+  // as many bytes.
   const auto naive = [](std::string_view s) -> std::size_t {
     const auto byte = [s](std::size_t i) { return static_cast<unsigned>(s[i] & 0xFF); };
     const std::size_t size = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Parses and writes canonical UUID text, 32 digits at once. The code uses compiler vectors, which
-// become NEON on AArch64 and scalar code elsewhere; parsing uses SSE2 if the processor has it.
+// become SSE2 on x86-64, NEON on AArch64 and scalar code elsewhere. Where SSE2 is there, parsing
+// uses its instructions directly.
 
 #ifndef FFGRANT_INTERNAL_UUID_HEX_H_
 #define FFGRANT_INTERNAL_UUID_HEX_H_
@@ -96,8 +97,8 @@ inline bool ParseCanonicalUuid(const char* text, Uuid& uuid) noexcept {
   const __m128i first = HexValuesSse2(low, above);
   const __m128i second = HexValuesSse2(high, above);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(uuid.bytes.data()), _mm_packus_epi16(first, second));
-  // Among the 16 bytes from offset 8 on, bytes 0, 5, 10 and 15 must be hyphens; `above` says
-  // whether the others are digits.
+  // Of the 16 bytes from offset 8 on, bytes 0, 5, 10 and 15 must be the four hyphens. A top bit is
+  // set in `above` if one of the text's other 32 bytes is no digit.
   return ((hyphens & 0x8421) == 0x8421) & (_mm_movemask_epi8(above) == 0);
 }
 
