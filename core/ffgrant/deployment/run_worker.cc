@@ -382,8 +382,8 @@ class Running {
          is_done ? std::string() : Words(error, details));
   }
 
-  // Reports an error of the last refresh of the registration, unless the call before found the same
-  // error.
+  // Reports an error of the last refresh of the registration, unless this function found the same
+  // error the last time.
   void LookAtRegistration() {
     const ClaimError now = worker_.registration().error;
     if (now == std::exchange(registration_, now) || now == ClaimError::kNone) return;
@@ -394,10 +394,10 @@ class Running {
   const valkey::DeploymentWorkerOptions named_;
   const StopSignals& stop_;
   const Handler& handler_;
-  const std::vector<std::string_view> capabilities_;  // of named_
+  const std::vector<std::string_view> capabilities_;  // views into named_
   valkey::DeploymentWorker worker_;
   http::IssuerClient issuer_;
-  std::vector<LaneIdView> lanes_;  // of named_
+  std::vector<LaneIdView> lanes_;  // views into named_
   ClaimError registration_ = ClaimError::kNone;
   std::atomic<bool> may_begin_{false};
   std::atomic<bool> ends_{false};

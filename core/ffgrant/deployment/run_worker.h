@@ -52,8 +52,9 @@ struct Task {
   const valkey::Work& work;             // the lease and its fence
 
   // Whether the lease is lost, so that another worker may have the execution by now. Once the lease
-  // is lost, what the handler returns is refused, so a handler whose work takes long should call
-  // lost() now and then, and give up if the lease is lost. lost() only reads a clock.
+  // is lost, the server will most likely refuse what the handler returns. So a handler whose work
+  // takes long should call lost() now and then, and give up if the lease is lost. lost() only reads
+  // a clock.
   bool lost() const noexcept { return work.lost(); }
 };
 
@@ -71,8 +72,8 @@ inline Ending Failed(std::string reason, std::string category = "failed") {
 
 // Does the work of one execution. A handler may take as long as it likes, since the lease is
 // renewed meanwhile. An exception that leaves the handler fails the execution with the exception's
-// words and the category "exception". If `worker.worker.permits` is more than 1, several threads
-// call the handler at once.
+// words and the category "exception". If `worker.worker.permits` is more than 1, several threads of
+// RunWorker() call the handler at once.
 using Handler = std::function<Ending(const Task&)>;
 
 // Something that has happened to a worker.
@@ -81,15 +82,15 @@ struct Report {
     kCompleted,
     kToBeRetried,    // the attempt has failed, and the retry policy has scheduled another attempt
     kFailed,         // the execution has failed for good
-    kNotCompleted,   // the result was refused, or could not be delivered before the lease was lost;
-                     // or the lease was lost before the handler began
-    kNotFailed,      // a failure was refused, or could not be delivered before the lease was lost
+    kNotCompleted,   // the result was refused, or could not be delivered in time; or the lease was
+                     // lost before the handler began
+    kNotFailed,      // a failure was refused, or could not be delivered in time
     kNotClaimed,     // the worker could not turn a grant into a lease
     kNotTakenOver,   // TakeOver() got no grant, or could not turn the grant into a lease
-    kNoGrant,        // the server has refused to give a grant, or can't be reached. A 204, which
-                     // says that there was nothing, is not reported.
-    kNotRegistered,  // the registration was not refreshed: DeploymentWorker::registration() says
-                     // why
+    kNoGrant,        // the server has refused to give a grant, has answered with something else, or
+                     // can't be reached. A 204, which says that there was nothing, is not reported.
+    kNotRegistered,  // the registration was not refreshed; `why` has the error of
+                     // DeploymentWorker::registration()
   };
   Event event = Event::kCompleted;
   std::string_view execution_id;  // Empty if no execution is concerned. The view is valid until
@@ -115,8 +116,9 @@ struct RunOptions {
   // and `keeper.has_threads` must be true. A reply may always have twice max_input_bytes, even if
   // `ledger.client.max_reply_bytes` is smaller.
   valkey::DeploymentWorkerOptions worker = {};
-  std::size_t max_input_bytes = std::size_t{1} << 20;  // see ExecutionInput; a larger input fails
-  std::int64_t grant_ttl_ms = 5000;                    // 1..60'000
+  // See ExecutionInput. An execution with a larger input fails.
+  std::size_t max_input_bytes = std::size_t{1} << 20;
+  std::int64_t grant_ttl_ms = 5000;  // 1..60'000
   // The pause after a round in which no lane led to a claim, be it that there was no work or that
   // there was an error. The pause grows until there is a claim.
   valkey::Backoff pause = {.first_ms = 20, .longest_ms = 1000};
@@ -157,7 +159,7 @@ struct [[nodiscard]] RunResult : Outcome {
 // an input is tried again in the same way; if the lease is still held after that, the execution
 // fails. The start takes at most six times ledger.client.request_timeout_ms. Ownership: `options`,
 // `stop` and `handler` must live until the call returns. Cost: the call allocates; each execution
-// takes one request over HTTP and three calls on Valkey.
+// takes at least one request over HTTP and three calls on Valkey.
 //
 // An error of a single execution is reported, and the worker goes on. RunWorker() returns the
 // errors of the worker's start and of its end:

@@ -168,7 +168,7 @@ TEST_F(Workers, AStartThatFailsIsTheResult) {
 }
 
 // If the failed start left its registration, the program could not start again under its instance
-// id before that registration has run out.
+// id before that registration had run out.
 TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
   served_.Decide([](const ServedSimulation::Command& command) {
     return command[0] == "SADD" ? Fate::kLostBefore : Fate::kServed;
@@ -402,7 +402,8 @@ TEST_F(Workers, TakeOverNothingThatWasNotAskedFor) {
   EXPECT_EQ(reports_[2], "not taken over no id: the grant is for another execution");
   EXPECT_EQ(reports_[3], "not taken over " + ids[0] + ": the grant is for another lane");
   EXPECT_EQ(reclaims, 0);
-  // The execution and the lane are those that were asked for, but the Valkey has no such grant.
+  // The execution and the lane are those that were asked for, but nobody has had a lease on this
+  // execution.
   lane = "main";
   EXPECT_TRUE(TakeOver(options_, ids, stop_, &Echo));
   EXPECT_EQ(reclaims, 1);

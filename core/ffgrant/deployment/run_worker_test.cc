@@ -229,7 +229,8 @@ TEST_F(Workers, PausesSpread) {
   options_.worker.worker.permits = 24;
   Started worker(*this, &Echo);
   EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() >= 24; }));
-  // After this sleep about half of all pauses have ended; on a slow machine fewer have ended.
+  // After this sleep about half of all pauses have ended, and each of these has led to one more
+  // request.
   std::this_thread::sleep_for(std::chrono::milliseconds(1536));
   EXPECT_LT(issuer_.requests().size(), 48u);
 }

@@ -121,7 +121,8 @@ class GrantPipeline::Impl {
   }
 
   int PrepareWait() {
-    // If a request's time is up, Poll() first looks whether the request's answer has arrived.
+    // A request whose time is up is left to Poll(), which first looks whether the request's answer
+    // has arrived.
     if (!done_.empty() || MsUntilLimit() == 0) return 0;
     RunTimer();
     Collect();

@@ -46,7 +46,8 @@ class GrantPipeline {
   struct Completion {
     std::uint64_t tag = 0;
     IssuerStatus status;
-    ClaimGrant grant;  // what the server sent, if the status is kNone: check it with CheckIngress()
+    // If the status is kNone, the grant that the server sent: check it with CheckIngress().
+    ClaimGrant grant;
   };
 
   // Throws std::invalid_argument for options out of range. Throws std::runtime_error if the token
@@ -58,8 +59,9 @@ class GrantPipeline {
 
   // Asks for a grant as IssuerClient::Claim() does. Returns false, and does nothing, while the
   // pipeline is full: it holds at most capacity() requests, which are under way or have completed
-  // and wait for Poll() to return them. A request that can't be sent completes with
-  // kInvalidRequest.
+  // and wait for Poll() to return them. A request whose texts can't be sent completes with
+  // kInvalidRequest; a request that is submitted while there is a stop request completes with
+  // kStopped.
   bool Submit(std::string_view worker_id, const ClaimRequestView& request, std::uint64_t tag);
 
   // Advances all requests, and returns those that have completed. If none has completed, Poll()

@@ -500,7 +500,7 @@ TEST(GrantPipeline, ANameThatNoUrlCanHoldIsRefused) {
             IssuerError::kInvalidRequest);
 }
 
-// A caller's own loop waits for the descriptor alone, and for as long as PrepareWait() says.
+// A caller's own loop waits only for the descriptor, and for no longer than PrepareWait() says.
 TEST(GrantPipeline, ServesAnEventLoop) {
   HttpServer server(AlwaysAnswers(200, kGrant));
   GrantPipeline grants(To(server, 8));

@@ -142,7 +142,8 @@ class IssuerClient::Impl {
     return use(*used, until);
   }
 
-  // Makes one request; connection.body gets the body of the answer. An error is described in full.
+  // Makes a request, and makes it again if the server refuses the token and the token file has
+  // another one. `c.body` gets the body of the answer. The status describes an error in full.
   IssuerStatus Ask(Connection& c, const std::string& path, bool post,
                    SteadyClock::time_point until) {
     std::string token = CurrentToken();
@@ -183,7 +184,8 @@ class IssuerClient::Impl {
   std::vector<std::unique_ptr<Connection>> idle_;
 };
 
-// Waits until the answer is there, the time is up, or the stop descriptor is readable.
+// Lets libcurl make the request, until the answer is there, the time is up, or the stop descriptor
+// is readable; `stopped` becomes true in the last case.
 CURLcode IssuerClient::Impl::Perform(Connection& c, SteadyClock::time_point until,
                                      bool& stopped) const {
   CURLcode code = CURLE_OPERATION_TIMEDOUT;

@@ -33,8 +33,8 @@ enum class IssuerError : std::uint8_t {
   kNone,
   // The server answered.
   kNothingInWindow,     // 204: nothing in the part that the server looked at; ask again
-  kNotReclaimable,      // 200 of a reclaim; the message says why
-  kReclaimCapExceeded,  // 200 of a reclaim
+  kNotReclaimable,      // 200, the answer to a reclaim; the message says why
+  kReclaimCapExceeded,  // 200, the answer to a reclaim
   kBadRequest,          // 400, 415, 422
   kUnauthorized,        // 401, 403: no token, or the wrong one
   kNotFound,            // 404: no such execution, no result, no such route
@@ -45,7 +45,7 @@ enum class IssuerError : std::uint8_t {
   kServerUnavailable,   // 503
   kUnexpectedStatus,    // any other status
   kMalformedResponse,   // this route never answers with such a body
-  kResponseTooLarge,    // the answer is longer than max_response_bytes
+  kResponseTooLarge,    // the answer's body is longer than max_response_bytes
   // The server did not answer. The request may have been executed, except after kNotConnected and
   // kInvalidRequest.
   kNotConnected,  // nothing was sent: no address was found, no connection could be made or became
@@ -53,7 +53,8 @@ enum class IssuerError : std::uint8_t {
   kTimeout,
   kConnectionLost,
   kStopped,         // the stop descriptor became readable
-  kInvalidRequest,  // nothing was sent: a text is no UTF-8, or a name can't stand in a path
+  kInvalidRequest,  // nothing was sent: a text is no UTF-8, a name can't stand in a URL, or the
+                    // execution_id of Create() is no execution id
 };
 // Returns "none", "nothing_in_window", "not_reclaimable" and so on.
 std::string_view ErrorName(IssuerError error) noexcept;
@@ -63,7 +64,7 @@ struct [[nodiscard]] IssuerStatus {
   int http_status = 0;            // 0: there was no answer
   std::string message;            // the server's words or the client's; never the token
   std::string kind;               // the kind in an error body (contract 5.6)
-  std::optional<bool> retryable;  // whether the error body says that a retry may help
+  std::optional<bool> retryable;  // whether a retry may help, if the error body says it
   explicit operator bool() const noexcept { return error == IssuerError::kNone; }
 };
 

@@ -339,9 +339,9 @@ TEST(IssuerClient, ASilentServerIsLeftInTime) {
   options.connections = 1;
   IssuerClient issuer(options);
   const auto begin = std::chrono::steady_clock::now();
-  // Makes two requests at once. The second request waits until the first one gives the connection
-  // back, and the time of this wait counts against the second request's own limit. If this limit
-  // ends before the second request gets the connection, nothing of it is sent.
+  // Two threads make this call at once. The second call waits until the first one gives the
+  // connection back, and the time of this wait counts against the second call's own limit. If this
+  // limit ends before the second call gets the connection, it sends nothing.
   const auto ask = [&] {
     const IssuerError error = issuer.Health().error;
     EXPECT_TRUE(error == IssuerError::kTimeout || error == IssuerError::kNotConnected)
@@ -414,7 +414,7 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   EXPECT_EQ(server.requests().size(), 2u);
 }
 
-// A kept connection could send the request immediately.
+// On a kept connection libcurl could send the request immediately.
 TEST(IssuerClient, AfterAStopRequestNothingIsSentOnAKeptConnection) {
   HttpServer server(AlwaysAnswers(200, "{}"));
   const Pipe stop;
@@ -508,7 +508,7 @@ TEST(IssuerClient, AResponseIsBounded) {
   EXPECT_EQ(text.size(), 1999u);
 }
 
-// Answers and error bodies are understood up to the limit, however long they are.
+// Answers and error bodies of any length up to the limit are understood.
 TEST(IssuerClient, AWholeResponseIsRead) {
   int status = 200;
   std::string body;
@@ -624,8 +624,8 @@ TEST(IssuerClient, AUrlMayEndInSlashesAndHaveAPath) {
   }
 }
 
-// Two calls are under way with the old token when the file gets another token. Each call is sent
-// again.
+// The file gets another token after the client has read the old one. Two calls are then refused at
+// the same moment, and each call is sent again.
 TEST(IssuerClient, ANewTokenIsForEveryCallThatWasRefused) {
   const std::string file = ::testing::TempDir() + "ffgrant_two_" + std::to_string(getpid());
   std::latch both(2);

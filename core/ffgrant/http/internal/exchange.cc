@@ -151,7 +151,7 @@ IssuerStatus Malformed(IssuerStatus status, const JsonResult& result) {
                                           std::string(result.member));
 }
 
-// The bytes that can stand in a segment are RFC 3986's unreserved ones, and ':', which every
+// The bytes that are not written as %XX are RFC 3986's unreserved ones, and ':', which every
 // execution id has.
 bool AppendSegment(std::string_view text, std::string& path) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -322,7 +322,8 @@ bool Exchange::Prepare(const std::string& path, bool post, const std::string& to
   if (headers_ == nullptr || headers_token_ != token) {
     curl_slist_free_all(headers_);
     headers_ = curl_slist_append(nullptr, "Content-Type: application/json");
-    // Without this header, libcurl would wait for the server's permission before it sends the body.
+    // Without this header, libcurl would wait for the server's permission before it sends a large
+    // body.
     headers_ = curl_slist_append(headers_, "Expect:");
     if (!token.empty()) {
       headers_ = curl_slist_append(headers_, ("Authorization: Bearer " + token).c_str());
@@ -365,7 +366,7 @@ IssuerStatus Exchange::Finish(CURLcode code) {
   return status;
 }
 
-// Contract 5.6: a body that is no error body becomes the message itself.
+// Contract 5.6: a body that is no error body becomes the message itself, up to 1024 bytes of it.
 void Exchange::ReadErrorBody(IssuerStatus& status) {
   ErrorBodyView view;
   if (!ParseErrorBody(body, scratch, view)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes one request to FlowFabric's server and reads its answer, as a libcurl transfer.
-// IssuerClient runs one transfer in each call; GrantPipeline runs many side by side.
+// IssuerClient runs one transfer at a time in each call; GrantPipeline runs many side by side.
 
 #ifndef FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
 #define FFGRANT_HTTP_INTERNAL_EXCHANGE_H_
@@ -96,9 +96,9 @@ class Exchange {
   // server's error body says.
   IssuerStatus Finish(CURLcode code);
 
-  // Returns whether the transfer ended with `code` before it was sent, because the kept connection
-  // was no longer good. The caller must then send the request once more; libcurl has closed that
-  // connection.
+  // Returns whether the transfer ended with `code` before the request was sent, because the kept
+  // connection was no longer good. The caller must then send the request once more; libcurl has
+  // closed that connection.
   bool WantsFreshConnection(CURLcode code) noexcept;
 
   CURL* easy() const noexcept { return easy_; }

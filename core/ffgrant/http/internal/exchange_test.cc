@@ -33,8 +33,9 @@ std::atomic<int> g_look_ups{0};
 // descriptor.
 std::atomic<bool> g_is_full{false};
 std::atomic<bool> g_has_no_epoll{false};
-// Whether the system watches other sockets than libcurl believes: it still watches a number for a
-// socket that was closed before, or has forgotten a socket. g_mistakes counts such cases.
+// Whether the system watches other sockets than libcurl believes: it still watches a descriptor's
+// number for a socket that was closed before, or has forgotten a socket. g_mistakes counts such
+// cases.
 std::atomic<bool> g_is_mistaken{false};
 std::atomic<int> g_mistakes{0};
 
