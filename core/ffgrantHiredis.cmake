@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Defines ffgrant::hiredis if hiredis (0.14 or later) is there. The build and the
-# installed package use this file, because Debian 12's hiredis has no CMake package.
+# Defines ffgrant::hiredis if hiredis is there. ffgrant needs hiredis 0.14 or later, but this file
+# does not check the version. The build and the installed package use this file, because Debian 12's
+# hiredis has no CMake package.
 
 if(NOT TARGET ffgrant::hiredis)
   find_path(FFGRANT_HIREDIS_INCLUDE hiredis/hiredis.h)

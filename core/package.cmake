@@ -18,7 +18,7 @@ if(TARGET ffgrant_valkey)
   install(TARGETS ffgrant_valkey EXPORT ffgrantValkeyTargets FILE_SET HEADERS)
   install(EXPORT ffgrantValkeyTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
 endif()
-# ffgrant::http has one too, so that a project without it needs no libcurl.
+# ffgrant::http has an export of its own too, so that a project without it needs no libcurl.
 if(TARGET ffgrant_http)
   install(TARGETS ffgrant_http EXPORT ffgrantHttpTargets FILE_SET HEADERS)
   install(EXPORT ffgrantHttpTargets NAMESPACE ffgrant:: DESTINATION ${package_dir})
@@ -37,8 +37,8 @@ install(FILES
   DESTINATION ${package_dir})
 
 # ffgrant_pkgconfig(<library> <description> <required packages> <linker flags>) installs a file for
-# pkg-config. The flags name the libraries that the library itself uses. A program has to name them
-# too only if it links the library statically.
+# pkg-config. The flags name the libraries that the library itself uses. Only a program that links
+# the library statically has to name them, too.
 function(ffgrant_pkgconfig name description requires uses)
   # The prefix is relative to the file's own folder, so that an installed tree can be moved.
   # Folders with an absolute path stay where they are.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Embeds the parser: reads claim grants as they come over the wire, and says what is wrong with
-// each. Nothing is allocated after Reserve().
+// Embeds the parser: reads claim grants as they come over the wire, and says of each what is wrong
+// with it, if anything is. Nothing is allocated after Reserve().
 
 #include <iostream>
 #include <string_view>

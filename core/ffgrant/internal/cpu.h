@@ -31,7 +31,7 @@ namespace ffgrant::internal {
 inline constexpr unsigned kCpuAvx2 = 1;   // with BMI1 and BMI2
 inline constexpr unsigned kCpuClmul = 2;  // PCLMULQDQ, with SSE4.1
 
-// The features by which functions choose their path. A constructor of the library sets them; until
+// The features by which functions choose their path. The library sets them when it is loaded; until
 // then they are 0.
 extern std::atomic<unsigned> cpu_features;
 

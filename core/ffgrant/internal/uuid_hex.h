@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Parses and writes canonical UUID text, 32 digits at once. The code uses compiler vectors, which
-// become SSE2 on x86-64, NEON on AArch64 and scalar code elsewhere. Where SSE2 is there, parsing
-// uses its instructions directly.
+// become SSE2 on x86-64, NEON on AArch64 and scalar code elsewhere. Where FFGRANT_HAS_SSE2 is
+// defined, parsing uses SSE2's instructions directly.
 
 #ifndef FFGRANT_INTERNAL_UUID_HEX_H_
 #define FFGRANT_INTERNAL_UUID_HEX_H_

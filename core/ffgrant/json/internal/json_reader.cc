@@ -92,7 +92,7 @@ char* AppendUtf8(char* to, unsigned code_point) noexcept {
   return to;
 }
 
-// Returns the byte that a one-letter escape stands for; 0 if there is no such escape.
+// Returns the byte that a backslash and `c` stand for; 0 if there is no such escape.
 constexpr char SimpleEscape(char c) noexcept {
   switch (c) {
     case '"':
