@@ -227,12 +227,21 @@ TEST_F(Workers, PausesAreShortAgainAfterAClaim) {
 TEST_F(Workers, PausesSpread) {
   options_.pause = {.first_ms = 2048, .longest_ms = 2048};
   options_.worker.worker.permits = 24;
+  std::mutex mutex;
+  std::vector<Steady::time_point> times;
+  AnswerWith([&](const std::string&) -> std::optional<std::string> {
+    const std::lock_guard lock(mutex);
+    times.push_back(Steady::now());
+    return std::nullopt;
+  });
   Started worker(*this, &Echo);
-  EXPECT_TRUE(Eventually([&] { return issuer_.requests().size() >= 24; }));
-  // After this sleep about half of all pauses have ended, and each of these has led to one more
-  // request.
-  std::this_thread::sleep_for(std::chrono::milliseconds(1536));
-  EXPECT_LT(issuer_.requests().size(), 48u);
+  ASSERT_TRUE(Eventually([&] {
+    const std::lock_guard lock(mutex);
+    return times.size() >= 48;
+  }));
+  // The first requests come together. The pauses after them take 1024 to 2048 ms.
+  const std::lock_guard lock(mutex);
+  EXPECT_GE(times.at(47) - times.at(24), std::chrono::milliseconds(300));
 }
 
 // ---- stops -----------------------------------------------------------------------

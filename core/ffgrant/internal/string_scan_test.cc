@@ -146,7 +146,8 @@ TEST(StringScanTest, CopiesEverySizeAndNothingElse) {
   }
 }
 
-TEST(Utf8Test, EverySequenceOfUpToThreeBytes) {
+// The test tries all pairs of first bytes, and the edges of all ranges as third and fourth byte.
+TEST(Utf8Test, SequencesOfUpToFourBytes) {
   // The oracle decodes a sequence. The sequence is right if its value is a scalar value that takes
   // as many bytes.
   const auto naive = [](std::string_view s) -> std::size_t {

@@ -90,7 +90,7 @@ IssuerOptions Checked(IssuerOptions o) {
   if (o.connect_timeout_ms < 1 || o.connect_timeout_ms > kLongestMs || o.request_timeout_ms < 1 ||
       o.request_timeout_ms > kLongestMs || o.connections < 1 || o.connections > 1024 ||
       o.max_response_bytes < 1) {
-    throw std::invalid_argument("ffgrant: an IssuerClient's options are out of range");
+    throw std::invalid_argument("ffgrant: the issuer's options are out of range");
   }
   if (!o.token_variable.empty() && !o.token_file.empty()) {
     throw std::invalid_argument("ffgrant: a token comes from a variable or from a file");
