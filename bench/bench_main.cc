@@ -10,8 +10,8 @@
 namespace ffgrant::bench {
 namespace {
 
-// Whether the allocation counter counts. A counter that never counted would report zeros that look
-// good.
+// Returns whether the allocation counter counts. A counter that never counted would report zeros
+// that look good.
 bool AllocationCounterCounts() {
   // The pointer is volatile: otherwise the compiler would drop both the allocation and the release.
   void* volatile kept = nullptr;

@@ -26,12 +26,12 @@ inline void SelfCheck(bool agrees, std::string_view what, std::string_view input
 }
 
 // Runs `check`, then the benchmarks that the command line asks for. If FFGRANT_BENCH_SKIP_CHECK is
-// in the environment, the check is left out: scripts/perf starts the same program a hundred times
-// and lets it check itself only the first time.
+// in the environment, `check` is left out: scripts/perf starts the same program a hundred times and
+// lets it check itself only the first time.
 int RunBenchmarks(int argc, char** argv, void (*check)());
 
-// Counts the allocations of a timed loop and reports items, bytes and `allocs_per_op`. It must be
-// constructed before the loop.
+// Counts the allocations of a timed loop. Reports items, `allocs_per_op` and, if Report() is told
+// the bytes of an item, bytes. LoopCounters must be constructed before the loop.
 class LoopCounters {
  public:
   explicit LoopCounters(benchmark::State& state)

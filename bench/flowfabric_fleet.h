@@ -38,8 +38,8 @@ class Fleet {
  public:
   Fleet(const FleetOptions& options, const Executions& executions);
 
-  // Lets `workers` workers take executions and lead them through `steps` until the plan has handed
-  // out all its executions. Ends the program if a step fails.
+  // Lets `workers` workers lead all executions of the plan through `steps`, and returns the
+  // measurements. Ends the program if a step fails.
   Figures Run(std::size_t workers, Plan& plan, Steps steps);
 
  private:
@@ -49,7 +49,7 @@ class Fleet {
     Member(std::string name, std::uint64_t seed) : instance(std::move(name)), pauses(seed) {}
     std::string instance;
     Pauses pauses;
-    Moment begin;  // when the execution was to begin
+    Moment begin;  // when the execution began; in an open load, when it was planned to begin
     Moment from;   // when the step under way began
     ClaimGrant grant;
     Execution* execution = nullptr;

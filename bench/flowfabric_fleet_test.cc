@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lets fleets work against a stand-in for FlowFabric's HTTP server and a simulated Valkey that runs
-// the shipped functions. A fleet ends the program if a step fails, so each of these tests runs in a
-// process of its own, with servers of its own.
+// the shipped functions. A fleet ends the program if a step fails. So what must end the program
+// runs in a process of its own, with servers of its own.
 
 #include "bench/flowfabric_fleet.h"
 
@@ -146,7 +146,7 @@ TEST_F(Fleets, ALoadGoesNoFurtherThanItsSteps) {
   EXPECT_EQ(Count(pairs, kWhole), 16u);
   EXPECT_EQ(Count(pairs, kRenew) + Count(pairs, kComplete), 0u);
   EXPECT_EQ(pairs.asked, 16 + pairs.nothing) << "a load's figures are its own";
-  // A load does not touch the executions that are not in its plan.
+  // A load claims and completes no more executions than its plan has.
   const Figures cycles = Run(8, Steps::kCycle, 3);
   EXPECT_EQ(Count(cycles, kComplete), 8u);
   std::size_t claimed = 0;

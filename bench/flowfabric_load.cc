@@ -4,15 +4,17 @@
 // the claim path runs on its Valkey. scripts/jobs/live/load_job.py writes commands line by line to
 // the standard input. The commands are:
 //
-//   create COUNT WORKERS            takes the next COUNT ids of --ids and creates them
+//   create COUNT WORKERS            creates executions with the next COUNT ids of --ids, in WORKERS
+//                                   threads
 //   closed WORKERS COUNT STEPS      COUNT of the created executions go through the steps;
 //                                   STEPS is grant, pair (grants and claims) or cycle (also
 //                                   renews and completes). All workers are in one loop
 //   threads WORKERS COUNT STEPS     the same as closed, with a thread for each worker
 //   open WORKERS COUNT RATE STEPS   the same as closed, but the executions begin at random moments,
 //                                   RATE a second on average
-//   verify WORKERS                  reads back the results of all completed executions
-//   forget                          gives up the executions so far
+//   verify WORKERS                  reads back the results of the executions that were created
+//                                   since the last forget, in WORKERS threads
+//   forget                          leaves the executions so far out of each later verify
 //
 // The answer to each command is one line of JSON. A worker claims only executions that --ids names:
 // a grant for any other execution ends the program, and the grant later expires. The token comes
@@ -231,7 +233,7 @@ class Load {
     Report(count, seconds, CpuSeconds() - cpu, all);
   }
 
-  // Makes the fleet at the first call, since loads with a thread for each worker need none.
+  // Makes the fleet when a load first needs it: a load with a thread for each worker needs none.
   Fleet& TheFleet() {
     if (!fleet_) {
       fleet_ = std::make_unique<Fleet>(FleetOptions{.issuer = Issuer(),

@@ -31,8 +31,8 @@ namespace ffgrant::bench {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// No load lasts as long as these times. The job that starts the program removes the executions that
-// are left over.
+// These times are so long that no grant and no lease expires while a worker uses it. The job that
+// starts the program removes the executions that are left over.
 inline constexpr std::int64_t kGrantTtlMs = 60'000;
 inline constexpr std::int64_t kLeaseTtlMs = 3'600'000;
 // If no worker gets a grant for this long, executions have been lost.
@@ -154,8 +154,8 @@ class Pauses {
   std::int64_t longest_us_ = kShortestUs;
 };
 
-// Writes the grant as the server sends it, and times the decoding of this body. This measures how
-// much of the time until a grant is there goes into decoding.
+// Writes the grant as the server sends it, and times the decoding of this body. The figure says how
+// much of the time that a worker waits for a grant goes into decoding.
 inline void Decode(const ClaimGrantView& grant, JsonScratch& scratch, Figures& figures) {
   std::array<char, 1024> body{};
   const WriteResult written = SerializeClaimGrant(grant, body);

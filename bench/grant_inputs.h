@@ -21,8 +21,8 @@ struct GrantSet {
   double average_json_size = 0;
 };
 
-// If `wants_escapes` is set, each grant key has a byte that JSON requires to be escaped. The set is
-// made at the first call and kept.
+// If `wants_escapes` is set, each grant key has a byte that JSON requires to be escaped. The first
+// call makes the sets with and without escapes, and both are kept.
 const GrantSet& Grants(bool wants_escapes);
 
 }  // namespace ffgrant::bench

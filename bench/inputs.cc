@@ -98,7 +98,8 @@ std::string RandomId(IdCase which, Random& random) {
   return text;
 }
 
-// Writes two bytes of `text` as escapes.
+// Writes two bytes of `text` as escapes. If chance chooses the first byte of `text` first, it is
+// the only one.
 std::string Escaped(std::string text, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   for (int i = 0; i < 2; ++i) {
@@ -113,7 +114,8 @@ std::string Escaped(std::string text, Random& random) {
   return text;
 }
 
-// Signs a key as the reference's PostgreSQL backend does (contract 9).
+// Returns a grant key in the form of the reference's PostgreSQL backend (contract 9). Random digits
+// stand for the signature.
 std::string PostgresKey(const std::string& key, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string text = "pg:" + key + ":" + PlainUuidText(random.NextUuid()) + ":" +

@@ -63,7 +63,7 @@ enum class KeyCase {
   kDistinct,     // canonical; 65,536 different keys of the 196,608 that exist
   kEarlyReject,  // the opening brace is replaced by another byte
   kLateReject,   // the closing brace, or the digit before it, is replaced by another byte
-  kSpellings,    // plus signs and zeros, which only lenient mode accepts
+  kSpellings,    // most have a plus sign or leading zeros, which only lenient mode accepts
 };
 const TextSet& PartitionKeys(KeyCase which);
 
@@ -79,7 +79,7 @@ enum class GrantCase {
   kCanonical,      // as the reference writes them
   kReordered,      // the members are in any order
   kWhitespace,     // the documents are indented
-  kEscaped,        // two bytes of each string are written as \u00xx
+  kEscaped,        // one or two bytes of each string are written as \u00xx
   kEarlyReject,    // the first byte cannot begin a document
   kLateReject,     // the last byte is `]`
   kUnknownMember,  // one more member at any place: a text, a number, a list or an object
@@ -95,7 +95,7 @@ const TextSet& UuidTexts();
 const TextSet& Lanes();
 const TextSet& GrantKeys();  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant
 const std::vector<Uuid>& Uuids();
-const std::vector<Partition>& Partitions();  // the partitions of kRandom
+const std::vector<Partition>& Partitions();  // distributed like those of KeyCase::kRandom
 
 // Returns what the benchmark names call the case.
 std::string_view CaseName(KeyCase which);

@@ -104,8 +104,8 @@ void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& c
   Fixture<CoreLedger>& fixture = Fixture<CoreLedger>::Of(live, clock);
   MemoryLedger& ledger = fixture.ledger().ledger();
   const std::size_t block = BlockSize(kBlock, state, live / 2);
-  // Each thread acts as another worker instance, so each begins its rounds of the partitions at
-  // another one.
+  // Each thread acts as another worker instance, so each thread begins its rounds of the partitions
+  // at another partition.
   const std::string instance = "worker-1-" + std::to_string(state.thread_index());
   ClaimForWorkerArgs choose;
   choose.worker = {kWorker.worker_id, {instance}};

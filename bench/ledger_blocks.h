@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times the claim path in blocks. ledger_benchmark.cc and the ledger's peers share this code. Every
-// case claims executions in random order, each once in its life. Between the timed blocks the
-// claimed executions are completed, forgotten and created again. With several threads, each thread
-// has its own part of the executions, and every part has executions in all partitions. The timed
-// blocks of the threads begin together, and no thread goes on before all have ended their block. So
-// no block is timed while another thread does untimed work. This needs one core for each thread: on
-// a busy machine the blocks may run one after the other.
+// Times the claim path in blocks. ledger_benchmark.cc and the ledger's peers share this code.
+//
+// RunBlocks() claims executions in random order, each execution once in its life. Between the timed
+// blocks the claimed executions are completed, forgotten and created again. With several threads,
+// each thread has its own part of the executions, and every part has executions in all partitions.
+//
+// The timed blocks of the threads begin together, and no thread goes on before all have ended their
+// block. So no block is timed while another thread does untimed work. This needs one core for each
+// thread: on a busy machine the blocks may run one after the other.
 
 #ifndef FFGRANT_BENCH_LEDGER_BLOCKS_H_
 #define FFGRANT_BENCH_LEDGER_BLOCKS_H_
@@ -216,7 +218,7 @@ struct BatchedPairs {
 // ---- registration -----------------------------------------------------------
 
 struct NamedClock {
-  const char* suffix;  // part of the case's name; empty for the ledger's default
+  const char* suffix;  // the end of the case's name, such as /clock:system; may be empty
   const Clock* clock;
 };
 

@@ -46,7 +46,8 @@ bool IsHyphenPlace(std::size_t i) { return i == 8 || i == 13 || i == 18 || i == 
 
 bool IsUpper(char c) { return c >= 'A' && c <= 'F'; }
 
-// Parses 36 bytes with hyphens in their places; `parse_byte(first, &byte)` parses two digits.
+// Parses 36 bytes with hyphens in their places. `parse_byte(digits, byte)` parses two hex digits
+// into a byte.
 template <class ParseByte>
 std::optional<Uuid> ParseHyphenated(std::string_view text, ParseByte parse_byte) {
   if (text.size() != 36) return std::nullopt;

@@ -28,8 +28,8 @@ inline constexpr std::int64_t kLeaseTtlMs = 24 * 3'600'000;
 inline constexpr std::string_view kLane = "main";
 inline constexpr WorkerIdentity kWorker = {{"worker-1"}, {"worker-1-a"}};
 
-// The ids of a lease and of an attempt are functions of the execution, so that the fence can be
-// computed again when the execution is to be completed.
+// The ids of a lease and of an attempt are functions of the execution's id, so that the fence can
+// be computed again when the execution is to be completed.
 inline LeaseId LeaseIdOf(const ExecutionIdView& id) {
   LeaseId lease{id.uuid()};
   lease.uuid.bytes[0] ^= 0x5A;

@@ -1,11 +1,12 @@
 #!lua name=ffgrant_bench
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Defines functions with which the functions of the claim path are compared. One function here only
--- answers; each of the others makes the data commands of one call, without a check or a decision.
--- They store the server's own time, because adding an entry to an index costs less if all scores
--- are equal. A further function removes a benchmark's executions from a server that the benchmark
--- doesn't own. This library is loaded beside the library that is measured, and removed at the end.
+-- Defines functions with which the functions of the claim path are compared. ffgrant_bench_bare
+-- only answers. ffgrant_bench_issue, _claim and _fused each make the data commands of one call,
+-- without a check or a decision. These three store the server's own time, because adding an entry
+-- to an index costs less if all scores are equal. ffgrant_bench_forget removes a benchmark's
+-- executions from a server that the benchmark doesn't own. This library is loaded beside the
+-- library that is measured, and removed at the end.
 
 -- Takes the KEYS and ARGV of ff_claim_execution, and answers like ff_claim_execution.
 redis.register_function('ffgrant_bench_bare', function(_, args)

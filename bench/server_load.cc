@@ -15,14 +15,15 @@
 //   forget                       begins anew, with other executions
 //   ids                          lists the executions so far, one a line, then "."
 //
-// STEP is create, issue, claim, fused or complete. STEP may also name a server function that is
-// called instead of the step's own function: claim:other_function. Each step goes on with the
-// executions after those that it took before, so `closed 64 500 create` comes first.
+// STEP is create, issue, claim, fused or complete. Except for create, STEP may also name a server
+// function that is called instead of the step's own function: claim:other_function. Each step goes
+// on with the executions after those that it took before, so `closed 64 500 create` comes first.
 //
-// The program answers each load with one line of JSON. A time in this line lasts from the moment
-// when an execution was to begin until the answer to its last step. In an open load an execution
-// was to begin at its planned moment, however late the call was sent. If the server answers
-// anything but OK, the program ends with status 1.
+// The program answers each load with one line of JSON. The times p50_us to max_us in this line last
+// from the moment when an execution was to begin until the answer to its last step. In an open load
+// an execution was to begin at its planned moment, however late the call was sent. latest_us says
+// how late the latest execution began. If the server answers anything but OK, the program ends with
+// status 1.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -81,7 +82,7 @@ constexpr std::string_view kPayload =
   std::exit(1);
 }
 
-// Reads --server, and the password from the environment.
+// Reads --server, and from the environment the password and the TLS files.
 valkey::ClientOptions Where() {
   valkey::ClientOptions options;
   std::string problem = valkey::SetServers(absl::GetFlag(FLAGS_server), options);

@@ -19,10 +19,11 @@
 
 namespace ffgrant::bench::plain {
 
-// Accepts 36 bytes in lower case.
+// Accepts a hyphenated UUID in lower case.
 std::optional<Uuid> ParseUuidStrictSimd(std::string_view text);
 
-// Reads `{fp:`, an index with std::from_chars, `}:`, and a UUID in one of the four forms.
+// Both read `{fp:`, an index with std::from_chars, `}:`, and a UUID: the strict parser a hyphenated
+// one in lower case, the lenient parser one in any of the four forms.
 std::optional<PlainExecutionId> ParseExecutionIdStrictSimd(std::string_view text);
 std::optional<PlainExecutionId> ParseExecutionIdLenientSimd(std::string_view text);
 

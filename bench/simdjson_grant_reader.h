@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads grants with the on-demand reader of the system's simdjson, used as its documentation
-// advises.
+// Reads grants with simdjson's on-demand reader, used as simdjson's documentation advises.
 
 #ifndef FFGRANT_BENCH_SIMDJSON_GRANT_READER_H_
 #define FFGRANT_BENCH_SIMDJSON_GRANT_READER_H_
@@ -15,8 +14,8 @@
 namespace ffgrant::bench::plain {
 
 // Looks the four members up, as simdjson's documentation advises, and leaves the rest unread. For
-// all documents of the benchmarks it gives the same values as core, but it does less than contract
-// 4 asks for:
+// all documents of the benchmarks it gives the same values as core, but it is not what contract 4
+// asks for:
 //   - It accepts a repeated member, a comma before the closing brace, a second document after the
 //     first, and unwanted members whose values are not JSON.
 //   - It refuses what the contract allows: names with escapes, the positional form, and unwanted

@@ -38,11 +38,11 @@ inline std::uint64_t TicksAfter() noexcept {
 #endif
 }
 
-// The first call measures the length of a tick with steady_clock, which takes 20 ms.
+// Returns the length of a tick. The first call measures it with steady_clock, which takes 20 ms.
 double NanosecondsPerTick();
 
-// Returns the time of an empty measurement: the median of many. Reported latencies include this
-// time; it is also reported beside them.
+// Returns the time of an empty measurement, the median of many, in nanoseconds. Reported latencies
+// include this time, and it is also reported beside them.
 double TimerOverheadNs();
 
 }  // namespace ffgrant::bench
