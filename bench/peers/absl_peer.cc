@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Adds Abseil's string functions as a peer: https://abseil.io/docs/cpp/guides/strings
-// StrCat takes all parts in one call and sizes the result before it writes. StrAppend appends to a
-// string that keeps its capacity.
+// StrAppend takes all parts in one call and makes room for all of them before it writes. It appends
+// to a string that keeps its capacity.
 
 #include <absl/base/config.h>
 #include <absl/strings/str_cat.h>

@@ -63,7 +63,8 @@ struct ParseGrant : ParseGrantMembers {
   using Value = std::optional<plain::TypedGrant>;
 };
 
-// An input is an index into Grants(), where each peer finds the form from which it writes.
+// An input is a set of Grants() and an index into it. Each peer finds there the form from which it
+// writes.
 struct SerializeGrant {
   static constexpr std::string_view kOp = "SerializeGrant";
   static constexpr bool kFormats = true;

@@ -42,8 +42,8 @@ struct ParseExecutionIdStrict : ParseExecutionIdLenient {
   static constexpr std::string_view kOp = "ParseExecutionIdStrict";
 };
 
-// These two figures are for peers that report errors as core does. The two figures above have the
-// same operations, so all these peers stand in the same rows of the table.
+// These two figures are for peers that report errors as core does. They have the kOp of the two
+// figures above, so the peers of all four stand in the same rows of the table.
 struct ExplainExecutionIdLenient : ParseExecutionIdLenient {
   using Value = plain::IdOutcome;
 };

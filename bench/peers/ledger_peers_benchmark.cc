@@ -73,7 +73,7 @@ void RunCopies(benchmark::State& state, std::size_t live, Rendezvous& threads) {
 #if FFGRANT_HAVE_SQLITE
 // Makes many pairs in one transaction.
 struct TransactionPairs {
-  static constexpr std::size_t kPairs = 1024;  // results/peers.md also says this
+  static constexpr std::size_t kPairs = 1024;  // README.md also says this
 
   std::size_t operator()(Fixture<SqliteLedger>& fixture, std::size_t begin, std::size_t end) const {
     std::size_t failures = 0;

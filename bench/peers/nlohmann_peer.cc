@@ -54,7 +54,7 @@ class Dom {
   Json document_;
 };
 
-// Keeps the grant's members that the parser hands over.
+// Keeps the grant's members as the parser hands them over.
 class Handler : public Json::json_sax_t {
  public:
   bool null() override { return place_ == kUnknown; }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests that the check of a peer against core finds a wrong peer, even if the peer is wrong about
-// only one of 65,536 inputs, about what it rejects, or about one byte that it writes. Tests also
-// that a peer that serves as an experiment does all that core does, even where no input of a
+// only one of 65,536 inputs, only about what it rejects, or only about a byte that it writes. Tests
+// also that a peer that serves as an experiment does all that core does, even where no input of a
 // benchmark asks for it.
 
 #include "bench/peers/peer.h"

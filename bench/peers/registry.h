@@ -34,8 +34,8 @@ class Registry {
   void AddThreads(std::string_view op, std::string_view impl, std::string_view case_name, Run run,
                   int threads);
   // These three functions add to the report: AddVersion() names a library and its version,
-  // AddBuild() says how a library was compiled, AddLeftOut() names a library that is missing and
-  // says why.
+  // AddBuild() says how a library was compiled, AddLeftOut() names a library that is missing, and
+  // in `why` the package that would bring it.
   void AddVersion(std::string_view library, std::string_view version);
   void AddBuild(std::string_view library, std::string_view how);
   void AddLeftOut(std::string_view library, std::string_view why);

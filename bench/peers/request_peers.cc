@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Adds the peers of the figures of claim requests and large grants: core, the limits, and a
+// Adds to the figures of claim requests and large grants: core, the limits, and as a peer a
 // std::string that keeps its capacity.
 
 #include <array>

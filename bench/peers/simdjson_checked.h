@@ -2,8 +2,8 @@
 //
 // Makes simdjson's on-demand reader do all that core does. The readers here are experiments: they
 // stand beside rows in which the plain on-demand reader, which skips what it does not need, is
-// faster than core. Like simdjson_peer.cc, the source that includes this header is compiled twice,
-// and CMakeLists.txt gives the classes other names for the newest simdjson.
+// faster than core. Like simdjson_peer.cc, simdjson_checked_peer.cc is compiled twice, and
+// CMakeLists.txt gives the classes of this header other names for the newest simdjson.
 
 #ifndef FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_
 #define FFGRANT_BENCH_PEERS_SIMDJSON_CHECKED_H_

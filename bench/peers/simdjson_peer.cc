@@ -2,11 +2,12 @@
 //
 // Adds simdjson as a peer: https://github.com/simdjson/simdjson/blob/master/doc/performance.md
 // There is one parser for all documents, and the input is followed by simdjson's padding, so
-// nothing is copied. simdjson writes no JSON.
+// nothing is copied. simdjson takes no part in the figures that write JSON.
 //
 // This file is compiled twice: with the system's simdjson, and with the newest one. One program
 // holds both, so CMakeLists.txt gives other names to what the two would share: to simdjson's
-// namespace and to SimdjsonGrantReader. All else here is in the unnamed namespace.
+// namespace and to SimdjsonGrantReader. The function that adds the peers has a name for each, and
+// all else here is in the unnamed namespace.
 //
 // The on-demand reader of grants has a source of its own: where one source uses on-demand objects
 // in many places, the compiler inlines less, and the reader was 5 % slower.

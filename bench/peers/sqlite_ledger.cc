@@ -31,7 +31,8 @@ constexpr const char* kSchema = R"sql(
     required TEXT, lane TEXT, priority INTEGER, created_at INTEGER
   ) WITHOUT ROWID)sql";
 
-// ?1 is the id, ?2 is the current time; other parameters are named where they are bound.
+// ?1 is the id, ?2 is the current time. The calls that bind the other parameters show what these
+// are.
 constexpr std::string_view kCreate = R"sql(
   INSERT INTO executions VALUES(?1, 0,0,1,0, 1,0, 0,0, 0,0,'','', x'',x'',0, 0,0,0,0, '','',
     ?3, ?4, ?5, ?2) ON CONFLICT DO NOTHING)sql";

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Implements the claim path on SQLite in memory, with one table and with statements that are
-// prepared once. Issuing is one UPDATE with its checks in the WHERE clause; claiming is a SELECT
-// and an UPDATE. The ledger asks for the reason of a refusal only if an update found no row. The
+// prepared once. Issuing is one UPDATE with its checks in the WHERE clause, and the ledger asks for
+// the reason of a refusal only if this UPDATE found no row. Claiming is a SELECT and an UPDATE. The
 // ledger follows the advice of https://www.sqlite.org/np1queryprob.html, /withoutrowid.html and
 // /pragma.html. Its connection is used by one thread and has no mutexes, and there is no journal,
 // since nothing is rolled back. The table is stored in the order of its key. Texts and blobs are
 // bound without a copy.
 //
-// By default each call is a transaction of its own; Begin() and Commit() put many calls into one.
+// By default each statement is a transaction of its own. Begin() and Commit() put many calls into
+// one transaction.
 
 #ifndef FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
 #define FFGRANT_BENCH_PEERS_SQLITE_LEDGER_H_
@@ -51,6 +52,7 @@ class SqliteLedger {
   Statement Prepare(std::string_view sql);
 
   // Each makes the checks in the contract's order and returns why a call was refused.
+  // WhyNotCompleted() also marks an active execution whose lease has expired.
   ClaimError WhyNotIssued(const IssueGrantArgs& args, std::int64_t now);
   ClaimError WhyNotCompleted(const ExecutionIdView& id, std::int64_t now);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times all of core's functions that read or write a text, beside their peers. CMakeLists.txt finds
-// out which libraries are installed, and the report names the missing ones as left out.
+// Times functions of core that read or write a text, beside their peers. CMakeLists.txt finds out
+// which libraries are installed, and the report names the missing ones as left out.
 
 #include "bench/peers/add_peers.h"
 #include "bench/peers/registry.h"

@@ -2,7 +2,7 @@
 //
 // Makes a program in which two things grow by a known share: the memory that a benchmark takes, and
 // a section of the program. The gate's tests of memory and size build this program with several
-// shares (jobs/perf/metric_trials.py).
+// shares (scripts/jobs/perf/metric_trials.py).
 
 #include <benchmark/benchmark.h>
 

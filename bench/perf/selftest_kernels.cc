@@ -51,8 +51,8 @@ void Run(benchmark::State& state, const char* name, Portion portion) {
 }
 
 // Runs vector code of the C library on memory in the cache. The text starts at the beginning of a
-// cache line: the place where the allocator happens to put a short text changes the time by a third
-// from process to process.
+// cache line: at the place where the allocator happens to put a short text, the time would differ
+// by a third from process to process.
 void BM_Scan_Selftest(benchmark::State& state) {
   alignas(64) static char text[16384];
   const auto size = static_cast<std::size_t>(state.range(0));
@@ -111,8 +111,8 @@ std::vector<std::uint32_t> RandomCycle(std::size_t bytes) {
   return next;
 }
 
-// Makes loads that depend on each other and are spread over a table. The smaller tables lie in the
-// caches, the larger ones in memory.
+// Makes loads that depend on each other and are spread over a table. The smaller tables fit into a
+// core's own caches, the larger ones do not.
 void BM_Chase_Selftest(benchmark::State& state) {
   const auto& next = Kept(static_cast<std::size_t>(state.range(0)), RandomCycle);
   std::uint32_t at = 0;
