@@ -34,8 +34,8 @@ _TEN_MILLION_KIB = 8 << 20  # memory that the ledger, a map and the ids need
 
 @dataclass(frozen=True)
 class Plan:
-    """Says how much is measured. A round after the first is left out if it would not fit into the
-    budget."""
+    """Says how much is measured. If a round after the first would not fit into the budget, it and
+    all later rounds are left out."""
     rounds: int
     repetitions: int
     min_time: float  # seconds a repetition
@@ -193,7 +193,8 @@ class Progress:
             self._done += count
 
     def left(self):
-        """The seconds that are left, estimated from what the benchmarks took so far."""
+        """The seconds that are left, estimated from what the benchmarks took so far. None before
+        the first benchmark is done."""
         if not self._seconds:
             return None
         mean = sum(self._seconds.values()) / len(self._seconds)

@@ -19,7 +19,7 @@ def merge(documents: list[dict]) -> dict:
             if entry.get("run_type", "iteration") == "iteration":
                 entries.setdefault(entry.get("run_name", entry["name"]), []).append(entry)
     context = dict(documents[0]["context"]) if documents else {}
-    # These fields differ by program; the programs' own files have them.
+    # This field differs from program to program, and the programs' own files have it.
     context.pop("executable", None)
     return {"context": {**context, "merged_from": len(documents)},
             "benchmarks": [_median(name, runs) for name, runs in entries.items()]}

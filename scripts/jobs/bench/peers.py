@@ -54,7 +54,7 @@ class Row:
 
     @property
     def remark(self):
-        """The sentence under the row; empty if core is ahead."""
+        """The sentence under the row; empty if core is ahead, and under a limit."""
         if self.is_limit or self.is_ahead:
             return ""
         if self.ratio.median > 1:
@@ -100,7 +100,7 @@ def _place(impl):
 
 
 def groups(results, sentences):
-    """The groups in the order in which they were first seen."""
+    """A Group for each benchmark of ours, in the order of the results."""
     found = []
     for ours in results.series:
         if not tables.is_ours(ours.impl):
@@ -127,9 +127,9 @@ def _row(name, intervals_of, sentences):
 
 
 def _below_limit(results, ours, rows):
-    """The labels of our implementations and of peers that are faster than a limit in the same
-    group. An implementation counts as faster only if the whole interval of the times' ratio
-    says so."""
+    """The labels of our implementation and of peers that are faster than a limit in the same
+    group. An implementation counts as faster only if the whole interval of the times' ratio says
+    so or, where there is no interval, the median does."""
     found = []
     for limit in (row.name for row in rows if row.is_limit):
         for name in (ours, *(row.name for row in rows if not row.is_limit)):
