@@ -158,7 +158,8 @@ def read_bench(directory, suite=""):
 
 
 def series_estimate(series, metric):
-    """The Estimate over the rounds; with a single round it is one value without an interval."""
+    """The Estimate over the rounds. With a single round both bounds are its value, and confidence
+    is 0."""
     return estimate(series.per_round(metric).values())
 
 
@@ -177,7 +178,7 @@ def metric_of(name, series):
 
 
 def quantiles(series):
-    """[(share, Estimate of ns)] of the counters p50_ns, p99_ns, p999_ns, ... and max_ns."""
+    """[(share, Estimate of ns)] of the counters p50_ns, p99_ns, p999_ns, ..., in this order."""
     found = []
     for metric in series.metrics:
         match = _QUANTILE.fullmatch(metric)
@@ -191,7 +192,7 @@ def quantiles(series):
 
 def comparisons(results):
     """A Comparison for each benchmark of ours with each baseline of the same operation, case and
-    threads."""
+    threads. Benchmarks that have quantiles are left out."""
     made = []
     for name, series in results.series.items():
         if not tables.is_ours(name.impl) or quantiles(series):

@@ -25,7 +25,7 @@ class EstimateTest(unittest.TestCase):
         self.assertEqual((found.confidence, found.count), (0, 1))
 
     def test_few_values_give_their_range_and_say_how_sure_it_is(self):
-        # The median is outside of the range only if all values fall on one side of the median.
+        # The true median lies outside of the range only if all values lie on one side of it.
         for count in (2, 3, 4, 5):
             found = estimate(range(count, 0, -1))
             self.assertEqual((found.low, found.high), (1, count))

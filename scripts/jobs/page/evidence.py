@@ -119,7 +119,7 @@ def coverage(document):
 
 
 def as_they_are(documents, shown):
-    """The sections for files of results/ whose tables are shown as they are. shown: names of the
+    """The section for files of results/ whose tables are shown as they are. shown: names of the
     files that other sections show."""
     section = Section("recorded", "Other recorded results", "Recorded tables")
     section.lead = ["Tables as they stand in the files beside this page, each with the command "

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the page's plots that have a row for each value; line_figures.py draws the plots with
-lines. Each function returns a Matplotlib figure, to which the caller gives the page's style
-(svg.draw)."""
+lines. Each function that draws a plot returns a Matplotlib figure, to which the caller gives the
+page's style (svg.draw)."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ _FAR = 6  # a row that reaches this many times as far as the median row is drawn
 # The background of a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 
-# Shape, colour and filling all say the same, so that each alone is enough.
+# (shape, colour, whether filled). What is ahead and what is behind also differ in shape, so nobody
+# needs the colours to tell them apart.
 MARKS = {
     "ahead": ("o", "blue", True),
     "behind": ("D", "orange", True),
@@ -204,8 +205,8 @@ def rates(rows, label, scale):
 
 def differences(rows, label, margins):
     """A plot of changes in percent around 0. margins: for each row half the width, in percent, of
-    the band in which no verdict is given; None for a heading. An infinite bound reaches to the
-    edge."""
+    the band in which nothing is called a change; None for a heading. An infinite bound reaches to
+    the edge."""
     figure, axes, places = _rows_figure(rows, label)
     shown = [(row, margin) for row, margin in zip(rows, margins) if row.estimate is not None]
     extents = [max(2 * margin, abs(row.estimate.value), *(

@@ -171,7 +171,7 @@ def warnings(bench, documents):
 
 
 def figures(bench, gate, documents):
-    """The four figures that matter most among those that are there."""
+    """The four figures that matter most. job.main() leaves out those whose section has no data."""
     answer = _gate_figure(gate)
     if answer is None or answer.good is not False:  # a slowdown matters more
         answer = (_selftest_figure(documents.get("perf-selftest.md")) or answer

@@ -14,7 +14,7 @@ from jobs.page.testing import document, entry, gate_document, gate_entry  # noqa
 
 
 def documents(**made):
-    """Returns {"bench.md": the document of JSON} for bench=JSON."""
+    """For bench=JSON returns {"bench.md": the Document that the JSON holds}."""
     named = {f"{name.replace('_', '-')}.md": document for name, document in made.items()}
     return {name: recorded.from_json(document, name) for name, document in named.items()}
 

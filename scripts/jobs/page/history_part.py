@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the page's section for the history: a plot for each benchmark, with change points
+"""Makes the page's section for the history: plots of benchmarks over time, with change points
 marked."""
 
 import re
@@ -13,13 +13,13 @@ from jobs.perf.error import PerfError
 
 _MOST_PLOTS = 8  # the most plots that are drawn; histories that changed come first
 FEWEST = 4  # points that it takes to find a change
-_MOST_ROWS = 12  # a table has the newest points
+_MOST_ROWS = 12  # the most points in a table, which has the newest ones
 _RECORD = f"{home.COMMAND} record"
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change: from points[index] on, the benchmark takes `percent` more time (less if
+    """A change: from points[index] on, the benchmark takes `percent` % more time or bytes (less if
     negative)."""
     index: int
     percent: float

@@ -57,7 +57,8 @@ def _default_history(source):
 
 
 def _own_sections(source, bench, documents):
-    """The sections that only this project's results have."""
+    """The sections that only this project's results have: those that come before the gate's
+    section, and those that come last."""
     latest = source / "latest"
     peers = (bench_results.read_bench(latest, "peers")
              or bench_results.read_bench(source, "peers"))
@@ -103,7 +104,7 @@ def gather(source, out, history=None, project=None, repository=None):
     before, after = _own_sections(source, bench, documents)
     page.sections[2:2] = [selftest_part.selftest(documents.get("perf-selftest.md"))]
     page.sections = [*before, *page.sections, *after]
-    # Only links to files below the page's folder still work if the page is moved.
+    # Only files below the page's folder get links: other links would break if the folder is moved.
     page.links = {document.path: document.path.relative_to(out).as_posix()
                   for document in documents.values() if document.path.is_relative_to(out)}
     page.when, page.facts = first.when(bench), first.facts(bench, documents)
@@ -115,7 +116,7 @@ def gather(source, out, history=None, project=None, repository=None):
 
 def write(page, out):
     """Writes the page and its plots; removes plots of an earlier page that this page does not
-    have."""
+    have. Returns the number of plots."""
     folder = out / _PLOTS
     folder.mkdir(parents=True, exist_ok=True)
     plots = {f"{plot.name}.png": plot.png for section in page.sections for plot in section.plots

@@ -21,7 +21,8 @@ def _title_above(axes, label, distance=8):
 
 
 def quantiles(lines, label):
-    """A plot of latencies on logarithmic axes. lines: (label, [(share, Estimate of ns)], ours)."""
+    """A plot of latencies, on a logarithmic axis of times. lines: (label, [(share, Estimate of
+    ns)], whether the implementation is ours)."""
     height = 170 + 14 * len(lines) + 6 + 60
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,

@@ -63,7 +63,7 @@ class Section:
     title: str
     short: str  # the title in the list of sections
     lead: list = field(default_factory=list)  # paragraphs
-    legend: list = field(default_factory=list)  # (mark of figures.MARKS, meaning)
+    legend: list = field(default_factory=list)  # (mark of figures.MARKS or bar-COLOUR, meaning)
     plots: list = field(default_factory=list)
     tables: list = field(default_factory=list)
     missing: list = field(default_factory=list)

@@ -18,7 +18,7 @@ from jobs.page.parts import (
 )
 from jobs.page.svg import Caption, draw
 
-_MOST_ROWS = 40  # the most rows of a plot; longer plots are split
+_MOST_ROWS = 40  # the most comparisons in a plot; longer plots are split
 
 
 def _ratio_rows(comparisons):
@@ -36,8 +36,8 @@ def _ratio_rows(comparisons):
 
 
 def _parts(comparisons):
-    """The comparisons of each plot, split by number of live executions into groups of at most
-    _MOST_ROWS."""
+    """Yields (number of live executions, index of the part, comparisons) for each plot. A plot has
+    comparisons of one number of live executions, at most _MOST_ROWS of them."""
     by_live = {}
     for one in comparisons:
         by_live.setdefault(one.name.live, []).append(one)
@@ -88,7 +88,7 @@ def _fill_ratios(section, bench, against, lead):
 
 
 def ratios(bench):
-    """The section of ratios to naive implementations, by subject."""
+    """The section of ratios to plain baselines, by subject."""
     section = Section("ratios", "Beside plain baselines", "Baselines")
     if not _fill_ratios(section, bench, "baseline", "How many times as fast as a plain "
                         "implementation that does the same, in the same program."):
@@ -101,7 +101,7 @@ def peers(bench, document=None):
     section = Section("peers", "Beside the reference and other libraries", "Peers")
     if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
                     "that do the same, each used as it advises."):
-        document = bench.document or document  # it says why, where core is not ahead
+        document = bench.document or document  # says of each row that is behind why it is
     if document:
         section.documents.append(document)
     elif not section.plots:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the page's section for claims on a real server, from the JSON of scripts/bench --backend.
+"""Makes the page's section for claims on a real server, from the JSON of scripts/bench --backend
+valkey.
 
 The figures of this JSON have a list "loads", with an entry for each load: {"what": "pair",
 "at_once": 64, "whose": "ours", "rounds": [{"count", "seconds", "p50_us", "p99_us", ...}]}.
@@ -17,7 +18,7 @@ _FIELDS = {"what", "at_once", "whose", "rounds"}
 _LOADS = {"pair": "issue, then claim", "fused": "issue and claim in one call"}
 _WHOSE = {"ours": ("ffgrant", "ours"), "reference": ("the reference", "baseline")}
 _QUANTILES = ((0.5, "p50_us"), (0.99, "p99_us"), (0.999, "p999_us"))
-_FILES = ("claims", "claims-cluster")  # the runs are shown in this order
+_FILES = ("claims", "claims-cluster")  # these runs are shown before others
 
 
 def _is_load(entry):
@@ -35,7 +36,7 @@ def read_runs(*folders):
                 if not all(map(_is_load, loads)):
                     raise bench_results.ReportError(f"{path}: a load is not as expected")
                 if not any(load["whose"] in _WHOSE for load in loads):
-                    continue  # such as loads by transport, for which their table is enough
+                    continue  # loads by transport, for example: their table is enough
                 found[path.stem] = (loads, made["facts"])
         if found:
             return {name: found[name]

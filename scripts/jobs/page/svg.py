@@ -20,11 +20,11 @@ from PIL import Image
 # A plot is as wide as a phone. On larger screens it is scaled up, and two plots stand side by side.
 WIDTH = 320  # points, which are the SVG's units
 _POINTS = 72  # an inch
-_SCALE = 1.25  # the scale of the PNG
+_SCALE = 1.25  # pixels of the PNG for a point
 TEXT = 9.5  # the font size of plots, in points; page.css has the same number
 
 # Name in the style sheet -> colour on the light page. People with any kind of colour vision can
-# tell blue from orange; shapes and fillings repeat what the colours say.
+# tell blue from orange, and what has these colours differs in shape or hatching too.
 COLOURS = {
     "ink": "#1c2329",
     "muted": "#586069",
@@ -225,7 +225,7 @@ def _flatten(element):
 
 
 def _share_styles(root):
-    """Puts neighbours of the same style into a group that has the style once."""
+    """Puts three or more neighbours of the same style into a group that has the style once."""
     made = []
     for style, neighbours in itertools.groupby(root, key=lambda child: child.get("style")):
         run = list(neighbours)
@@ -241,7 +241,8 @@ def _share_styles(root):
 
 
 def _used(root):
-    """The ids that something refers to. Clip paths are left out later."""
+    """The ids that something refers to. References to clip paths do not count, since clean() leaves
+    clip paths out."""
     texts = [element.get(key, "") for element in root.iter() for key in (_XLINK, "style", "fill")]
     return set(re.findall(r"#([\w-]+)", " ".join(texts)))
 

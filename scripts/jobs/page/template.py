@@ -24,7 +24,7 @@ class Figure:
     value: str
     unit: str
     sure: str  # the uncertainty, in words
-    link: str  # the address of the section that says more
+    link: str  # the identifier of the section that says more
     good: object = None  # True, False, or None where there is no verdict
     missing: bool = False
 

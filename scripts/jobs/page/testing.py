@@ -92,7 +92,7 @@ MUTANTS = made(
 
 
 def history_points(name="BM_ParseGrant_Core/canonical", count=24, step=12, percent=8.0):
-    """A history whose benchmark takes `percent` more time from point number `step` on; the noise is
+    """A history whose benchmark takes `percent` % more time from points[step] on; the noise is
     fixed."""
     start = datetime.datetime(2026, 10, 1, 3, 0, tzinfo=datetime.timezone.utc)
     points = []
