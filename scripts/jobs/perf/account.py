@@ -26,8 +26,8 @@ class Benchmark(NamedTuple):
 class Unmeasured:
     """A benchmark that is not compared. reasons: arm -> why; arms that measured the benchmark are
     left out. blocks: whether the benchmark keeps the gate from passing, because the base measured
-    it and the head did not, or because the head died while it ran the benchmark. late: whether only
-    time was lacking."""
+    it and the head did not, or because the head left no row for it, as when the head dies there.
+    late: whether only time was lacking."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool
@@ -43,9 +43,11 @@ class Unmeasured:
 
 
 def account(suite, trials):
-    """Decides what to compare and what not. trials: arm -> trial.Trial; the first arm is the base.
+    """Decides what to compare and what not. trials: arm -> trial.Trial; the first arm is the base,
+    and the last is the head.
 
-    Returns (benchmarks, list of Unmeasured), both in the order of the base's listing.
+    Returns (benchmarks, list of Unmeasured), both in the order of the base's listing. Benchmarks
+    that the base does not list come last.
     """
     keys = dict.fromkeys(key for trial in trials.values()
                          for key in (*trial.listed, *trial.times, *trial.reasons))

@@ -210,7 +210,7 @@ def document(outcome):
 
 
 def error_document(lane, command, date, text):
-    """The document that --json gets if nothing can be said."""
+    """The document that --json gets if the command failed, and so nothing can be said."""
     return {"format": FORMAT, "lane": lane, "date": date.strftime(_DATE),
             "command": printable(command), "verdict": "error",
             "exit_status": statuses.HARNESS_ERROR, "error": printable(text),
@@ -279,6 +279,6 @@ def action(outcome):
 
 
 def counted(texts):
-    """Each text once, with the number of times that it occurs."""
+    """Each text once, with the number of times that it occurs if that is more than once."""
     return [text + (f" ({texts.count(text)} times)" if texts.count(text) > 1 else "")
             for text in dict.fromkeys(texts)]

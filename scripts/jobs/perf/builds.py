@@ -3,8 +3,8 @@
 
 Each revision is checked out into a worktree of its own, in folders whose names all have one length,
 and the command runs there. Builds are kept below the cache folder (jobs.perf.home), and are known
-by the revision's files, the command, the compiler and the machine's kind. If the cache folder is
-kept between two runs, as in CI, no revision is built twice.
+by the revision's files, the command, the compiler, its flags and the machine's kind. If the cache
+folder is kept between two runs, as in CI, the revisions that were used last are not built again.
 """
 
 import fcntl

@@ -96,10 +96,10 @@ class Counter:
     poll() until poll() returns the counts."""
 
     def __init__(self, children, program, key, directory, limit, memory=False):
-        """directory: an empty folder for this benchmark alone; the folders of all benchmarks have
-        names of one length. limit: seconds. memory: whether reads and writes are counted too, which
-        takes twice the time. The path by which the program is run also has the same length for all,
-        and the environment is the same in all lanes."""
+        """directory: a folder for this benchmark alone, which does not exist yet; the folders of
+        all benchmarks have names of one length. limit: seconds. memory: whether reads and writes
+        are counted too, which takes twice the time. The path by which the program is run also has
+        the same length for all, and the environment is the same in all lanes."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)
@@ -141,7 +141,7 @@ class Counter:
 
     def poll(self):
         """The counts; None while the program runs. Raises PerfError if the program ended without
-        counts, or took too long."""
+        counts, or if no loop came to its end within the limit."""
         status = self._child.status()
         dumps = self._dumps()
         if status is None and dumps and (
@@ -162,7 +162,7 @@ class Counter:
 
     def _ended(self, status, dumps):
         """The counts of a process that ended by itself. Its benchmark has a fixed number of
-        iterations, or failed."""
+        iterations or a least time in the code, or failed."""
         try:
             document = gbench_json.parse(self._out.read_bytes())
         except OSError:

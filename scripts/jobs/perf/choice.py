@@ -21,8 +21,8 @@ OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/thread
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is compared. suites is empty if both sides are the same files. lacking: the programs
-    that the base has and the head lacks."""
+    """What is compared. suites is empty if both sides are the same files, or if only compile time
+    is compared. lacking: the programs that the base has and the head lacks."""
     suites: list
     base: str
     head: str
@@ -126,7 +126,8 @@ def _known(arguments):
 
 
 def _suites_of(folders, arguments):
-    """Makes suites of the benchmark programs that both base's and head's folders have."""
+    """Returns (suites of the benchmark programs that both base's and head's folders have, the names
+    of programs that the head lacks)."""
     from jobs.perf import revisions
     found = [revisions.suites(folder) for folder in folders]
     suites = []

@@ -3,8 +3,8 @@
 not hold the command's name.
 
 main returns the exit status (scripts/perf --help). If main raises an exception instead, this module
-handles the failure for all commands: the status is 2, and the files of --json and --markdown say
-why.
+handles the failure for all commands: the status is 2, or 128 + the signal after an interrupt. The
+files of --json and --markdown, for commands that have these options, say why.
 """
 
 import argparse

@@ -146,7 +146,8 @@ def compare(runner, pairs):
 
 
 def _again(pair, second, verdict):
-    """Returns (the verdict after the second count, a note)."""
+    """Returns (the verdict after another count, a note). pair: the first counts of base and head;
+    second: their counts, or failures, this time."""
     note = ""
     for counts, again in zip(pair, second):
         if again is None or isinstance(again, PerfError) or again.part < counts.part:

@@ -20,7 +20,7 @@ class Comparison:
     name: object  # account.Benchmark
     base: callgrind.Counts
     head: callgrind.Counts
-    verdict: str  # regressed, improved, clean, inconclusive
+    verdict: str  # one of ORDER
     note: str = ""
 
     def change(self, event="Ir"):

@@ -9,8 +9,9 @@ head. The unit is the pair: log(head / base), and for the A/A arm log(copy / bas
 after 10, 20 and 40 pairs. At each look:
 
 - The interval of 95 % of the A/A arm says how well the machine can tell today. The margin is 2 %
-  or three times the half-width of this interval, whichever is more. If the interval lies wholly
-  beyond 2 %, the benchmark's timing is invalid, because two copies of one program differ.
+  or three times the half-width of this interval, whichever is more. If the A/A arm's interval at
+  this look's own error probability lies wholly beyond 2 %, the benchmark's timing is invalid,
+  because two copies of one program differ.
 - regressed, if the interval of log(head / base) lies above the margin, also after the correction
   for the number of benchmarks (Benjamini-Hochberg); improved, if the interval lies below the
   negative margin.
@@ -139,8 +140,8 @@ class _Stage:
 
 
 def _confirmed(first, second):
-    """The result after the confirmation: the first result's figures with the second result's
-    verdict."""
+    """The result after the confirmation: the first result's figures, with the verdict that follows
+    from the second result."""
     starved = second is None or second.out_of_time
     if second is None:
         verdict, note = SUSPECTED, "seemed slower; no time was left to confirm it"
@@ -156,8 +157,8 @@ def _confirmed(first, second):
 
 
 class Source:
-    """The source from which a Decision takes rounds. This base class counts rounds and not
-    seconds."""
+    """The source from which a Decision takes rounds. This base class knows no limit of time: it
+    affords all rounds."""
 
     lost: set | frozenset = frozenset()  # names that can't be measured any more
 
@@ -286,7 +287,7 @@ class Decision:
             self._given_up.update(name for name in short if name not in stage.results)
 
     def results(self):
-        """name -> Result, for every benchmark with at least one pair."""
+        """name -> Result, for every benchmark that has at least one pair and is not lost."""
         lost = set(self._source.lost)
         first, second = self._first, self._second
         for stage in (first, second):

@@ -18,8 +18,8 @@ from jobs.perf.decide import (
 
 
 class Source(decide.Source):
-    """A source of rounds whose logarithms are normally distributed, with shifts of head and
-    copy."""
+    """A source of rounds in which the logarithms of the times are normally distributed, and those
+    of head and copy are shifted."""
 
     def __init__(self, head, noise=0.003, copy=0.0, seed=1, rounds=10_000):
         self.head = head  # name -> shift, a number, or a function of the round's number

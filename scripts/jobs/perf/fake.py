@@ -40,8 +40,8 @@ EXTRA
 
 
 def program(path, names=("BM_A", "BM_B/1"), nanoseconds=10.0, extra=""):
-    """Makes a program at `path` that claims to have taken `nanoseconds`. path.log has the arguments
-    of each start."""
+    """Makes a program at `path` that claims to have taken `nanoseconds`. path.log has the command
+    line of each start that measures."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _SCRIPT.replace("NAMES", " ".join(f"'{name}'" for name in names))
     text = text.replace("TIME", str(nanoseconds)).replace("LOG", f"'{path}.log'")

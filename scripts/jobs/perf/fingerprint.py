@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Describes what a time depends on besides the code. The history's fingerprint is made of this
-description."""
+"""Describes what a time depends on besides the code. The history's fingerprint is made of a part of
+this description (history_point.identity)."""
 
 import os
 import platform

@@ -9,7 +9,7 @@ from jobs.perf.error import PerfError
 
 _LEAST_STALL = 5.0  # seconds
 _STALL_SHARE = 0.1  # share of the budget; a slower benchmark leaves no time for ten pairs
-# See bench/bench_main.cc: a program that was checked once need not be checked in each process.
+# See bench/bench_main.cc: a program that has checked itself once need not do so in each process.
 SKIP_CHECK = "FFGRANT_BENCH_SKIP_CHECK"
 
 

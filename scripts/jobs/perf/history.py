@@ -123,7 +123,7 @@ def _merge(worktree):
 
 
 def _extract(directory, revision, path, target):
-    """Writes the files of a revision's folder to another folder."""
+    """Writes the history's files (*.jsonl) of a revision's folder to another folder."""
     data = _git("archive", "--format=tar", f"{revision}:{path}" if path else revision,
                 directory=directory, text=False)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -137,7 +137,8 @@ def _extract(directory, revision, path, target):
 
 
 def _last_revision_with(path, project):
-    """The newest commit that has the folder of the old history."""
+    """The newest commit of HEAD's history that has the folder of the old history; None if no commit
+    has it."""
     if _git("cat-file", "-e", f"HEAD:{path}", directory=project, check=False) is not None:
         return "HEAD"
     gone = _git("log", "-1", "--format=%H", "--diff-filter=D", "--", path, directory=project)
@@ -146,7 +147,7 @@ def _last_revision_with(path, project):
 
 def migrate(terminal, source, root, project=_ROOT):
     """Takes over a history of the old form. source: the folder of that history; None: the last such
-    folder that main held."""
+    folder that HEAD's history held."""
     with tempfile.TemporaryDirectory() as temporary:
         if source is None:
             revision = _last_revision_with(_OLD, project)

@@ -46,8 +46,8 @@ def path_of(point, root=ROOT):
 
 
 def check(suite, revision, machine=None, root=ROOT):
-    """Raises HistoryError if such a point could not be appended. Callers ask before they
-    measure."""
+    """Raises HistoryError if a point with this suite, revision and machine could not be appended.
+    Callers ask before they measure."""
     require(SUITE.fullmatch(suite), f"suite {suite!r} is no file's name")
     require(REVISION.fullmatch(revision), f"revision {revision!r} is not 12 or more digits of "
                                             "git in hexadecimal")
@@ -134,7 +134,7 @@ def keep(point, root=ROOT):
 
 
 def _lines(path):
-    """Yields (number, line as bytes) for each line of a file."""
+    """[(number of the line, from 1, and its bytes)] of a file."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -179,7 +179,8 @@ def read(path, problems=None):
 
 
 class History(dict):
-    """(fingerprint, suite) -> points. problems: a text for each line that could not be read."""
+    """(fingerprint, suite) -> points. problems: a text for each line or file that could not be
+    read."""
 
     def __init__(self):
         super().__init__()
@@ -220,9 +221,9 @@ def repair(path):
 
 
 def migrate(source, root=ROOT):
-    """Adds the points that this history lacks from another history, which may be of an earlier
-    version. Each point goes to the folder of its fingerprint as the fingerprint is computed now.
-    Returns (points added, problems)."""
+    """Copies into this history the points of another history, `source`, that are missing here.
+    `source` may be of an earlier version. Each point goes to the folder of its fingerprint as the
+    fingerprint is computed now. Returns (number of points added, problems)."""
     added, problems = 0, []
     for path in sorted(Path(source).glob("*/*.jsonl")):
         for number, line in _lines(path):

@@ -6,7 +6,7 @@ other points it may be compared. history_files.py has the files.
      "revision": "0729f9c13a5b",           git's, 12 digits or more; "+" at its end: with changes
      "suite": "grant_json",
      "command": "./scripts/perf record",
-     "machine": {"cpu": "AMD EPYC", ...},  text -> text: what the fingerprint is made of
+     "machine": {"cpu": "AMD EPYC", ...},  text -> text: the fingerprint is made of most of it
      "benchmarks": {"BM_ParseGrant_Core/canonical":
        {"ratio": 7.31,                     time / the reference kernel's time in the same pairs
         "low": 7.25, "high": 7.39,         its confidence interval
@@ -45,8 +45,9 @@ class HistoryError(PerfError):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One benchmark at one point. ratio = time_ns / reference_ns up to the estimators' rounding.
-    For memory and sizes, `ratio` is a number of bytes, and the two times are None."""
+    """One benchmark at one point. `ratio` is the median of the pairs' ratios. time_ns and
+    reference_ns are medians of their own, so their quotient is near `ratio`. For memory and sizes,
+    `ratio` is a number of bytes, and the two times are None."""
     ratio: float
     low: float
     high: float

@@ -2,8 +2,9 @@
 """Tells whether the tool runs in the project's tree or is installed, and what depends on this.
 
 The tool's modules run in the project's own tree, started by scripts/perf, or are installed as the
-package ffgrant-perf (scripts/packaging/ffgrant-perf). The two forms differ only in the tool's name,
-in the folder where it keeps files, and in how a user gets what is missing.
+package ffgrant-perf (scripts/packaging/ffgrant-perf). The two forms differ in the tool's name, in
+the folder where it keeps files, and in how a user gets what is missing. Only in the tree does the
+tool know how to build this project's revisions, and show all of this project's results.
 """
 
 import os

@@ -7,9 +7,10 @@ The list is a JSON array of objects:
       "reason": "larger than the core's own caches",
       "until": "2027-03-31"}]             the last day on which the entry holds
 
-An entry excuses a benchmark that is inconclusive, invalid or not measured. No entry excuses a
-benchmark that is slower or seemed slower. An entry whose last day has passed excuses nothing. The
-gate reports entries whose last day has passed, and entries that match no benchmark.
+An entry excuses a benchmark that is inconclusive, invalid or not measured, or whose loop does
+nothing any more in the head. No entry excuses a benchmark that is slower or seemed slower. An entry
+whose last day has passed excuses nothing. The gate reports entries whose last day has passed, and
+entries that match no benchmark.
 """
 
 import datetime

@@ -45,7 +45,8 @@ _FEWEST = {5: 0.95}  # percent -> the share of tries that must find the slowdown
 
 @contextlib.contextmanager
 def hog(wanted):
-    """A process that keeps a core busy."""
+    """A context with a process that keeps a core busy; without the process unless `wanted` is
+    true."""
     with Children() as children:
         if wanted:
             children.start([sys.executable, "-c", _BUSY], revisions.PERF / "hog.log")

@@ -24,7 +24,7 @@ class Rules:
     noise_factor: float = 3.0
     noise_alpha: float = 0.025  # one-sided, of the A/A interval from which the margin is made
     widest: float = math.log(1.05)  # with a wider margin nothing is called clean
-    promising: float = 0.02  # an uncorrected p-value, below which a benchmark looks slower
+    promising: float = 0.02  # an uncorrected p-value, up to which a benchmark looks slower
     share: float = 0.65  # a look may use this share of the time left; confirmations get the rest
 
 
@@ -81,8 +81,8 @@ def interval(logs, alpha):
 
 @dataclass
 class Samples:
-    """The nanoseconds of one benchmark, one value for each process. Equal indices belong to one
-    round."""
+    """The nanoseconds, or the bytes, of one benchmark, one value for each process. Equal indices
+    belong to one round."""
     base: list = field(default_factory=list)
     copy: list = field(default_factory=list)
     head: list = field(default_factory=list)
@@ -106,7 +106,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Look:
-    """One benchmark's figures at one look; all are logarithms."""
+    """One benchmark's figures at one look. The bounds and the margin are logarithms of ratios."""
     low: float
     high: float
     same_low: float
@@ -152,7 +152,7 @@ def result_of(verdict, samples, look, alpha, p, note="", out_of_time=False):
 
 
 def note_of(verdict, look, pairs, out_of_time, rules):
-    """Why a benchmark has no useful verdict."""
+    """Why a benchmark has no useful verdict; empty if it has one."""
     if verdict == INVALID:
         return "two copies of the base differ"
     if verdict != INCONCLUSIVE:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a run of the gate. For each metric that is asked for, the run takes rounds and decides, all
-within one budget. The metric that takes no time comes first, and the benchmarks' times come last.
+within one budget. The size, which takes no time, comes first, and the benchmarks' times come last.
 Each metric may use an equal share of the time that is left, and leaves what it does not need to the
 others.
 """

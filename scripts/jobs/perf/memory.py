@@ -5,9 +5,10 @@ high-water mark of the process' resident memory counts.
 The mark is read from /proc every two milliseconds while the process runs, for the process and all
 that it started. The mark never falls, so the last reading has every peak except those of the last
 moment. Therefore a benchmark runs in three repetitions: any reading after the first repetition has
-the benchmark's peak. A process that ends so soon that no reading is late enough is run again for
-longer. The figure that the system reports after a process has ended (ru_maxrss) is of no use here:
-it is at least as large as the memory of this process, which started the measured process.
+the benchmark's peak. If a process ends so soon that no reading is late enough, it is run again, and
+for longer if its life was short. The figure that the system reports after a process has ended
+(ru_maxrss) is of no use here: it is at least as large as the memory of this process, which started
+the measured process.
 
 A peak includes the program itself and its libraries. A benchmark that takes little memory compared
 with the program and the libraries has to take much more before the growth shows.

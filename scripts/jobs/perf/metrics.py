@@ -10,7 +10,7 @@ ARGUMENTS = {"time": TIME, "memory": MEMORY, "size": SIZE, "compile": COMPILE}
 
 
 def named(name, metric):
-    """A benchmark's name, with the metric unless that is its time: 'BM_x [peak memory]'."""
+    """A benchmark's name, with the metric unless the metric is time: 'BM_x [peak memory]'."""
     return name if metric == TIME else f"{name} [{metric}]"
 
 

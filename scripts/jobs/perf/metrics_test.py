@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests peak memory, size and compile time: gate and history find known changes."""
+"""Tests peak memory, size and compile time: the gate finds known changes, and a point of the
+history holds the values."""
 
 import contextlib
 import io

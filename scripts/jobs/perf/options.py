@@ -34,8 +34,8 @@ def add_effort(parser):
 
 
 def add_metrics(parser, sides=("base", "head"), given="what is compared (time)"):
-    """The options that say which metrics of the programs are measured. given: how --metric is
-    read."""
+    """The options that say which metrics of the programs are measured. given: how the help of
+    --metric begins."""
     parser.add_argument("--metric", choices=tuple(metrics.ARGUMENTS), action="append", default=[],
                         help=f"{given}; may be repeated. memory: the peak of each "
                              "benchmark's process; size: the programs' size; compile: the time "

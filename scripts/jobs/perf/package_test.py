@@ -30,7 +30,7 @@ def _backend():
 
 
 def _imports(tree, packaged):
-    """The modules of jobs that a source imports, and the modules that it names in texts."""
+    """Yields the modules of jobs that a source imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("jobs."))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs rounds of processes for jobs.perf.decide: base, a second copy of base, head, and more.
+"""Runs rounds of processes of several arms, such as base, a second copy of base, and head
+(jobs.perf.decide).
 
 In a round every program runs once with all benchmarks that are asked for, in an order drawn by
 chance. Programs run from copies whose paths all have one length (a path's length moves the stack).
@@ -33,8 +34,8 @@ class Suite:
 
 @dataclass
 class Facts:
-    """What a run learnt about its suites. incidents: texts on processes that failed although the
-    same benchmarks ran in other processes."""
+    """What a run learnt about its suites. incidents: texts on suites that could not be prepared,
+    and on processes that failed in the rounds although the trial had worked."""
     contexts: dict = field(default_factory=dict)  # suite -> the "context" that was written last
     notes: dict = field(default_factory=dict)  # Benchmark -> a remark
     words: dict = field(default_factory=dict)  # (suite, arm) -> a process's last output

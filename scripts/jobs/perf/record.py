@@ -35,8 +35,8 @@ _PAIRS = 12
 def _pairs(live, count, clock):
     """Benchmark -> [(nanoseconds, the kernel's nanoseconds)], with one pair for each round.
 
-    The kernel is a suite of its own with one benchmark. The round's other times are divided by the
-    kernel's time in that round.
+    The kernel is a suite of its own with one benchmark. The times of a round stand beside the
+    kernel's time in that round, by which record_more.of_times() divides them.
     """
     (reference,) = [name for name in live.benchmarks if name.suite == _REFERENCE_SUITE]
     found = {name: [] for name in live.benchmarks if name != reference}
@@ -62,7 +62,7 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
     """Measures programs (suite -> Program). Returns the measurements (Benchmark -> Measurement),
     and the process_pairs.Live and the record_more.More that took them."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
-    # The kernel is a suite of its own, so that no filter leaves it out.
+    # The kernel is a suite of its own, and `pattern` matches it, so that no filter leaves it out.
     suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))
     clock = process_pairs.Clock(arguments.budget)
     pattern = f"({filter_text})|^{REFERENCE}$" if filter_text else ""

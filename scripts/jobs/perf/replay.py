@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replays the gate's procedure on recorded rounds, any number of times.
 
-A recording (JSON) has rounds under each condition. A round is benchmark -> the nanoseconds of each
-arm, in the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and goes on
-from there, around the end if need be. So neighbouring rounds stay neighbours, and the noise of a
-machine that is busy for a minute stays together. A replay sees no round twice, so a confirmation
-has fresh pairs; a third of the rounds is kept back for the confirmation. When no unseen round is
-left, the replay's time is up. Chance also decides which of the three equal programs is the base,
-which is the base's copy, and which is the head that is as fast as the base.
+A recording (JSON) has rounds under each condition. A round has for each benchmark the nanoseconds
+of each arm, in the order of "benchmarks" and "arms". A replay begins at a round drawn by chance and
+goes on from there, around the end if need be. So neighbouring rounds stay neighbours, and the noise
+of a machine that is busy for a minute stays together. A replay sees no round twice, so a
+confirmation has fresh pairs; a third of the rounds is kept back for the confirmation. When no
+unseen round is left, the replay's time is up. Chance also decides which of the three equal programs
+is the base, which is the base's copy, and which is the head that is as fast as the base.
 """
 
 import json
@@ -64,8 +64,9 @@ class Tally:
 
 @dataclass
 class Cell:
-    """The replays of one condition and slowdown. near, far: the slower benchmarks; equal: the
-    others."""
+    """The replays of one condition and slowdown. far: the slower benchmarks that are in FAR; near:
+    the other slower ones; equal: the benchmarks that are not slower. false_suites: the number of
+    replays with a false alarm."""
     condition: str
     slowdown: int
     replays: int = 0

@@ -40,7 +40,8 @@ def working_tree(directory=None):
         tree = git("write-tree", env=index, directory=directory)
     if tree == git("rev-parse", "HEAD^{tree}", directory=directory):
         return head, False
-    # The commit's id is always the same for the same files, so that the build is found again.
+    # The same files on the same HEAD give a commit of the same id, so that its build is found
+    # again.
     someone = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
                for what, value in (("NAME", "perf"), ("EMAIL", "perf"), ("DATE", "@0 +0000"))}
     return git("commit-tree", tree, "-p", head, "-m", "working tree", env=someone,

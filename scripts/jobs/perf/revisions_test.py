@@ -27,7 +27,7 @@ class RevisionTest(fake.RepositoryCase):
         (self.root / name).write_text(text, encoding="utf-8")
 
     def run_step(self, _terminal, _label, command):
-        """Stands in for a build: takes the file for a program."""
+        """Stands in for a build: makes programs of the text of core/file."""
         if command[1] == "-S":
             self.source = Path(command[2])
         else:

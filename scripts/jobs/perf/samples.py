@@ -32,7 +32,7 @@ _FLAG_VARIABLES = re.compile(
     r"BENCHMARK_(?:LIST_TESTS|FILTER|MIN_TIME|MIN_WARMUP_TIME|REPETITIONS|DRY_RUN|"
     r"ENABLE_RANDOM_INTERLEAVING|REPORT_AGGREGATES_ONLY|DISPLAY_AGGREGATES_ONLY|FORMAT|OUT_FORMAT|"
     r"OUT|COLOR|COUNTERS_TABULAR|TIME_UNIT)")
-_LONGEST_FILTER = 30_000  # bytes: a third of what libstdc++ and an argument take
+_LONGEST_FILTER = 30_000  # bytes: less than a third of what libstdc++ and an argument take
 _LONGEST_NAME = 6_000  # characters of a name that go into the filter
 _SPECIAL = re.compile(r"([\\.\[({)*+?|^$])")
 # This filter matches no benchmark. With this filter, a program that lists its benchmarks prints
@@ -160,7 +160,8 @@ class Program:
         return self.path.name
 
     def whole_environment(self):
-        """The environment of the program."""
+        """The environment of the program: the caller's without the library's flags, and then its
+        own."""
         kept = {name: text for name, text in os.environ.items()
                 if not _FLAG_VARIABLES.fullmatch(name)}
         return {**kept, **self.environment}

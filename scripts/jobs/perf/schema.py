@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""answer.schema.json is the schema of what --json writes. examples/ has an example for each
-value of its member `lane`. The check needs the Python package jsonschema, which only the tests
-need.
+"""Checks documents against answer.schema.json, the schema of what --json writes. examples/ has an
+example of each lane, and of an error. The check needs the Python package jsonschema, which only the
+tests and scripts/perf validate need.
 """
 
 import functools

@@ -19,7 +19,7 @@ WHOLE = "file"
 
 
 def sections(data):
-    """Name -> bytes of the sections of an ELF file; None if the data is no such file."""
+    """Name -> size in bytes, of the sections of an ELF file; None if the data is no such file."""
     if data[:4] != b"\x7fELF" or len(data) < 64:
         return None
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"

@@ -28,7 +28,7 @@ def plain(markdown):
 
 
 def percent(ratio):
-    """How far a ratio is from 1, as text: +5.1 %."""
+    """How far a ratio is from 1, as text: +5.1%. A "?" if it is not positive and finite."""
     if not 0 < ratio < math.inf:
         return "?"
     return f"{(ratio - 1) * 100:+.1f}%"

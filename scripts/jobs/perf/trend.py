@@ -90,7 +90,8 @@ def document(history, found, command, date):
 
 
 def _bridges(history):
-    """Texts that say where series go on although the surroundings of the measurements changed."""
+    """Objects for the JSON that say where series go on although the surroundings of the
+    measurements changed."""
     found = []
     for (fingerprint, suite), points in history.items():
         ordered = sorted(points, key=lambda point: point.date)

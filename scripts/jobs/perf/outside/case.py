@@ -44,8 +44,8 @@ class OutsideCase(unittest.TestCase):
 
     @classmethod
     def compiled(cls, name="odd", *flags, source=None):
-        """The program of odd.cc with Debian's Google Benchmark; skips the test if the library is
-        not installed."""
+        """The program of odd.cc, or of `source`, with the system's Google Benchmark; skips the test
+        if the library is not installed."""
         if not shutil.which("g++"):
             raise unittest.SkipTest("no g++")
         path = cls.folder / name

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // This program plays all the odd programs of the tests of scripts/perf. ODD says which kind the
-// program plays, and ODD_NS how many nanoseconds its benchmarks claim to take. Times are set by
-// hand, so that verdicts do not depend on the machine. The program needs Google Benchmark 1.6 or
+// program plays, and ODD_NS how many nanoseconds its benchmarks claim to take. Most times are set
+// by hand, so that verdicts do not depend on the machine. The program needs Google Benchmark 1.6 or
 // later.
 
 #include <benchmark/benchmark.h>

@@ -32,7 +32,7 @@ def _m(*names):
 
 
 _SLOWER = (10000, 13000)
-# The right verdicts on "BM_odd" with real work, for which the machine may be too busy to tell.
+# The right verdicts on benchmarks that do real work: the machine may be too busy to tell.
 _QUIET = (CLEAN, INCONCLUSIVE)
 
 TIMES = (
