@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page is whole without this: it adds a choice of colours and a filter, and opens parts for
-// print.
+// The page is whole without this script, which adds a choice of colours and a filter, and opens
+// closed parts for links and for print.
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -40,7 +40,7 @@
     input.parentElement.hidden = false;
   }
 
-  // A link to what stands inside of a closed part opens it.
+  // A link to what stands inside of a closed part opens this part.
   const reveal = () => {
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
