@@ -67,7 +67,7 @@ class ClaimPipeline::Impl {
         ParseExecutionId({in_flight.id_text.data(), id.text().size()}, ParseMode::kStrict).id;
     const internal::CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = number};
-    // The client's Submit() can't fail: it takes as many commands as there are numbers for calls.
+    // The client's Submit() can't fail: it takes as many commands as calls_ has entries.
     (void)client_.Submit(HashSlot(id.partition()), false, target, write);
     return true;
   }

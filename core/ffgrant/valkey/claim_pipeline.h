@@ -12,11 +12,12 @@
 //
 // Every submitted call ends in exactly one completion. The completion's error is one of
 //   kNone
-//   kInvalidInput     The call was not sent, because an argument is out of range or, for kCreate,
-//                     the id belongs to no configured partition. Any other call with such an id
-//                     ends with kExecutionNotFound, and is not sent either.
+//   kInvalidInput     The call was not sent, because an argument is not valid. For kCreate this
+//                     includes an id that is not canonical or belongs to no configured partition.
+//                     Any other call with such an id ends with kExecutionNotFound, and is not
+//                     sent either.
 //   an error that the function of the call answers:
-//     kCreate         none
+//     kCreate         none, if the requirements were made by CapabilitySet::AssignRequired()
 //     kIssue          kExecutionNotFound, kExecutionNotEligible, kGrantAlreadyExists,
 //                     kExecutionNotInEligibleSet, kInvalidCapabilities, kCapabilityMismatch
 //     kClaim          kExecutionNotFound, kExecutionNotLeaseable, kLeaseConflict,
@@ -27,13 +28,14 @@
 //     kRenew          kExecutionNotFound, kFenceRequired, kPartialFenceTriple,
 //                     kExecutionNotActive, kLeaseRevoked, kLeaseExpired, kStaleLease
 //     kComplete       the same as kRenew
-//   kUnavailable      The call did not happen: no server could be reached, or the server refused
-//                     to serve.
-//   kUnknownOutcome   The call was sent and its answer will never come, or it was a claim that
-//                     the server answered with an error. The call may have happened, or not,
-//                     or may still happen. ValkeyLedger's FindClaim() finds out whether a claim has
-//                     happened. That a claim can't happen any more, FindClaim() can say only of
-//                     claims that its own ledger made.
+//   kUnavailable      The call did not happen: no server could be reached in time, the server
+//                     refused to serve, or the call was cancelled before it was sent.
+//   kUnknownOutcome   The call was sent, and no answer came in time or will ever come; or it was a
+//                     claim that the server answered with an error. The call may have happened, or
+//                     not, or may still happen. ValkeyLedger's FindClaim() finds out whether a
+//                     claim has happened. But if a pipeline's claim has not happened, FindClaim()
+//                     can't tell whether it may still happen: FoundClaim::final has a meaning only
+//                     for claims of FindClaim()'s own ledger.
 //   kUnknownCode      The server answered with a code or a word that the contract does not
 //                     have. Any call but a claim also ends in this way if the server answers with
 //                     an error.
@@ -41,7 +43,7 @@
 // Threads: only one thread at a time may use a pipeline, except for CancelAll() and counters().
 // Cost: a call is written into a buffer. Nothing is allocated once the buffers have grown to the
 // largest call. One system call sends many calls, and one system call receives many answers.
-// Blocking: only Poll() waits, for as long as it is told. Each call completes within
+// Blocking: only Poll() waits, and for no longer than it is told. Each call completes within
 // options.request_timeout_ms of its submission, whatever fails.
 // Ownership: the pipeline keeps no arguments, and a Completion holds no views into the pipeline.
 // What valkey_ledger.h says of fork(), the end of the process and signals holds here too. The calls
@@ -78,9 +80,10 @@ class ClaimPipeline {
     std::uint64_t tag = 0;
     Call call = Call::kCreate;
     CreateOutcome::Status created = CreateOutcome::Status::kWaiting;  // for kCreate
-    // Set for kClaim and kIssueAndClaim. The answer of kIssueAndClaim has no expiry and no kind. If
-    // the attempt was resumed, the answer has no attempt id either: the attempt keeps the id that
-    // it had.
+    // Set for kClaim and kIssueAndClaim. The server's answer to kIssueAndClaim has no expiry, kind
+    // or attempt id. So the lease of kIssueAndClaim has the expiry 0, the kind kInitial whatever
+    // the attempt's kind is, and the attempt id that the call was given. This id is not right if
+    // the attempt was resumed, because then the attempt keeps the id that it had.
     Lease lease;
     TimestampMs expires_at;  // for kRenew
   };
@@ -99,10 +102,10 @@ class ClaimPipeline {
   ClaimPipeline(const ClaimPipeline&) = delete;
   ClaimPipeline& operator=(const ClaimPipeline&) = delete;
 
-  // Each of these returns false, and does nothing, while the pipeline is full: it holds at most
-  // capacity() calls, which are under way or have completed and wait for Poll() to return them. The
-  // arguments are not kept. A call with arguments that a server would parse wrongly is not sent,
-  // and completes with kInvalidInput.
+  // Each Submit function returns false, and does nothing, while the pipeline is full. The pipeline
+  // holds at most capacity() calls: those under way, and those that have completed and that Poll()
+  // has not returned yet. The arguments are not kept. A call with arguments that a server would
+  // parse wrongly is not sent, and completes with kInvalidInput.
   //
   // SubmitCreate: `delay_until`, if given, must be in the future. If the delay has already ended,
   // the server still puts the execution into the set that KEYS name, which is the delayed set,
@@ -117,9 +120,9 @@ class ClaimPipeline {
   bool SubmitComplete(const CompleteArgs& args, const Holder& holder, std::uint64_t tag,
                       std::string_view result = {});
 
-  // Makes progress with all calls, and returns those that have completed. If no call has completed
-  // yet, waits for at most `timeout_ms` until one does. Returns an empty span if none completes in
-  // this time. The completions are valid until the next call of Poll().
+  // Makes progress with all calls, and returns those that have completed. If calls are under way
+  // and none has completed yet, waits for at most `timeout_ms` until one does. Returns an empty
+  // span if none completes in this time. The completions are valid until the next Poll().
   std::span<const Completion> Poll(std::int64_t timeout_ms) noexcept;
 
   // descriptor() and PrepareWait() serve the caller's own event loop (epoll, asio, libuv), in place
@@ -159,7 +162,7 @@ class ClaimPipeline {
   // kUnknownOutcome or kUnknownCode.
   std::string_view last_error() const noexcept;
   const ServerInfo& server() const noexcept;
-  std::uint64_t redirections() const noexcept;  // MOVED and ASK so far
+  std::uint64_t redirections() const noexcept;  // MOVED and ASK followed so far
   std::uint64_t connects() const noexcept;      // connections begun so far
 
  private:

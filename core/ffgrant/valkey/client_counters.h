@@ -29,16 +29,20 @@ struct ClientCounters {
   std::uint64_t refusals = 0;          // times that a server refused for good, for example
                                        // because of the login or a certificate
   std::uint64_t probes = 0;            // silent connections that got a PING before use
-  std::uint64_t probes_failed = 0;     // probes that found the connection dead
+  std::uint64_t probes_failed = 0;     // probes that got no answer in time; their connections
+                                       // were given up
   std::uint64_t commands = 0;          // commands handed in by calls, each counted once
   std::uint64_t commands_sent = 0;     // commands put on a connection; one may be sent again
-  std::uint64_t replies = 0;           // answers to commands
-  std::uint64_t redirections = 0;      // answers MOVED and ASK
-  std::uint64_t retries = 0;           // times that a command went back to waiting, because the
-                                       // server refused it for now or redirected it, or because
-                                       // its connection broke before the server can have seen it
-  std::uint64_t unknown_outcomes = 0;  // commands that were sent, and whose answer will never come
-  std::uint64_t unavailable = 0;       // commands that ended without having been executed
+  std::uint64_t replies = 0;           // answers to commands, without late_replies
+  std::uint64_t redirections = 0;      // answers MOVED and ASK that the client followed
+  std::uint64_t retries = 0;           // times that a command went back to waiting: the server
+                                       // refused it for now, redirected it or lacked its function,
+                                       // or its connection broke (if the command writes, before
+                                       // all of it was sent)
+  std::uint64_t unknown_outcomes = 0;  // commands that write, were sent, and ended without an
+                                       // answer
+  std::uint64_t unavailable = 0;       // commands that ended without having been executed, and
+                                       // commands that only read and ended without an answer
   std::uint64_t cancelled = 0;         // cancelled commands; each is also counted in
                                        // unknown_outcomes or in unavailable
   std::uint64_t late_replies = 0;      // answers that came after their command was reported as
@@ -46,7 +50,8 @@ struct ClientCounters {
   std::uint64_t fences = 0;            // connections that broke and that the client then shut on
                                        // their server (CLIENT KILL)
   std::uint64_t slot_tables = 0;       // tables of a cluster's slots that were accepted
-  std::uint64_t libraries_loaded = 0;  // times that our library was loaded (FUNCTION LOAD)
+  std::uint64_t libraries_loaded = 0;  // times that FUNCTION LOAD put our library on a server, or
+                                       // found that another client had just done so
   std::uint64_t bytes_sent = 0;        // bytes written, before TLS
   std::uint64_t bytes_received = 0;    // bytes read, after TLS
   std::uint64_t unsent_ms = 0;         // how many ms all commands together waited to be sent

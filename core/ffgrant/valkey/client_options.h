@@ -68,11 +68,11 @@ struct ClientOptions {
   // Some servers refuse for good: wrong password, no login, protected mode, functions of another
   // contract. A call that needs such a server ends at once with the server's own words, and no
   // connection of the ledger asks the server again for this long. 30 s is long enough that a fleet
-  // with an old password neither floods the server's ACL log nor is locked out by it. 30 s is also
-  // short enough that a corrected password is noticed without a restart. At least 1.
+  // with an old password neither floods the server's ACL log nor gets itself locked out. 30 s is
+  // also short enough that a corrected password is noticed without a restart. At least 1.
   std::int64_t refusal_pause_ms = 30'000;
-  // How long to wait between tries of a call that a server refused for now: TRYAGAIN, LOADING,
-  // CLUSTERDOWN, BUSY.
+  // How long to wait between tries of a call that a server refused for now, for example with
+  // TRYAGAIN, LOADING, CLUSTERDOWN or BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
   // How many calls of one pipeline, or commands of one call of a ledger, may be under way at once,
   // 1..65536.

@@ -39,10 +39,11 @@ FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 struct DeploymentWorkerOptions {
-  // `ledger.defaults.partitions` is not looked at: Start() reads the deployment's counts.
+  // `ledger.defaults.partitions` must be valid, but is not used: Start() reads the deployment's
+  // counts.
   ValkeyLedgerOptions ledger = {};
-  // `worker.partitions` is not looked at either: each grant is checked against the counts that
-  // Start() has read.
+  // `worker.partitions` is not used either: each grant is checked against the counts that Start()
+  // has read.
   WorkerOptions worker = {};
   LeaseKeeperOptions keeper = {};
   // The lanes and the capabilities that the worker registers; the worker must ask for grants with
@@ -61,8 +62,8 @@ struct DeploymentWorkerOptions {
 class DeploymentWorker;
 
 // A claimed execution. Its lease is kept until Complete() or Fail() returns. If this object dies
-// before that, the lease runs out, and the deployment gives the execution to another worker. A Work
-// can be moved. Its DeploymentWorker must outlive it. Only one thread at a time may use it.
+// before that, the lease runs out, and some worker has to take the execution over with Reclaim(). A
+// Work can be moved. Its DeploymentWorker must outlive it. Only one thread at a time may use it.
 class [[nodiscard]] Work : public Outcome {
  public:
   Work() = default;
@@ -77,9 +78,9 @@ class [[nodiscard]] Work : public Outcome {
 
   // Calls ValkeyLedger::ReadInput().
   Outcome ReadInput(ExecutionInput& out, ErrorDetails* details = nullptr) noexcept;
-  // Complete() and Fail() call CompleteOnce() and FailOnce(), with the same errors and time limits.
-  // The lease is renewed until the call returns. Then the lease is no longer kept, and the permit
-  // is given back.
+  // Complete() calls CompleteOnce(), and Fail() calls FailOnce(); errors and time limits are the
+  // same. The lease is renewed until that function returns. Then the lease is no longer kept, and
+  // the permit is given back.
   Outcome Complete(std::string_view result, ErrorDetails* details = nullptr) noexcept;
   FailOutcome Fail(std::string_view reason, std::string_view category,
                    ErrorDetails* details = nullptr) noexcept;
@@ -110,11 +111,13 @@ class DeploymentWorker {
   // Reads the partition counts, connects and registers. Blocks for at most six times the ledger's
   // request_timeout_ms. May be called again after an error. Throws std::system_error if the system
   // has no thread left.
-  //   kUnavailable, kUnknownOutcome   no server can be reached, or the server refuses to serve:
-  //                                   see ValkeyLedger::Connect()
+  //   kUnavailable, kUnknownOutcome   no server can be reached, or the server refuses to serve, for
+  //                                   example because the user may not read the counts or not
+  //                                   register: see ValkeyLedger::Connect()
   //   kInvalidInput                   the stored counts or a lane are not valid, or another process
   //                                   has registered this instance id; the detail says so
-  //   kUnknownCode                    the user may not read the counts, or not register
+  //   kUnknownCode                    the server answers with another error, for example because a
+  //                                   key holds something of another type
   Outcome Start(ErrorDetails* details = nullptr);
 
   // Calls Worker::ClaimFromGrant(), and has its errors. Start() must have been called before. If
@@ -123,7 +126,7 @@ class DeploymentWorker {
   //   kStaleLease      the claim has happened, and its lease has ended since
   //   kUnavailable     the claim has not happened and can't happen any more
   //   kUnknownOutcome  it can't be told whether the claim has happened
-  // Blocks for at most twice the ledger's request_timeout_ms.
+  // Blocks for at most three times the ledger's request_timeout_ms.
   Work Claim(const ClaimGrantView& grant, LaneIdView lane, ErrorDetails* details = nullptr);
 
   // Takes over an execution whose lease has expired or was revoked, with a grant from
@@ -141,13 +144,13 @@ class DeploymentWorker {
   // has taken (kInvalidInput) goes on; the caller decides whether to stop it.
   Outcome registration() const noexcept;
 
-  // Refreshes the registration and renews leases, if they are due. Returns in how many ms to call
-  // RunDue() again, at most 1000. RunDue() serves a worker without threads: a task that has a
-  // thread of its own is left to that thread.
+  // Is for a worker without threads. Renews the leases that are due, even if the keeper has
+  // threads. Refreshes the registration if that is due and no thread does it. Returns in how many
+  // ms to call RunDue() again, at most 1000.
   std::int64_t RunDue();
 
-  // These may be called after Start(). What they return is valid until the next Start() or the end
-  // of this object; Stop() does not change it.
+  // The next four functions may be called after Start(). What they return is valid until the next
+  // Start() or the end of this object; Stop() does not change it.
   ValkeyLedger& ledger() noexcept;
   LeaseKeeper& keeper() noexcept;
   // What the last Start() found out. `refused_calls` names the calls that the user may not make.

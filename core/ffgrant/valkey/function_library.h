@@ -14,8 +14,9 @@
 //   FCALL ffgrant_version 0   A version below 4 is a library of ours that still has
 //                             FlowFabric's names. FUNCTION LOAD REPLACE puts this library in
 //                             its place, and FlowFabric's names are free again.
-//   FCALL ff_version 0        If it answers "34", the contract that this library follows, the
-//                             client calls FlowFabric's functions, ff_x. Any other version may
+//   FCALL ff_version 0        If it answers "34", the contract that this library follows, or
+//                             another of ClientOptions::contract_versions, the client calls
+//                             FlowFabric's functions, ff_x. Functions of any other version may
 //                             store something else: the client calls nothing and loads
 //                             nothing, and Connect() says so.
 //   without ff_version        The client calls our functions, ffgrant_x. It first sends FUNCTION
@@ -24,7 +25,7 @@
 //
 // So FlowFabric's functions are preferred where a server has both libraries. Both store the same.
 // If FlowFabric's library comes later, ours stays beside it, and a client that has begun with ours
-// goes on with ours.
+// goes on with ours until its connection ends.
 //
 // A cluster does not spread functions, so the client asks each primary, and asks again when a
 // primary answers "ERR Function not found".

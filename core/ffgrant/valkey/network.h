@@ -22,7 +22,8 @@ FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 // A host that begins with '/' is the path of a unix socket, and then the port means nothing. No
-// server can name such an endpoint: ParseEndpoint() and tables of slots have none.
+// server can lead the client to such an endpoint: ParseEndpoint() and the reader of slot tables
+// refuse paths.
 struct Endpoint {
   std::string host = "127.0.0.1";
   std::uint16_t port = 6379;
@@ -48,8 +49,8 @@ struct IoResult {
   std::size_t size = 0;  // bytes moved; at least 1 with kDone
 };
 
-// One byte stream. None of the calls blocks, throws, or raises SIGPIPE. Only one thread at a time
-// may use a stream.
+// One byte stream. None of its functions blocks, throws, or raises SIGPIPE. Only one thread at a
+// time may use a stream.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -93,7 +94,8 @@ class Network {
   // no descriptor. The descriptor is readable whenever one of the streams that Arm() was last given
   // is ready, and after Wake() until the next Wait(). Do not read or close it.
   virtual int Descriptor() noexcept { return -1; }
-  // Returns `timeout_ms`, or less if FinishOpen() has something to do earlier.
+  // Sets the streams that make Descriptor() readable. Returns how many ms the caller may wait for
+  // the descriptor: `timeout_ms`, or less if FinishOpen() has something to do earlier.
   virtual std::int64_t Arm(std::span<const StreamInterest> /*interests*/,
                            std::int64_t timeout_ms) noexcept {
     return timeout_ms;
@@ -118,8 +120,8 @@ using NameLookup = std::function<NameAddresses(const std::string& name)>;
 
 struct SocketOptions {
   // After this many seconds of silence TCP asks whether the other end is there. TCP asks three
-  // times in all. If no answer comes, the connection fails half of `keepalive_s` after the first
-  // question. 0: never.
+  // times in all. If no answer comes, the connection fails about half of `keepalive_s`, and at
+  // least 3 s, after the first question. 0: never.
   std::int64_t keepalive_s = 60;
 };
 
@@ -129,10 +131,10 @@ struct SocketOptions {
 // Names are looked up by getaddrinfo(), or by `look_up`, in threads that nobody waits for, not even
 // at the end of the process. What a look-up found is used for a second; all networks that use
 // getaddrinfo() share it. Addresses need no look-up. A stream tries the addresses of a name in the
-// order in which the look-up returned them, but no more than 64. If an address is refused, the
-// stream tries the next one at once. If an address does not answer within a part of the
-// stream's open limit (250 ms at most), the stream also tries the next address, and goes on waiting
-// for the earlier addresses. The first address that connects is taken.
+// order in which the look-up returned them, but no more than 64. If the connection to an address is
+// refused, the stream tries the next address at once. If an address does not answer within a part
+// of the stream's open limit (250 ms at most), the stream also tries the next address, and goes on
+// waiting for the earlier addresses. The first address that connects is taken.
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {},
                                            const SocketOptions& options = {});
 

@@ -43,8 +43,8 @@ namespace ffgrant::valkey {
 std::string SetServers(std::string_view text, ClientOptions& options);
 
 // Sets options.password to the text of the file, without the end of its line. Returns "", or the
-// reason if this fails; the reason never contains text of the file. A file is refused if it is
-// empty, has several lines, or has more than 4096 bytes.
+// reason if this fails; the reason never contains text of the file. A file is refused if its line
+// is empty or has more than 4096 bytes, or if the file has several lines.
 std::string SetPasswordFromFile(const std::string& path, ClientOptions& options);
 
 // Sets options.password from the environment variable FFGRANT_PASSWORD, or from the file that

@@ -195,8 +195,8 @@ class SocketStream final : public Stream {
     why_.clear();
   }
   bool LookUp() noexcept;
-  // Begins to connect to the address `number`. Returns false, and begins nothing, if this address
-  // has to be tried again in a while.
+  // Begins to connect to addresses_[number]. Returns false, and begins nothing, if this address has
+  // to be tried again in a while. Returns true also if the address has failed at once.
   bool Begin(std::size_t number) noexcept;
   bool TakeFirstConnected() noexcept;
   void Failed(std::size_t number, int error) noexcept {

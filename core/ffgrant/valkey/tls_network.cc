@@ -347,7 +347,7 @@ class TlsStream final : public Stream {
       case SSL_ERROR_ZERO_RETURN:
         return IoStatus::kClosed;
       case SSL_ERROR_SSL: {
-        // The peer closed the stream without ending TLS. This still counts as the end, because
+        // If the peer closed the stream without ending TLS, this still counts as the end, because
         // replies say how long they are.
         if (below_.closed) return IoStatus::kClosed;
         why_ = AlertFault(ERR_peek_last_error(), HasCertificate());
@@ -372,7 +372,7 @@ class TlsStream final : public Stream {
   int depth_ = 0;  // the place in the server's chain of a certificate that was not believed
   BelowStream below_;
   Ssl ssl_;
-  IoStatus broken_ = IoStatus::kDone;  // how reading ended
+  IoStatus broken_ = IoStatus::kDone;  // how reading ended; kDone: it has not
 };
 
 [[noreturn]] void Refuse(const std::string& why) {

@@ -28,7 +28,7 @@ struct TlsOptions {
   std::string ca_file = {};
   // The name that the certificate of every server must have; it is also sent to the server (SNI).
   // Empty: the host or address that the client connected to. A unix socket has no name of its own,
-  // so for a unix socket this name must be given.
+  // so for a unix socket this name must be given, unless `verify` is false.
   std::string server_name = {};
   // Our certificate with its chain, and its key without a passphrase, both as PEM, for servers that
   // ask for a certificate. Give both or neither.

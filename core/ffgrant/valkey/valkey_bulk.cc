@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Implements the batches, which are calls that keep many commands under way.
+// Implements the batches, each of which keeps many commands under way at once.
 
 #include "ffgrant/valkey/internal/stored_execution.h"
 #include "ffgrant/valkey/internal/valkey_ledger_impl.h"
@@ -16,9 +16,9 @@ namespace {
 
 // ---- batches -------------------------------------------------------------------
 
-// Sends command i of the batch for every i below `size`, as many at once as the client takes.
-// `Batch` has Check(i), SetError(i, error), Slot(i), read_only(i), Key(i), Write(i, command) and
-// Read(i, reply).
+// Sends command i of the batch for every i below `size` that passes Check(i), as many at once as
+// the client takes. `Batch` has Check(i), SetError(i, error), Slot(i), read_only(i), Key(i),
+// Write(i, command) and Read(i, reply).
 template <class Batch>
 void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   struct Run {
@@ -53,8 +53,9 @@ void RunBatch(Session& session, Batch& batch, std::size_t size) noexcept {
   session.Wait();
 }
 
-// Sends each grant and, right after it, a read of its expiry: commands 2 i and 2 i + 1. So a grant
-// that was issued has its expiry even if the batch runs out of time later.
+// Sends the call that issues grant i as command 2 i and, right after it, a read of the grant's
+// expiry as command 2 i + 1. So a grant that was issued has its expiry even if the batch runs out
+// of time later.
 struct BatchOfIssues {
   std::span<const IssueGrantArgs> args;
   std::span<IssueOutcome> outcomes;
@@ -78,9 +79,9 @@ struct BatchOfIssues {
     IssueOutcome& outcome = outcomes[k / 2];
     if (read_only(k)) {
       TimestampMs others;
-      // A reply that is no expiry counts as a missing expiry. The other grants still get their
-      // answers. If answers and commands were out of step, these answers would show it, because
-      // each of them names its execution.
+      // A reply that is no expiry counts as a missing expiry. The rest of the batch still gets its
+      // answers. If answers and commands were out of step, the answers to the issuing calls would
+      // show it, because each of these names its execution.
       (void)internal::ReadGrantExpiry(reply, outcome ? outcome.expires_at : others);
       return true;
     }

@@ -51,7 +51,7 @@ class Search {
   // Returns how many of the window's partitions were looked at.
   std::uint32_t Run() noexcept {
     scan_.Begin(impl_.partitions().num_flow_partitions, offered());
-    // If all partitions are late, a call has to wait for them.
+    // If all partitions of the window are late, the call asks and awaits them like any others.
     if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
     AskOneThatIsLate();
     std::int64_t heard_at = session_.NowMs();
@@ -149,7 +149,8 @@ class Search {
     at_once_ = kAtMost;
   }
 
-  // Goes on with every partition that has answered. Returns false if none has.
+  // Goes on with the partitions that have answered. Returns false if there was nothing to do for
+  // any of them.
   bool Proceed() noexcept {
     bool any = false;
     held_ = false;
@@ -169,6 +170,7 @@ class Search {
     return any;
   }
 
+  // Takes the next step at a partition that has answered, and sets `any` if there was one to take.
   // Returns true if the search waits for nothing more at this partition. Does not look at the
   // partition while the search waits for an earlier one (`is_behind`). If it did, a partition that
   // always has something, on the server that always answers first, would keep the partitions on
@@ -292,8 +294,9 @@ class Search {
     }
   }
 
-  // Returns what was found in a partition whose call ended with kUnavailable; why_ has the reason.
-  // If the user may not run the command, the server has answered, although with an error.
+  // Returns what counts as found in a partition if a command there ended with kUnavailable; why_
+  // has the reason. If the user may not run the command, the server has answered, although with an
+  // error.
   Found NotServed() noexcept {
     // Never true: `why_.size() == 0`: each call that ends in this way says why.
     if (why_.size() == 0 || !internal::IsForbidden(why_[0])) return Found::kUnreachable;

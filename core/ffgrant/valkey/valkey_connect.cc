@@ -95,8 +95,8 @@ ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDet
         return true;
       });
   if (failure == ClaimError::kNone) return failure;
-  // If the server refuses only the script, calls may work. If it refuses the keys, no call works,
-  // because all calls have the same keys.
+  // If the server refuses only the script, calls may work. If it refuses the key, no call works,
+  // because every call about an execution has such a key.
   // Never true: a group explains each failure.
   const std::string_view text = why.size() == 0 ? std::string_view() : why[0];
   const bool no_script = text.starts_with("NOPERM ") && text.find("'eval'") != text.npos;
@@ -187,8 +187,8 @@ std::string TextOf(const PartitionConfig& partitions) {
          std::to_string(partitions.num_quota_partitions) + " quota partitions";
 }
 
-// Compares our partition counts with the stored ones. If the user may not read the stored counts,
-// or none are stored, there is nothing to compare with.
+// Compares our partition counts with the stored ones. If the stored counts can't be read, or none
+// are stored, there is nothing to compare with.
 ClaimError CheckPartitions(Session& session, const PartitionConfig& ours, ErrorDetails* details) {
   ErrorDetails why;
   const StoredPartitions stored = internal::ReadStoredPartitions(session, &why);

@@ -45,9 +45,9 @@ ClaimError ReadKind(Session& session, const ExecutionIdView& id, ErrorDetails* d
   return failure != ClaimError::kNone ? failure : error;
 }
 
-// Whether an event of the lease history created `lease_id`: the event "acquired" has the id as
-// lease_id, the event "reclaimed" as new_lease_id. The reply is [[id, [field, value, ...]], ...].
-// Returns nothing if `reply` is no history.
+// Whether the lease history tells that the lease `lease_id` was created: the event "acquired" has
+// the id as lease_id, the event "reclaimed" as new_lease_id. The reply is
+// [[id, [field, value, ...]], ...]. Returns nothing if `reply` is no history.
 std::optional<bool> HistoryHas(const Reply& reply, std::string_view lease_id) noexcept {
   if (!reply.is(Reply::Type::kArray)) return std::nullopt;
   for (const Reply& entry : reply.elements()) {
@@ -181,8 +181,8 @@ struct SettlingTarget {
   }
 };
 
-// Tries to shut the connections that may still carry the claim. Takes no more than half of the
-// call's time, so that the other half is left for reading.
+// Tries to shut the connections that may still carry the claim. Takes no more than half of the time
+// that the call has left, so that the other half remains for reading.
 void Settle(Session& session, CommandKey claim) noexcept {
   const std::int64_t now = session.NowMs();
   session.SubmitSettling(claim, now + (session.deadline() - now) / 2,

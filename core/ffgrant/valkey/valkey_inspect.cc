@@ -36,7 +36,8 @@ bool ReadSets(Session& session, const ExecutionIdView& id, ExecutionState& state
     bool* is_member;
   };
   // If the last lease has another lane than the execution's own, the execution is in the active or
-  // suspended set of that lane; a terminal execution may be in the set of either lane.
+  // suspended set of the lease's lane. A terminal execution may be in the terminal set of either
+  // lane.
   const std::array<Set, 6> sets = {{{LaneKey::kEligible, own, &state.in_eligible},
                                     {LaneKey::kDelayed, own, &state.in_delayed},
                                     {LaneKey::kActive, current, &state.in_active},

@@ -37,8 +37,8 @@ struct ValkeyLedgerOptions {
   // call waits for another call to end, nor for a server that it does not ask. Calls are quickest
   // with as many connections as threads, because each thread then has a connection to itself.
   std::size_t connections = 4;
-  // The number of a partition's eligible executions that ClaimForWorker() looks
-  // at before it goes on to the next partition. At least 1.
+  // How many of a partition's eligible executions ClaimForWorker() looks at, at most, before it
+  // goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
   // Suspend() signs a token, and for this the partition needs a secret. In a partition that has
   // none yet, the ledger installs this secret, an even number of hex digits. If the text is empty,
@@ -69,12 +69,12 @@ struct FoundClaim : Outcome {
 };
 
 // Besides ClaimLedger's errors any call can end with
-//   kUnavailable     The call did not happen: no server could be reached, or the server refused
-//                    to serve.
-//   kUnknownOutcome  The call was sent and its answer will never come: it may have happened or
-//                    not. The ledger never repeats such a call. FindClaim() finds out what
-//                    became of a claim, Inspect() what became of another call. A claim that the
-//                    server answers with an error also ends in this way: the function may have
+//   kUnavailable     The call did not happen: no server could be reached in time, the server
+//                    refused to serve, or the call was cancelled before it was sent.
+//   kUnknownOutcome  The call was sent, and no answer came in time or will ever come: it may have
+//                    happened or not. The ledger never repeats such a call. FindClaim() finds out
+//                    what became of a claim, Inspect() what became of another call. A claim that
+//                    the server answers with an error also ends in this way: the function may have
 //                    written the lease before it failed.
 //   kUnknownCode     The server answered with a code or a word that the contract does not have.
 //                    Any call but a claim also ends in this way if the server answers with an
@@ -91,8 +91,8 @@ struct FoundClaim : Outcome {
 // takes one more, because it first reads the server's time. The first Suspend of a partition may
 // have to install a secret, and is then repeated. The ledger repeats reads, and calls that the
 // server can't have executed, within the time limit. Once buffers have grown, the calls of
-// ClaimLedger allocate nothing unless a connection fails; only InspectNames() and Fail() may always
-// allocate. The calls that only this class has may allocate.
+// ClaimLedger allocate nothing unless a connection fails. The exceptions are InspectNames() and
+// Fail(), which may allocate each time. The calls that only this class has may allocate.
 //
 // These rules hold for the process around a ledger:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy. It
@@ -123,10 +123,11 @@ class ValkeyLedger final : public ClaimLedger {
   //                 refuses the login, its functions follow another contract, it has no functions
   //                 and they may not be loaded, or the user may not call them. The detail has the
   //                 server's own words, or ours.
-  //   kInvalidInput The deployment has other partition counts than defaults.partitions; the
-  //                 detail names both. With counts that are too high, a grant in a partition that
-  //                 the deployment does not have would belong to no execution. With counts that are
-  //                 too low, nobody would look for a grant in the partitions that are left out.
+  //   kInvalidInput The deployment has other partition counts than defaults.partitions, and the
+  //                 detail names both; or the deployment's stored counts are not valid, and the
+  //                 detail says so. A ledger whose counts are too high would take ids of partitions
+  //                 that the deployment does not have. A ledger whose counts are too low would
+  //                 refuse the ids of the partitions that are left out, and never search these.
   // Takes at most one request_timeout_ms. Needs only the rights that calls need.
   Outcome Connect(ServerInfo& server, ErrorDetails* details = nullptr);
 
@@ -158,11 +159,11 @@ class ValkeyLedger final : public ClaimLedger {
   // kUnknownOutcome means that the ledger asked for a grant and the answer never came.
   //
   // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
-  // anything. A call that finds nothing sends one range query for each of its partitions. The call
-  // looks at what the partitions have in the order of the partitions, and not of the answers, so
-  // that a quick server does not starve a slower one. The call waits only 10 ms for a server that
-  // does not answer. If it finds nothing elsewhere it waits longer, but for no more than
-  // request_timeout_ms in all. Later calls don't wait for that server at all until it answers
+  // anything. A call that finds all of its partitions empty sends one range query for each of them.
+  // The call looks at what the partitions have in the order of the partitions, and not of the
+  // answers, so that a quick server does not starve a slower one. The call waits only 10 ms for a
+  // server that does not answer. If it finds nothing elsewhere it waits longer, but for no more
+  // than request_timeout_ms in all. Later calls don't wait for that server at all until it answers
   // again. (Calls that are under way at the same time each find out by themselves that this server
   // does not answer.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
@@ -202,12 +203,13 @@ class ValkeyLedger final : public ClaimLedger {
                   std::span<ClaimOutcome> outcomes) noexcept override;
 
   // Issues a grant and claims it at once, without asking for capabilities: an operator's call
-  // (contract 7, kind Operator). If the attempt is suspended, the call resumes it, and the attempt
-  // keeps its id. Errors: kInvalidInput, kExecutionNotFound, kExecutionNotEligible, kLeaseConflict,
-  // kActiveAttemptExists, kGrantAlreadyExists, kExecutionNotInEligibleSet.
+  // (contract 7, kind Operator). If the execution has come back from a suspension, the call goes on
+  // with the interrupted attempt, which keeps its id. Errors: kInvalidInput, kExecutionNotFound,
+  // kExecutionNotEligible, kLeaseConflict, kActiveAttemptExists, kGrantAlreadyExists,
+  // kExecutionNotInEligibleSet.
   //
-  // The function's answer leaves out some of the lease. The ledger reads the rest after that, in
-  // the same round trip if all goes well. Reading the kind of a retry or a replay takes one more
+  // The function's answer leaves out some of the lease. The ledger reads the rest after the claim,
+  // in the same round trip if all goes well. Reading the kind of a retry or a replay takes one more
   // round trip. kUnknownOutcome can also mean that the claim happened, but that its lease can't be
   // read or has ended since; FindClaim() finds out.
   ClaimOutcome IssueGrantAndClaim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept;
@@ -225,7 +227,8 @@ class ValkeyLedger final : public ClaimLedger {
   // Reads the partition counts that FlowFabric's server stored when the deployment first started
   // (contract 1.4). A ledger that is to work in the deployment needs these counts in its options.
   // kInvalidInput: the stored counts are not valid, and the detail says what is wrong.
-  // kUnknownCode: the user may not read the counts. kUnavailable: as for every call.
+  // kUnknownCode: the server answers with an error, for example because the key holds something of
+  // another type. kUnavailable: as for every call, and also if the user may not read the counts.
   StoredPartitions ReadPartitions(ErrorDetails* details = nullptr) noexcept;
 
   // These three calls register a worker as FlowFabric's SDK does, keep its registration and end it.
@@ -236,11 +239,11 @@ class ValkeyLedger final : public ClaimLedger {
   // that has run out registers anew. Unregistering a registration that is gone, or is another
   // process's, is no error and changes nothing.
   //
-  // RefreshWorker and UnregisterWorker first read the owner, in a round trip of its own.
-  // RegisterWorker reads the owner if the id is registered already. If our registration runs out
-  // right after that and another process takes the id at once, the call still prolongs or removes
-  // that process's registration. So refresh in time. After kUnavailable or kUnknownOutcome make the
-  // call again with the same token.
+  // RefreshWorker and UnregisterWorker first read, in a round trip of its own, which process has
+  // registered the id. RegisterWorker reads this if the id is registered already. If our
+  // registration runs out right after that and another process takes the id at once, the call still
+  // prolongs or removes that process's registration. So refresh in time. After kUnavailable or
+  // kUnknownOutcome make the call again with the same token.
   Outcome RegisterWorker(const WorkerRegistration& registration,
                          ErrorDetails* details = nullptr) noexcept;
   Outcome RefreshWorker(const WorkerRegistration& registration,
@@ -255,8 +258,8 @@ class ValkeyLedger final : public ClaimLedger {
   FoundClaim FindClaim(const ExecutionIdView& id, const LeaseId& lease_id,
                        ErrorDetails* details = nullptr) noexcept;
 
-  // Makes a delayed execution eligible if its time has come, as FlowFabric's scanner does.
-  // Sets `promoted` to whether the execution was due.
+  // Makes a delayed execution eligible if its time has come, as FlowFabric's scanner does. Sets
+  // `promoted` to whether the execution has become eligible.
   Outcome PromoteDelayedIfDue(const ExecutionIdView& id, LaneIdView lane, bool& promoted,
                               ErrorDetails* details = nullptr) noexcept;
 

@@ -102,8 +102,8 @@ ClaimError ReadOwner(Session& session, const WorkerKeys& keys, ErrorDetails* det
   });
 }
 
-// Writes what a registered worker can do, and only then puts the worker's name into the index. So
-// whoever finds the name there finds the rest too.
+// Writes what a registered worker can do, and only then puts its instance id into the index. So
+// whoever finds the id there finds the rest too.
 ClaimError WriteCaps(Session& session, const WorkerKeys& keys, const WorkerRegistration& r,
                      bool anew, ErrorDetails* details) {
   const std::string ttl = std::to_string(r.ttl_ms);
