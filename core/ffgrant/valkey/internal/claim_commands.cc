@@ -88,7 +88,7 @@ std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratc
   scratch.append(R"(,"max_replay_count":10,"budget_ids":[])");
   if (has_requirements) {
     scratch.append(R"(,"routing_requirements":{"required_capabilities":[")");
-    // Tokens hold neither commas nor control characters.
+    // A required token holds neither commas nor control characters, so JSON needs no more escapes.
     for (const char c : args.required->csv()) {
       if (c == ',') {
         scratch.append(R"(",")");

@@ -17,8 +17,9 @@
 namespace ffgrant::valkey::internal {
 
 // Some calls need these values of an execution to name their keys. The values are read from the
-// core hash before the call. It does no harm if a value changes between the read and the call: the
-// fence has then changed as well, and the function checks the fence.
+// core hash before the call. If a value changes between the read and a call with a fence, the call
+// is refused, because the fence has then changed as well. A call without a fence may then name an
+// old key. For this, the execution must have been claimed again in between.
 struct CoreHints {
   std::uint32_t attempt_index = 0;
   std::string lane;          // the execution's own lane

@@ -79,8 +79,8 @@ std::optional<FunctionReply> ReadOk(const Reply& reply, ErrorDetails* details, O
   return read;
 }
 
-// Does what ReadOk() does, for the reply to a claim. A reply that is an error does not count as a
-// rejection, because the function may have written the lease before it failed.
+// Does what ReadOk() does, for the reply to a claim. A reply that is an error becomes
+// kUnknownOutcome, because the function may have written the lease before it failed.
 std::optional<FunctionReply> ReadOkOfClaim(const Reply& reply, ErrorDetails* details,
                                            ClaimOutcome& out, bool& valid) noexcept {
   const std::optional<FunctionReply> read = ReadOk(reply, details, out, valid);

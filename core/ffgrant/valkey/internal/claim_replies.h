@@ -8,7 +8,8 @@
 //
 // Every reader returns false, and leaves `out` as it was, if the reply can't be an answer to the
 // reader's command, because the reply has another shape, or other ids than those that were sent. An
-// unknown code and a fault become kUnknownCode, with their texts as details.
+// unknown code and a fault become kUnknownCode, with their texts as details; but in the reply to a
+// claim a fault becomes kUnknownOutcome.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
@@ -66,9 +67,9 @@ bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
 // is no core hash, to kUnknownCode if the server has answered with an error, and else to kNone.
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
-// Reads a time in the future. A fraction of a millisecond is rounded up, because a wait for this
-// time must not end before it. Returns nothing if the text is no number, or the time does not fit
-// into 64 bits.
+// Reads a time that somebody may wait for. A fraction of a millisecond is rounded up, because a
+// wait for this time must not end before it. Returns nothing if the text is no number, or the time
+// does not fit into 64 bits.
 std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept;
 
 // Reads decimal text; returns nothing for anything else.

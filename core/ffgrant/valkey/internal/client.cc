@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
 // Once there is this much output, it is sent without waiting for the next Poll().
 constexpr std::size_t kFlushSize = std::size_t{64} << 10;
-// This many EINTR in a row count as a fault.
+// This many EINTR count as a fault: in a row for reading, in all for one Flush().
 constexpr int kMaxInterrupts = 64;
 constexpr std::size_t kMaxNodes = 1024;
 constexpr std::string_view kCancelled = "the call was cancelled";
@@ -290,9 +290,10 @@ void Client::SendWaiting(std::int64_t now) noexcept {
 }
 
 // Gives up each connection on which an answer has been missing for the client's whole limit,
-// together with all requests that are under way there, because the server may be dead. If only the
-// time of a request's own call is up, that request ends alone, and the other requests keep the
-// connection.
+// because the server may be dead. Down() then ends the requests under way there, or lets them wait
+// to be sent again. A connection is also given up if a request whose time is up has not been
+// written completely. If only the time of a request's own call is up, that request ends alone, and
+// the other requests keep the connection.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
   const std::int64_t limit = options_.request_timeout_ms;
@@ -701,7 +702,7 @@ void Client::Poll(std::int64_t timeout_ms) noexcept {
     now = network_->NowMs();
     if (ended_ != 0 || now >= end) break;
   }
-  // A command that ended may have made room for one that waits.
+  // After what has come, it may be possible to send a command that waits.
   if (!waiting_.empty()) Advance(now);
 }
 

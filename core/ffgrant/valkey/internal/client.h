@@ -9,7 +9,7 @@
 //                |  `--------|----> on_failure  kUnavailable: it did not happen
 //                `-----------'
 //       redirected (MOVED, ASK), refused for now (TRYAGAIN, LOADING, ...), or
-//       the connection broke before all of it was sent
+//       the connection broke before all of it was sent, or while it only read
 //
 // The client repeats a command only if the server can't have executed the command, or if the
 // command only reads. If a connection broke with a command on it, the client fences that
@@ -20,8 +20,8 @@
 // member can give a table, the client accepts one from the servers that it was configured with
 // (client_topology.cc). The client forgets servers that the newest table doesn't name.
 //
-// Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), counts() and
-// TellLog(). Once a client has made its buffers and nodes, it allocates nothing.
+// Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), cancels(),
+// counts() and TellLog(). Once a client has made its buffers and nodes, it allocates nothing.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
@@ -90,10 +90,10 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // `write(RespCommand&)` must write one command, whose keys must all be in `slot`. The command
-  // ends at `deadline` (NowMs()) or after the client's own limit, whichever is earlier. If the
-  // command writes and its outcome is unknown, `key` names the command to SubmitSettling(). Returns
-  // false, and writes nothing, if the client has no room for another command: there is room for
-  // max_in_flight commands, unless MakeRoom() has made more.
+  // ends at `deadline`, a time on the clock of NowMs(), or after the client's own limit, whichever
+  // is earlier. If the command writes and its outcome is unknown, `key` names the command to
+  // SubmitSettling(). Returns false, and writes nothing, if the client has no room for another
+  // command: there is room for max_in_flight commands, unless MakeRoom() has made more.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               std::int64_t deadline = kNever, CommandKey key = kNoKey) {
@@ -156,7 +156,8 @@ class Client {
   bool answering_has_own_functions() const noexcept {
     return answering_->functions == Functions::kOwn;
   }
-  // The number of the node that has the slot; -1 if that node is not known.
+  // The index of the node that has the slot; -1 if that node is not known. Outside a cluster there
+  // is only node 0.
   int NodeOf(std::uint16_t slot) const noexcept { return slots_.empty() ? 0 : slots_[slot]; }
 
   // Ends everything under way.
@@ -191,7 +192,7 @@ class Client {
     Node* node = nullptr;      // the node that it was sent to
     Node* ask_node = nullptr;  // the node to which ASK leads it next
     std::uint32_t tries = 0;   // how often it was refused for now, or redirected
-    std::uint32_t loads = 0;   // how often the library was loaded for it
+    std::uint32_t loads = 0;   // how often a server lacked its function
     CommandKey key = kNoKey;
     std::int64_t deadline = 0;
     std::int64_t retry_at = 0;
@@ -253,8 +254,8 @@ class Client {
   // The next functions deal with broken connections whose commands may still be executed
   // (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
-  // Asks `node` to shut the next lost connection to its process. Returns false if there is no such
-  // connection.
+  // Asks `node` to shut the next lost connection that led to the node's own process. Returns false
+  // if there is no such connection.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
@@ -289,8 +290,8 @@ class Client {
   // Does what Down() does, for a server that would give the same refusal to every new connection.
   void Refuse(Node& node, std::string_view text) noexcept;
   // Whether the client must not ask `node` for now. Only a node that is down can be held back; its
-  // down_reason then says why. Outside a cluster, `node` first goes on to the next configured
-  // server that may be asked, if there is one.
+  // down_reason then says why. Outside a cluster, a node that would be held back goes on to the
+  // next configured server that may be asked; it is held back only if there is no such server.
   bool IsHeldBack(Node& node, std::int64_t now) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;
@@ -352,7 +353,8 @@ class Client {
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<StreamInterest> interests_;
   std::vector<char> read_buffer_;
-  std::vector<std::int16_t> slots_;  // the node of each slot or -1; empty until a cluster is seen
+  std::vector<std::int16_t> slots_;  // each slot's node by its index, or -1; empty until a cluster
+                                     // is seen
   std::vector<Member> members_;      // the members of the last good table, sorted by id
   std::uint64_t table_number_ = 0;   // the number of that table in the deployment
   std::vector<Settling> settlings_;

@@ -58,7 +58,8 @@ bool IsRefusedForNow(std::string_view error) noexcept {
   return false;
 }
 
-// Whether the error says that the command was not executed, and would not be if it were sent again.
+// Whether the error says that the command was not executed, and would hardly be if it were sent
+// again soon.
 bool IsRefused(std::string_view error) noexcept {
   for (const std::string_view code : {"NOAUTH ", "WRONGPASS ", "OOM ", "MISCONF ", "NOREPLICAS "}) {
     if (error.starts_with(code)) return true;
@@ -164,7 +165,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     ++request.loads;
     request.refusal.assign(text);
     Wait(request, now);
-    // Nothing more is sent to this server until the client has looked which functions the server
+    // Nothing more is sent to this server until the client has found out which functions the server
     // has.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
       CheckFunctions(node);
@@ -194,8 +195,8 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 
 // Handles `MOVED SLOT HOST:PORT` and `ASK SLOT HOST:PORT`. An empty host stands for the node's own
 // host; "?" says that the node doesn't know the host. Wherever a redirection leads, it says that
-// the command was not executed. If the redirection leads nowhere, the same node is asked again,
-// because that node may know the host by then.
+// the command was not executed. If the redirection leads nowhere, the client waits and asks the
+// same node again, because that node may know the host by then.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
     // If the client followed the redirection, it would next send its password to the server that
@@ -394,8 +395,8 @@ void Client::OnInfoReply(Node& node, const Reply& reply) noexcept {
   } else if (!IsForbidden(reply.text)) {
     Down(node, reply.text);
   } else {
-    // The server forbids INFO, so the client does not know who the server is, and server_ says
-    // nothing of the server.
+    // The server forbids INFO, so the client does not know who the server is. server_ then has
+    // neither a name nor a version, and calls the server a cluster if the client knows slots.
     OnInfo(node, {});
     Run(node, Errand::kClientId);
     server_.name.clear();

@@ -3,17 +3,19 @@
 // Finds out which nodes are in the cluster and which slots they serve, and decides which table the
 // client believes.
 //
-// A table of slots is accepted by one of two rules:
+// The first table of slots is accepted from any server. Each later one is accepted by one of two
+// rules:
 //   1. It comes from a member of the last good table. It names more than half of the nodes that
-//      the last good table named, and gives no older configuration epoch to any primary that both
-//      tables name.
-//   2. Every member has failed or been refused since a table was needed. If another client of the
-//      same ledger has accepted a newer table, the client goes on with the members of that table,
-//      by the test of rule 1. If there is no newer table, or its members have failed or been
-//      refused too, a table is accepted from a configured server. That table must name a member
-//      other than the server itself, unless no member could be reached for half a minute. A client
-//      that has to ask the configured servers knows no more than one that has just been started.
-// Under either rule the table has to name the node that gave the table, by the id that the node had
+//      the last good table named, and gives no older configuration epoch to any node that is a
+//      primary in both tables.
+//   2. Since a table was needed, every member has failed, or has given a table that was refused. If
+//      another client of the same ledger has accepted a newer table, the client goes on with the
+//      members of that table, by the test of rule 1. If there is no newer table, or its members
+//      have all failed or been refused in the same way, a table is accepted from a configured
+//      server. That table must name a member other than the server itself, unless no member could
+//      give a good table for half a minute. A client that has to ask the configured servers knows
+//      no more than one that has just been started.
+// In every case the table has to name the node that gave the table, by the id that the node had
 // when the client connected to it.
 //
 // A table must name more than half of the nodes because a node that left for another cluster keeps
@@ -49,8 +51,8 @@ namespace {
 constexpr std::int64_t kRefreshEveryMs = 50;
 // If slots have no owner in a table, the client asks for the table again after this time.
 constexpr std::int64_t kPartAgainMs = 1000;
-// If no member could be reached for this long while the client was in use, the client believes a
-// configured server even if the server's table names none of the members.
+// If no member could give a good table for this long while the client was in use, the client
+// believes a configured server even if that server's table names no other member.
 constexpr std::int64_t kBeginAnewMs = 30'000;
 // A client that has not looked for a table for longer than this was not in use meanwhile. Then only
 // this much of the time since the client's last look counts as use, and the failures of nodes that
@@ -149,7 +151,8 @@ void Client::RefreshSlots(std::int64_t now) noexcept {
   if (refresh_at_ > now) return;
   if (needed_since_ == kNever || now - refreshed_at_ > kSleptMs) needed_since_ = now;
   configured_turn_ = members_.empty() || !AwaitMembers(false);
-  // The members that another client has accepted may know more than the configured servers.
+  // The members of a table that another client has accepted may know more than the configured
+  // servers.
   if (configured_turn_ && deployment_->members.GetNewer(table_number_, members_)) {
     configured_turn_ = !AwaitMembers(false);
   }

@@ -17,14 +17,14 @@ bool LostConnections::Entry::Has(CommandKey key) const noexcept {
 // one process at a time, because its process holds a lock on the file that has the node's id.
 //
 // For a server that stands alone, the same address by itself proves nothing. The old process counts
-// as ended if another process is found at the address, and this process started after the old one
-// was last heard of: a restart looks like this. A new server that was given the address of a server
-// that lives on elsewhere looks the same. To mistake such a server for a restart does no harm. The
-// old server's commands can't reach the new server's data, and the client reads no other data,
-// because it does not follow a server that stands alone to another address. A server that was
+// as ended if another process is found at the address, and that other process started after the old
+// one was last heard of: a restart looks like this. A new server that was given the address of a
+// server that lives on elsewhere looks the same. To mistake such a server for a restart does no
+// harm. The old server's commands can't reach the new server's data, and the client reads no other
+// data, because it does not follow a server that stands alone to another address. A server that was
 // running before the old process was last heard of (behind a proxy, or moved to this address) is
 // told apart by its uptime. INFO gives the uptime in whole seconds. So a server that started less
-// than two seconds before the old process was last heard of counts as started later, because a
+// than two seconds before the old process was last heard of may count as started later, because a
 // quick restart must be recognised.
 bool LostConnections::IsGone(const Entry& entry, const ServerIdentity& server) noexcept {
   if (entry.run_id.empty() || server.run_id.empty() || entry.run_id == server.run_id) return false;

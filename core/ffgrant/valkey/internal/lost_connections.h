@@ -2,14 +2,15 @@
 //
 // Keeps connections that ended, or may end, with a command on them whose fate nobody knows: the
 // command may still reach its server, however late. What is read about the command becomes final
-// only when each such connection has been shut on its server, or the server's process has ended. It
+// only when, for each such connection, one of these has happened: the connection has been shut on
+// its server, the server's process has ended, or the answer to the command has come after all. It
 // is not enough that another node has the command's slot now, or that a replica has been promoted
 // in place of the server: the server may get the slot back before the command arrives.
 //
 // A server is known by what it says of itself: the run id of its process, and in a cluster its node
-// id. A server is never known by its address: one server can have several addresses, and an address
-// can be given to another server. If a server does not say who it is, a connection to it stays here
-// for good.
+// id. A server is never known by its address alone: one server can have several addresses, and an
+// address can be given to another server. If a server does not say who it is, a connection to it
+// stays here for good.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
@@ -45,8 +46,8 @@ using CommandKey = std::uint64_t;
 inline constexpr CommandKey kNoKey = 0;
 inline constexpr CommandKey kEveryKey = UINT64_MAX;  // any command may be lost on the connection
 
-// Shared by the clients of one ledger. Thread-safe; every call holds a lock, but only for a short
-// time.
+// Shared by the clients of one ledger. Thread-safe; every function holds a lock, but only for a
+// short time.
 class LostConnections {
  public:
   // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up the key that

@@ -36,7 +36,8 @@ Wakeup::~Wakeup() {
 
 void Wakeup::Notify() noexcept {
   const std::uint64_t one = 1;
-  // The write fails only if there were very many notifications already.
+  // The write fails only if there were very many notifications already, or if there is no
+  // descriptor.
   (void)!write(fd_, &one, sizeof one);
 }
 

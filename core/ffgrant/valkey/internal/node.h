@@ -22,8 +22,9 @@
 namespace ffgrant::valkey::internal {
 
 // What the client asks a server for its own use, not for a caller. On a new connection the client
-// runs the errands kAuth to kSlots in this order, each only if there is a reason. Then the
-// connection is ready.
+// runs the errands kAuth to kSlots, each only if there is a reason, and mostly in this order. There
+// are two exceptions: kReplace is followed by kVersion, and a stranger is asked for kMembers and
+// kSlots before kOwnVersion. Then the connection is ready.
 enum class Errand : std::uint8_t {
   kNone,
   kAuth,        // AUTH [user] password; if either is given
@@ -179,7 +180,7 @@ struct Node {
   std::string library_refusal;  // why `functions` is kNone, if it is
 
   // The node's place in the cluster.
-  std::string announced_id;  // the node at this address in the last good table; may be empty
+  std::string announced_id;  // the id that the last good table has for this address; may be empty
   // The server here is not known to belong to the cluster, so no caller's command is sent there
   // yet. Once the server is known to belong there, the client still has to look for the functions.
   bool stranger = false;

@@ -21,8 +21,8 @@ class Session;
 // What one session has asked the partitions, and what they have said. A call need not wait for the
 // answers to all of its questions. Questions that are still open when the call returns stay here,
 // and their answers are thrown away. So a server that does not answer does not hold up a call that
-// finds something elsewhere. Of the calls that find nothing elsewhere, the server holds up only the
-// first.
+// finds something elsewhere. Of the calls that find nothing elsewhere, such a server holds up only
+// the first.
 //
 // A partition that did not answer in time is late, and later calls pass it over. Each of these
 // calls asks one late partition again, without waiting for it. Once a late partition answers, no
@@ -37,7 +37,8 @@ class PartitionScan {
     bool unreachable = false;  // there was no answer
     bool fault = false;        // there was an error instead of an answer
     bool there = false;        // the eligible set has a first member
-    bool canonical = false;    // its id is canonical; an execution with another id can't be claimed
+    bool canonical = false;  // its id is canonical and of this partition; an execution with another
+                             // id can't be claimed
     bool granted = true;
     bool suits = false;
     Uuid uuid;
@@ -125,7 +126,8 @@ class PartitionScan {
   void MarkLateLocked(std::uint16_t partition) noexcept;
   void ForgetLatenessLocked() noexcept;
   bool Read(std::uint16_t partition, Question question, const Reply& reply, Head& head) const;
-  // Stores an answer. Returns false, and stores nothing, if `reply` can't be the answer.
+  // Takes an answer, and stores it if the current call has asked for it. Returns false, and takes
+  // nothing, if `reply` can't be the answer.
   bool Take(std::uint16_t partition, Question question, const Reply& reply);
   static bool OnReply(void* self, std::uint64_t tag, const Reply& reply) noexcept;
   static void OnFailure(void* self, std::uint64_t tag, CallFailure, std::string_view) noexcept;

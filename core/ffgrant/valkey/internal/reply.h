@@ -47,7 +47,7 @@ class Reply {
   std::size_t element_count_ = 0;
 };
 
-// The limits of one reply. If a reply is larger, reading fails before memory for the reply is
+// The limits of one reply. If a reply is larger, reading fails before memory beyond the limits is
 // allocated.
 struct ReplyLimits {
   // If the input ends in the middle of a reply, the reader keeps at most `max_bytes` of that reply,
@@ -59,7 +59,7 @@ struct ReplyLimits {
 };
 
 // Memory in chunks that stay where they are and are given back all at once. After a reply that took
-// several chunks, there is one chunk that holds as much.
+// several chunks, the next chunk holds as much as all of these together.
 class ReplyArena {
  public:
   explicit ReplyArena(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}

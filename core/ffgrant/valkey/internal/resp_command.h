@@ -32,9 +32,9 @@ class RespCommand {
   void Begin(std::size_t arguments) { Header('*', arguments); }
 
   // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() must
-  // follow for each key, then Arg() for each argument, and then EndCall(), which fills in the
-  // numbers of both. If `instead` is given, it is called in place of `function`. A command may have
-  // only one call of a function.
+  // follow for each key, then Arg() for each argument, and then EndCall(), which fills in how many
+  // of them there are. If `instead` is given, it is called in place of `function`. A command may
+  // have only one call of a function.
   void BeginCall(std::string_view function, std::string_view instead);
   void EndCall();
 
@@ -103,7 +103,7 @@ class RespCommand {
   std::size_t arguments_ = 0;  // how many arguments there are so far, keys among them
   std::size_t keys_ = 0;
   std::size_t call_begin_ = 0;  // where in the output the call begins
-  std::size_t keys_begin_ = 0;  // where in the output its number of keys begins
+  std::size_t keys_begin_ = 0;  // where in the output the call's number of keys begins
 };
 
 // Appends `command` to `out`: as it is, or, if `own` is set, as a call of our library. `function`

@@ -29,7 +29,7 @@ void AppendRetryPolicy(const RetryPolicy& policy, std::string& out) {
     out.append(R"(,"max_delay_ms":)");
     AppendNumber(policy.max_delay_ms, out);
     out.append(R"(,"multiplier":)");
-    // Powers of the multiplier may be infinite, and 0 times infinity is no delay.
+    // Powers of the multiplier may be infinite, and 0 times infinity is not a number.
     AppendNumber(policy.delay_ms == 0 ? 1 : policy.multiplier, out);
     out.append(R"(,"jitter":false)");
   }

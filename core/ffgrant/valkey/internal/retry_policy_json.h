@@ -9,7 +9,7 @@
 
 namespace ffgrant::valkey::internal {
 
-// Appends the JSON that json/retry_policy.h reads back:
+// Appends `policy` as the JSON that json/retry_policy.h finds and checks, for example
 // {"max_retries":3,"backoff":{"type":"fixed","delay_ms":500},"retryable_categories":[]}
 void AppendRetryPolicy(const RetryPolicy& policy, std::string& out);
 

@@ -83,9 +83,9 @@ class Session {
     WaitFor(shared_.window_, kNoEnd);
     Send(slot, read_only, target, write, 1, key);
   }
-  // Does what Submit() does, for a command that the call may leave behind: only WaitForEnd() waits
-  // for its end. The target must call LeftEnded() in place of Ended(), must live as long as the
-  // session, and may be called by any thread at any time.
+  // Does what Submit() does, but never waits, for a command that the call may leave behind: only
+  // WaitForEnd() waits for its end. The target must call LeftEnded() in place of Ended(), must live
+  // as long as the session, and may be called by any thread at any time.
   template <class Write>
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
@@ -98,8 +98,8 @@ class Session {
   // Waits until everything has ended, except commands that may be left behind.
   void Wait() noexcept { WaitFor(1, kNoEnd); }
   // ends() says how many commands have ended so far. WaitForEnd() waits until more than `after`
-  // commands have ended, but not beyond `until` (NowMs()); some commands have to be under way.
-  // Every command ends by the deadline of the call that submitted it.
+  // commands have ended, but not beyond `until`, a time on the clock of NowMs(). Some commands have
+  // to be under way. Every command ends by the deadline of the call that submitted it.
   std::uint64_t ends() const noexcept;
   void WaitForEnd(std::uint64_t after, std::int64_t until = Client::kNever) noexcept {
     WaitFor(0, after, until);
@@ -191,8 +191,8 @@ class Session {
 };
 
 // Sends several commands together. A reader of an answer is `bool(const Reply&)`; it returns false
-// if the reply can't be an answer. Another thread may call a reader while the thread that added the
-// reader waits.
+// if the reply can't be the answer to its command. Another thread may call a reader while the
+// thread that added the reader waits.
 class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;

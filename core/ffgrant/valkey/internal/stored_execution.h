@@ -17,7 +17,8 @@
 
 namespace ffgrant::valkey::internal {
 
-// The fields of a hash, in the order in which WriteFields() asks for them.
+// CoreField and GrantField list the fields of the core hash and of the grant's hash, in the order
+// in which WriteFields() asks for them.
 enum CoreField : std::size_t {
   kPhase,
   kOwnership,
@@ -120,7 +121,7 @@ enum class HashAnswer : std::uint8_t {
   kThere,    // a text or nil for each field; the first field has a text
   kMissing,  // as kThere, but the first field is nil: there is no such hash
   kError,    // an error from the server
-  kNone,     // no reply to this command
+  kNone,     // what can't be a reply to this command
 };
 HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept;
 
@@ -139,8 +140,8 @@ void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
 // isn't there, or the reply is an error, `expires_at` stays as it was.
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
-// Returns kUnknownCode. Is called when the server has answered a reading command with a text that
-// has no meaning as an answer; the text becomes the only detail.
+// Returns kUnknownCode. Is called when the server has answered a command that calls no function
+// with an error, or with a text that has no meaning as an answer; the text becomes the only detail.
 ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal
