@@ -49,7 +49,8 @@ struct ClientOptions {
   std::string username = {};
   std::string password = {};
 
-  // Whether and how to speak TLS, with every server, also with those that a cluster names.
+  // Whether and how the client speaks TLS. This holds for every server, also for those that a
+  // cluster names.
   TlsOptions tls = {};
   // The name that CLIENT SETNAME gives to each connection, so that an operator finds it in CLIENT
   // LIST; up to 256 characters from '!' to '~'. Empty: no name is set. If a server forbids CLIENT

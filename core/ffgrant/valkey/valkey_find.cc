@@ -247,8 +247,9 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
   Settle(lease.session, claim);
-  // This has to be asked before the fate is read. If it were asked after the read, the claim could
-  // be executed after the read, and its connection could be shut before the question.
+  // Whether the claim is settled has to be asked before its fate is read. If this were asked after
+  // the read, the claim could be executed after the read, and its connection could be shut before
+  // the question.
   const bool settled = impl_->sessions.lost().IsSettled(claim);
   found = ReadFate(lease.session, id, lease_id, details);
   found.final = settled;

@@ -39,7 +39,8 @@ local function policy_fields(json)
   return fields
 end
 
--- Writes the origin of a retry or a replay into the attempt's record.
+-- Writes the origin of a retry or a replay into the attempt's record, and blanks the core's fields
+-- that said it.
 local function write_lineage(core_key, attempt, kind)
   local pending = call('HMGET', core_key, 'pending_retry_reason', 'pending_replay_reason',
     'pending_replay_requested_by', 'pending_previous_attempt_index')
@@ -160,7 +161,7 @@ local function index_lease(id, expires_at, lease_expiry, worker_leases, active)
 end
 
 -- Returns the rejection if there is no grant, or if the grant is for another worker than `worker`.
--- The caller checks whether the grant has expired.
+-- Whether the grant has expired is not checked here.
 local function check_grant(grant, worker)
   if grant[1] and grant[1] == worker then return nil end
   return { 0, 'invalid_claim_grant' }
@@ -241,9 +242,9 @@ register('ffgrant_claim_execution', 14, 9, function(keys, args)
   return { 1, 'OK', lease_id, epoch, expires_at, attempt_id, index, kind }
 end)
 
--- Goes on with the same attempt under a new lease. `index` and `attempt_id` are those of that
--- attempt, and `attempt` is its key. The other keys are KEYS of the function that calls
--- resume_claim().
+-- Goes on with the interrupted attempt under a new lease, and returns the lease's expiry. `index`
+-- and `attempt_id` are the attempt's own, and `attempt` is its key. The other keys are KEYS of the
+-- function that calls resume_claim().
 local function resume_claim(core_key, attempt, index, attempt_id, epoch, args, ttl, now, now_text,
                             lease_key, eligible, lease_expiry, worker_leases, active, history_key,
                             reason)

@@ -2,8 +2,9 @@
 
 -- ---- ffgrant_fail_execution -----------------------------------------------------------
 
--- Returns how long an execution that was retried `retries` times waits before its next try, or nil
--- if there is no next try. Returns nil and the rejection if the policy can't be followed.
+-- Returns how many milliseconds an execution that was retried `retries` times waits before its next
+-- try, or nil if there is no next try. Returns nil and the rejection if the policy can't be
+-- followed.
 local function retry_delay(policy_json, retries)
   if not is_set(policy_json) then return nil end
   local decoded, policy = pcall(cjson.decode, policy_json)

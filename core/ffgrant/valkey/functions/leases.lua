@@ -2,7 +2,7 @@
 
 -- ---- fences, ffgrant_renew_lease, ffgrant_mark_lease_expired_if_due, ffgrant_revoke_lease -----
 
--- These are the places of the fields in the answer of read_lease().
+-- These are the indexes of the fields in the answer of read_lease().
 local PHASE, OWNERSHIP, EXPIRES_AT, LEASE_ID, EPOCH, ATTEMPT_ID, ATTEMPT_INDEX, OUTCOME, REVOKED_AT,
     ELIGIBILITY, WORKER, INSTANCE, FLOW = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 

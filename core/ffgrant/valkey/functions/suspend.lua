@@ -38,7 +38,7 @@ local function waitpoint_token(secrets_key, waitpoint_id, waitpoint_key, now_tex
 end
 
 -- Returns the fields of a condition that waits for signals of given names; without names any signal
--- will do. Returns nil and the rejection for a condition that isn't served here.
+-- will do. Returns nil and the rejection for a condition that is malformed or isn't served here.
 local function condition_fields(json, now_text)
   local decoded, spec = pcall(cjson.decode, json)
   if not decoded or type(spec) ~= 'table' then

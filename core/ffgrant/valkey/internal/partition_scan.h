@@ -37,8 +37,8 @@ class PartitionScan {
     bool unreachable = false;  // there was no answer
     bool fault = false;        // there was an error instead of an answer
     bool there = false;        // the eligible set has a first member
-    bool canonical = false;  // its id is canonical and of this partition; an execution with another
-                             // id can't be claimed
+    bool canonical = false;    // its id is canonical and of this partition; an execution with
+                               // another id can't be claimed
     bool granted = true;
     bool suits = false;
     Uuid uuid;
