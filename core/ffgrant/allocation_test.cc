@@ -258,8 +258,8 @@ TEST(AllocationTest, ALargeDocumentThatIsNoClaimResponseDoesNotAllocate) {
 }
 
 // Counts the allocations of one DTO's parser and writer. The parser gets `document`, each of its
-// prefixes and a document of the wrong type; the writer gets buffers that suffice and buffers that
-// do not.
+// prefixes and a document of the wrong type; the writer gets a buffer that suffices and one that
+// does not.
 template <class Value, class Parse, class Serialize>
 std::size_t JsonAllocations(std::string_view document, const Parse& parse,
                             const Serialize& serialize) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every public header begins with this file: it refuses machines that ffgrant is not made for, and
-// says which declarations a shared library shows to others.
+// The public headers include this file. It refuses machines that ffgrant is not made for, and says
+// which declarations a shared library shows to others.
 
 #ifndef FFGRANT_CONFIG_H_
 #define FFGRANT_CONFIG_H_

@@ -56,7 +56,8 @@ inline IndexSpelling SpellingOf(unsigned plus, char first, std::size_t digits) n
 }
 
 // Reads an index of 1 to 8 digits with `}:` right after it; nearly all texts have such an index.
-// Returns false for any other text and for numbers above 65535. `text` must begin with `{fp:`.
+// Returns false for any other text, for a text of fewer than 15 bytes and for numbers above 65535.
+// `text` must begin with `{fp:`.
 inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
                            std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
@@ -124,7 +125,8 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   if (index.spelling == IndexSpelling::kLeadingZero) {
     return Fail(result, ExecutionIdError::kLeadingZero, index_begin, index_text);
   }
-  // Lenient mode accepts the text, and the tag is canonical, so only the uuid can be non-canonical.
+  // Lenient mode would accept the text, and the tag is canonical, so only the uuid can be
+  // non-canonical.
   if (uuid_text.size() != kUuidTextSize) {
     return Fail(result, ExecutionIdError::kNonCanonicalUuidForm, uuid_begin, uuid_text);
   }
@@ -137,7 +139,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 constexpr std::array<std::uint8_t, 16> kToTheEnd = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
                                                     0,    1,    2,    3,    4,    5,    6,    7};
 
-// Does what ReadShortIndex does for a text of at least 21 bytes.
+// Does what ReadShortIndex does, but returns false for a text of fewer than 21 bytes.
 FFGRANT_AVX2 inline bool ReadShortIndexAvx2(std::string_view text, internal::IndexText& index,
                                             std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
@@ -184,8 +186,9 @@ inline std::size_t Select(bool first, std::size_t a, std::size_t b) noexcept {
 }
 static_assert(static_cast<int>(IndexSpelling::kCanonical) == 0);
 
-// Does what ParseAnySpelling does for a text that begins with `{fp:`. Nothing predicts the index's
-// spelling, the uuid's form or the case of its digits, so there is no branch on them.
+// Does what ParseAnySpelling does, for a text that begins with `{fp:` or is shorter than `{fp:`.
+// Nothing predicts the index's spelling, the uuid's form or the case of its digits, so there is no
+// branch on them.
 FFGRANT_AVX2 [[gnu::noinline]] void ParseAnySpellingAvx2(ExecutionIdResult& result,
                                                          std::string_view text,
                                                          ParseMode mode) noexcept {

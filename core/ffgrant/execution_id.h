@@ -136,7 +136,8 @@ ExecutionIdsResult ParseExecutionIds(std::span<const std::string_view> texts, Pa
                                      std::span<ExecutionIdView> out) noexcept;
 
 // Writes the reference's message, for example `execution_id partition index is not a valid u16: x`.
-// The payload is not escaped.
+// The payload is not escaped. Nothing is written for kNone. The reference has no strict errors, so
+// the messages of strict errors are our own.
 WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<char> out) noexcept;
 
 // A canonical id held by value. Minting returns this type.

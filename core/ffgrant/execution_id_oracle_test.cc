@@ -116,8 +116,8 @@ TEST(ExecutionIdOracleTest, AgreesOnEverySingleByteEdit) {
   EXPECT_GT(compare.accepted(), 0);
 }
 
-// Makes two edits at a time within the first seven bytes, so that tag, index and `}:` are wrong in
-// all combinations.
+// Makes two edits at a time within the first seven bytes, so that the tag, the index and `}:` are
+// wrong one by one and in pairs.
 TEST(ExecutionIdOracleTest, AgreesOnPairsOfEditsOfTheTag) {
   Comparer compare;
   const std::string id = Id("7", kUuid);

@@ -59,13 +59,13 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:7}:urn:uuid:" UPPER_U, 7, kU, kNonCanonicalUuidForm, 7, "urn:uuid:" UPPER_U},
     {"{fp:+7}:" U, 7, kU, kPlusSign, 4, "+7"},
     {"{fp:007}:" U, 7, kU, kLeadingZero, 4, "007"},
-    // These rows are not in the contract: they say which strict error wins.
+    // The rows from here on are not in the contract. The first three say which strict error wins.
     {"{fp:+007}:" UPPER_U, 7, kU, kPlusSign, 4, "+007"},
     {"{fp:007}:{" U "}", 7, kU, kLeadingZero, 4, "007"},
     {"{fp:00}:" UPPER_U, 0, kU, kLeadingZero, 4, "00"},
     {"{fp:65535}:" S, 65535, kU, kNonCanonicalUuidForm, 11, S},
-    // The parser reads an index of up to eight digits in one step. These have seven, eight and
-    // nine.
+    // The parser reads an index of up to eight digits in one step. The next four indices have
+    // seven, eight, eight and nine digits.
     {"{fp:0012345}:" S, 12345, kU, kLeadingZero, 4, "0012345"},
     {"{fp:00012345}:" U, 12345, kU, kLeadingZero, 4, "00012345"},
     {"{fp:+00065432}:" S, 65432, kU, kPlusSign, 4, "+00065432"},
@@ -167,7 +167,8 @@ constexpr RejectedRow kRejected[] = {
     MissingTag("{b:7}:" U, 1),
     MissingTag("{p:7}:" U, 1),
     MissingTag("}:", 0),
-    // These rows are not in the contract: they have short texts, and `}:` at the very end.
+    // The rows from here on are not in the contract: short texts, `}:` at the very end, and wrong
+    // bytes in other places.
     MissingTag("{", 1),
     MissingTag("{f", 2),
     MissingTag("{fp", 3),
@@ -225,7 +226,7 @@ TEST(ExecutionIdTest, TextsThatAreCutOff) {
       for (std::size_t size = 0; size < whole.size(); ++size) {
         const std::string cut = whole.substr(0, size);
         SCOPED_TRACE(cut);
-        // A uuid of 32 bytes has no hyphens.
+        // A uuid text of 32 bytes must be in the simple form, so its first hyphen is wrong.
         const bool simple = size == uuid_begin + 32;
         for (const std::string_view text : {buffer.AtStart(cut), buffer.AtEnd(cut)}) {
           const ExecutionIdResult result = ParseExecutionId(text, ParseMode::kLenient);

@@ -41,7 +41,7 @@ struct ClaimGrantView {
   friend constexpr bool operator==(const ClaimGrantView&, const ClaimGrantView&) = default;
 };
 
-// A claim grant with its lane.
+// The members that a claim grant has, and the lane.
 struct ResumeGrantView {
   ClaimGrantView grant;
   LaneIdView lane_id;

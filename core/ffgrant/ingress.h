@@ -20,12 +20,12 @@ namespace ffgrant {
 // The checks run in this order, and the first that fails is reported.
 enum class IngressError : std::uint8_t {
   kNone,
-  kNonCanonicalExecutionId,   // another spelling has another record and slot
+  kNonCanonicalExecutionId,   // another spelling is another record, and may be in another slot
   kInvalidPartitionKey,       // lenient mode rejects the key too
   kNonCanonicalPartitionKey,  // only strict mode rejects the key
   kPartitionOutOfRange,       // no scanner or scheduler visits the key's partition
-  kTagMismatch,               // the key's tag and the id's tag differ
-  kGrantKeyMismatch,          // the key begins with `ff:exec:`, but belongs to another grant
+  kTagMismatch,               // the tags of the partition key and of the execution id differ
+  kGrantKeyMismatch,          // the grant key begins with `ff:exec:`, but is not this grant's key
 };
 
 // Returns "none", "non_canonical_execution_id", "invalid_partition_key",
@@ -33,7 +33,7 @@ enum class IngressError : std::uint8_t {
 std::string_view ErrorName(IngressError error) noexcept;
 
 // Checks `grant` against the deployment's partition counts. A grant key without the prefix
-// `ff:exec:` belongs to another ledger and is not checked. Allocates nothing; any thread may call
+// `ff:exec:` does not come from Valkey, and is not checked. Allocates nothing; any thread may call
 // the function.
 [[nodiscard]] IngressError CheckIngress(const ClaimGrantView& grant,
                                         const PartitionConfig& config) noexcept;

@@ -75,7 +75,8 @@ constexpr Row kRows[] = {
     {"{fp:256}:" U, "{zz:0}", "ff:exec:x", kInvalidPartitionKey},
     {"{fp:256}:" U, "{fp:+8}", "ff:exec:x", kNonCanonicalPartitionKey},
     {"{fp:256}:" U, "{fp:256}", "ff:exec:x", kPartitionOutOfRange},
-    // Only the key's index is checked against the range; the tags then prove the same for the id.
+    // Only the index of the partition key is checked against the range. If the tags are equal, the
+    // id has the same index.
     {"{fp:7}:" U, "{fp:256}", "ff:exec:x", kPartitionOutOfRange},
     {"{fp:7}:" U, "{b:32}", "ff:exec:x", kPartitionOutOfRange},
     {"{fp:256}:" U, "{fp:8}", "ff:exec:x", kTagMismatch},

@@ -4,11 +4,11 @@
 // E is an execution id's text, which begins with the tag again:
 //
 //   ff:exec:{fp:7}:{fp:7}:11111111-1111-4111-8111-111111111111:claim_grant
-//   `------T------' `---------------------E------------------' `--role---'
+//           `-T--' `--------------------E--------------------' `--role---'
 //
-// T is always canonical; E is kept as it was spelled (contract 1.8). Therefore a key's slot is the
-// slot of the parsed partition. Every function writes into the caller's buffer, reports the size
-// that it needs if the buffer is too small, and never allocates.
+// T is always canonical; E is kept as it was spelled (contract 1.8). Therefore a key with a T is in
+// the slot of the parsed partition. Every function writes into the caller's buffer, reports the
+// size that it needs if the buffer is too small, and never allocates.
 
 #ifndef FFGRANT_KEY_NAMES_H_
 #define FFGRANT_KEY_NAMES_H_

@@ -25,9 +25,9 @@ enum class LaneIdError : std::uint8_t { kNone, kEmpty, kTooLong, kNotPrintable }
 // Returns "empty", "too_long" or "not_printable"; "none" for kNone.
 std::string_view ErrorName(LaneIdError error) noexcept;
 
-// A lane name that somebody else keeps alive. The constructor does not check the name, and neither
-// does one of the reference's constructors. An unchecked name can therefore reach any function, so
-// each function that relies on the rules for names checks the name itself.
+// A lane name that somebody else keeps alive. Unchecked() does not check the name, as one of the
+// reference's constructors does not. An unchecked name can therefore reach any function, so each
+// function that relies on the rules for names checks the name itself.
 class LaneIdView {
  public:
   constexpr LaneIdView() = default;

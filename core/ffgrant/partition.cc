@@ -34,7 +34,7 @@ std::string_view FamilyTagPrefix(PartitionFamily family) noexcept {
       return "q";
   }
   // Never reached: a partition has one of these families, which debug builds check.
-  return assert(false && "a family that there is not"), "";  // a prefix has at most two bytes
+  return assert(false && "a family that there is not"), "";  // fits wherever a prefix fits
 }
 
 PartitionTag::PartitionTag(Partition partition) noexcept {

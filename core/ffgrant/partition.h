@@ -18,8 +18,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// kFlow and kExecution share the tag prefix `fp` and the flow count. They therefore share every key
-// and route, but they are still different partitions (contract 1.2).
+// kFlow and kExecution share the tag prefix `fp` and the flow count. So a flow partition and the
+// execution partition of the same index share every key and route, but they are still different
+// partitions (contract 1.2).
 enum class PartitionFamily : std::uint8_t { kFlow, kExecution, kBudget, kQuota };
 
 // Returns "flow", "execution", "budget" or "quota".

@@ -62,9 +62,10 @@ struct SpelledKey {
   std::size_t wrong = 0;  // for kWrongDigit the offset of the first byte that is no digit
 };
 
-// Reads keys in nearly all spellings that other programs may use; `kind` is kOther for all other
-// texts. Nothing predicts the family, the sign or the number of zeros, so there is no branch on
-// them. `text` must be in braces.
+// Reads keys in nearly all spellings that other programs may use. If an index has up to eight
+// bytes, the function also finds the first byte that is no digit, provided that at most four digits
+// come before that byte. `kind` is kOther for all other texts. Nothing predicts the family, the
+// sign or the number of zeros, so there is no branch on them. `text` must be in braces.
 inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
   SpelledKey key;
   const std::size_t size = text.size();

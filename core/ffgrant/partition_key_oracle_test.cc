@@ -25,7 +25,8 @@ using testing::Mutated;
 using testing::NaiveParsePartitionKey;
 using testing::NaivePartitionTag;
 
-// Compares both modes on inputs that end right before a page that can't be read.
+// Compares the parser with the naive parser in both modes, on inputs that end right before a page
+// that can't be read.
 class Comparer {
  public:
   void operator()(std::string_view text) {

@@ -51,7 +51,8 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:0000000000000000000000000000000000000000065535}", Flow(65535), 12372, kLeadingZero},
     {"{b:+1}", Budget(1), 2736, kPlusSign},
     {"{q:01}", Quota(1), 5442, kLeadingZero},
-    // These rows are not in the contract: they have the values next to the contract's limits.
+    // The rows from here on are not in the contract: the limits 0 and 65535 in more keys, and
+    // indices of four and five digits.
     {"{b:65535}", Budget(65535), -1, kNone},
     {"{fp:+0}", Flow(0), -1, kPlusSign},
     {"{fp:+65535}", Flow(65535), -1, kPlusSign},
@@ -152,8 +153,8 @@ constexpr RejectedRow kRejected[] = {
     {"{fp:7}:x", kMissingBraces, 8, ""},
     {"\xEF\xBB\xBF{fp:7}", kMissingBraces, 0, ""},
     {"zz:xx", kMissingBraces, 0, ""},
-    // These rows are not in the contract: they have overflows of any length, and the first bad
-    // byte.
+    // The rows from here on are not in the contract: overflows of several lengths, bad bytes in the
+    // index, and families that are nearly right.
     {"{fp:65536x}", kInvalidIndex, 8, "65536x"},
     {"{fp:6553x}", kInvalidIndex, 8, "6553x"},
     {"{fp:0000065536}", kInvalidIndex, 13, "0000065536"},

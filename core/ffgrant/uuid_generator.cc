@@ -70,7 +70,7 @@ Uuid UuidGenerator::Next() noexcept {
 }
 
 Uuid RandomUuid() noexcept {
-  // A child that went on with its parent's stream would repeat its ids.
+  // A child that went on with its parent's stream would repeat the parent's ids.
   [[maybe_unused]] static const bool registered = [] {
     // Never true: pthread_atfork() fails only if there are not even a few bytes of memory.
     if (pthread_atfork(nullptr, nullptr, CountFork) != 0) std::abort();

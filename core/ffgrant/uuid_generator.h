@@ -14,10 +14,10 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// A stream of version 4 UUIDs from xoshiro256++. The UUIDs are unique but not secret: ids name
-// records, and those of a lease are part of its fence, but no id authenticates anybody. A generator
-// allocates nothing. One object serves one thread at a time; a copy produces the same ids as its
-// original.
+// A stream of version 4 UUIDs from xoshiro256++. The UUIDs are unique but not secret: an id names a
+// record, and the ids of a lease and its attempt are part of the fence, but no id authenticates
+// anybody. A generator allocates nothing. One object serves one thread at a time; a copy produces
+// the same ids as its original.
 class UuidGenerator {
  public:
   // The seed alone determines the stream, for tests and repeatable benchmarks.

@@ -112,9 +112,9 @@ TEST(UuidGeneratorTest, ThreadsHaveStreamsOfTheirOwn) {
   EXPECT_EQ(seen.size(), kThreads * kEach);
 }
 
-// Each process of a family runs this function: it forks two children if `generations` is above 0,
-// waits for them, and then writes one id. `generations` says how many generations the process has
-// below it.
+// Each process of a family runs this function. `generations` is the number of generations that the
+// process has below it. If that is above 0, the process forks two children, one after the other,
+// and waits for each. Then it writes one id.
 void Live(int generations, int out) {
   for (int i = 0; generations > 0 && i < 2; ++i) {
     const pid_t child = fork();

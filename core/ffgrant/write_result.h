@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Defines the result of every function that writes text into a caller's buffer.
+// Defines the result of functions whose text may not fit into the caller's buffer.
 
 #ifndef FFGRANT_WRITE_RESULT_H_
 #define FFGRANT_WRITE_RESULT_H_
