@@ -143,7 +143,7 @@ TEST(CapabilitySetTest, OfferedByteLimitIsInclusive) {
   EXPECT_EQ(set.AssignOffered(Tokens{half, half}), CapabilityError::kTooManyBytes);
   EXPECT_EQ(set.AssignOffered(Tokens{half, std::string_view(half).substr(1)}),
             CapabilityError::kNone);
-  // The commas beside empty tokens count too, before and behind the other tokens.
+  // The commas beside empty tokens count too, before and behind the token that is not empty.
   for (const std::size_t empty : {1, 2, 5}) {
     for (const bool first : {true, false}) {
       for (const std::size_t size : {4096 - empty, 4097 - empty}) {

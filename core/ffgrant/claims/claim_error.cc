@@ -17,13 +17,13 @@ constexpr auto kBug = ErrorClassification::kBug;
 struct Row {
   ClaimError error;
   std::string_view name;
-  bool on_wire;  // a store can send it
+  bool on_wire;  // true if a store can send the error
   ErrorClassification script;
   ErrorClassification engine;
 };
 
-// The rows are in the enum's order, so that a row is found by its number. The errors of contract 8
-// come first. After them come our own errors, which contract 8 does not have.
+// The rows are in the enum's order, so that a row is found by its number. After kNone come the
+// errors that a store can send, then our own errors.
 constexpr Row kRows[] = {
     {ClaimError::kNone, "none", false, kInformational, kInformational},
     {ClaimError::kExecutionNotFound, "execution_not_found", true, kTerminal, kTerminal},

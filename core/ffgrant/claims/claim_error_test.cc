@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kErrors = static_cast<int>(ClaimError::kUnavailable) + 1;
 
-// The table of contract 8, and the codes that the contract names elsewhere.
+// The table of contract 8.
 struct WireRow {
   std::string_view code;
   ClaimError error;

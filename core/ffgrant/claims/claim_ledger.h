@@ -11,11 +11,12 @@
 //               `- its retry's time has come -- fail -'  `-expired or revoked: issue a
 //                  (without a retry: end)                  reclaim grant, and reclaim
 //
-// Every call is atomic: it happens as a whole, at one moment of the store's clock, or it does not
-// happen and its error says why. Checks run in the contract's order, so the first reason in that
-// order is reported. Calls may come from any number of threads. After a call has returned, the
-// ledger no longer refers to the call's arguments, and nothing that the call returned points into
-// the ledger.
+// A call is atomic: it happens as a whole, at one moment of the store's clock, or it does not
+// happen and its error says why. There are exceptions: ClaimForWorker() and the batches say what is
+// atomic in them, and after kUnknownOutcome the caller does not know whether the call has happened.
+// Checks run in the contract's order, so the first reason in that order is reported. Calls may come
+// from any number of threads. After a call has returned, the ledger no longer refers to the call's
+// arguments, and nothing that the call returned points into the ledger.
 
 #ifndef FFGRANT_CLAIMS_CLAIM_LEDGER_H_
 #define FFGRANT_CLAIMS_CLAIM_LEDGER_H_
@@ -43,9 +44,9 @@ namespace ffgrant {
 
 // Priorities outside 0..kMaxPriority are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
-// The cap on an execution's reclaims if neither the call nor the execution names a cap.
-// FlowFabric's typed call sends this cap (contract 7.6). Without a cap FlowFabric's function would
-// take 100.
+// The cap on an execution's reclaims if the execution has no cap, not even kPolicyMaxReclaimCount,
+// and the call names none. FlowFabric's typed call sends this cap (contract 7.6). Without a cap
+// FlowFabric's function would take 100.
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
 // The cap on the reclaims of an execution that has requirements or a retry policy, and no cap of
 // its own. FlowFabric keeps requirements and retries in a policy, and its policies always have a
@@ -88,8 +89,8 @@ struct IssueGrantArgs {
 };
 
 // ClaimForWorkerArgs::max_partitions is the largest number of partitions that one call of
-// ClaimForWorker() looks at. By default a call looks at all partitions, and so finds whatever there
-// is: if the call finds nothing, there was nothing. A smaller number does not make the search
+// ClaimForWorker() looks at. By default (kAllPartitions) a call looks at all partitions. If such a
+// call answers kNoEligibleExecution, there was nothing. A smaller number does not make the search
 // cheaper. How soon a lone execution is found depends on how many partitions are looked at in a
 // second, and 8 calls that look at 32 partitions each cost more than 1 call that looks at 256. (On
 // one idle Valkey server a call takes 0.28 ms for 32 partitions and 1.1 ms for 256.) But a smaller
@@ -125,8 +126,9 @@ struct ClaimResumedArgs {
   std::int64_t lease_ttl_ms = 0;
 };
 
-// A fence whose parts can be absent, as on the wire. If parts are absent, a call is refused with
-// kFenceRequired or kPartialFenceTriple.
+// A fence whose parts can be absent, as on the wire. If some parts are absent, a call is refused
+// with kPartialFenceTriple. If all are absent, it is refused with kFenceRequired, unless its
+// `operator_override` is true.
 struct OptionalFence {
   std::optional<LeaseId> lease_id;
   std::optional<LeaseEpoch> lease_epoch;
@@ -229,7 +231,8 @@ struct ClaimForWorkerOutcome : Outcome {
   // These numbers say how much the call has seen. They are 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are
   // The number of partitions in which the call looked and found nothing for this worker. If the
-  // call issued a grant, the grant's partition counts too.
+  // call issued a grant, or the embedded ledger had no room for the grant, the grant's partition
+  // counts too.
   std::uint32_t partitions_seen = 0;
   // The number of partitions that the call passed over because their server could not be reached.
   std::uint32_t partitions_unreachable = 0;
@@ -294,8 +297,7 @@ struct FailOutcome : Outcome {
 
 // ---- state -----------------------------------------------------------------
 
-// What is stored of an execution, in the words of contract 7. Every text is a literal or held by
-// value.
+// What is stored of an execution, in the words of contract 7. Every text is a literal.
 struct ExecutionState {
   std::string_view lifecycle_phase;
   std::string_view ownership_state;
@@ -367,16 +369,16 @@ struct ExecutionNames {
 // A call clears `details`, if they are given, and then adds the texts that belong to its error.
 //
 // The comment of each call below names the contract's errors. The embedded ledger can also answer
-// kLedgerFull, and a ledger on a server can also answer kUnavailable and kUnknownOutcome.
-// memory_ledger.h and valkey_ledger.h list all errors of these ledgers.
+// kLedgerFull, and a ledger on a server can also answer kUnavailable, kUnknownOutcome and
+// kUnknownCode. memory_ledger.h and valkey_ledger.h list all errors of these ledgers.
 class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
 
   // Creates an execution. Errors: kInvalidInput (a non-canonical id, a partition outside the
-  // configured count, an unchecked lane, or a retry policy that is not valid; the types of the
-  // arguments rule out other causes), kInvalidCapabilities. An id that exists already is no error:
-  // the status is kDuplicate, and nothing is changed.
+  // configured count, a lane that ParseLaneId() refuses, or a retry policy that is not valid; the
+  // types of the arguments rule out other causes), kInvalidCapabilities. An id that exists already
+  // is no error: the status is kDuplicate, and nothing is changed.
   virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                         ErrorDetails* details = nullptr) noexcept = 0;
 
@@ -396,9 +398,9 @@ class ClaimLedger {
   // different places. (A ledger remembers 1024 places; a worker whose place another worker has
   // taken begins at an arbitrary partition.)
   //
-  // The grant is issued atomically. The partitions are looked at one after the other. So each
-  // partition that counts as seen, except the partition of the grant, had nothing for this worker
-  // at some moment of the call.
+  // The grant is issued atomically. The partitions are not all looked at at the same moment. So
+  // each partition that counts as seen, except the partition of the grant, had nothing for this
+  // worker at some moment of the call.
   //
   // Errors: kInvalidInput. kNoEligibleExecution if no partition has anything that this worker can
   // take. kNothingInWindow if the partitions that were seen have nothing, but not all partitions
@@ -434,7 +436,8 @@ class ClaimLedger {
   // kLeaseExpired (the call marks the lease), kStaleLease.
   virtual RenewOutcome Renew(const RenewArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Marks a lease whose time has passed as expired (contract 7.5). Never fails.
+  // Marks a lease as expired if its time has passed (contract 7.5). The contract has no error for
+  // this call.
   virtual MarkExpiredOutcome MarkLeaseExpiredIfDue(const ExecutionIdView& id) noexcept = 0;
 
   // Revokes a lease (contract 7.5). Errors: kExecutionNotFound, kExecutionNotActive, kStaleLease.
@@ -474,15 +477,15 @@ class ClaimLedger {
   // retry.
   //
   //   const FailOutcome failed = ledger.Fail(
-  //       {.execution_id = id, .fence = lease.fence, .reason = "no disk", .category =
-  //       "transient"});
+  //       {.execution_id = id, .fence = lease.fence, .reason = "no disk",
+  //        .category = "transient"});
   //
   // Errors, in this order: kExecutionNotFound, kPartialFenceTriple, kFenceRequired,
   // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease), kStaleLease. A
   // server also answers kInvalidPolicyJson and kInvalidInput, for a stored policy that can't be
-  // followed; nothing is changed then. If the answer was lost and the call is made again, the
-  // answer is kExecutionNotActive: FailOnce() (ending.h) finds out whether the first call has
-  // happened.
+  // followed; nothing is changed then. If a call has happened but its answer was lost, and the call
+  // is made again, the answer is kExecutionNotActive. FailOnce() (ending.h) finds out in this way
+  // whether the first call has happened.
   virtual FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
   // Returns the stored state; empty if there is no such execution.

@@ -6,8 +6,9 @@
 //   const Outcome ended = CompleteOnce(ledger, {.execution_id = id, .fence = lease.fence}, bytes);
 //
 // A call whose answer was lost may have happened. It can be made again with the same fence. If the
-// first call has happened, the second one is refused with kExecutionNotActive, and the details say
-// whether it was the first call that ended the execution.
+// first call has happened and nobody has claimed a retry since, the second one is refused with
+// kExecutionNotActive, and the details say whether it was the first call that ended the execution
+// or its attempt.
 
 #ifndef FFGRANT_CLAIMS_ENDING_H_
 #define FFGRANT_CLAIMS_ENDING_H_

@@ -27,7 +27,8 @@
 namespace ffgrant {
 namespace {
 
-// Checks that each enumerator up to `last` has a name of its own.
+// Checks that each enumerator up to `last` has a name of its own, and that every other number has
+// the name `otherwise`.
 template <class Enum>
 void CheckNames(std::string_view (*name)(Enum) noexcept, Enum last, std::string_view otherwise) {
   std::set<std::string_view> names;
@@ -56,7 +57,7 @@ TEST(EnumerationsTest, NamesOfAnyNumber) {
   CheckNames<CapabilityError>(WorkerDetail, CapabilityError::kTooManyBytes, "");
 }
 
-// These are the enumerations whose last enumerator is not written down here.
+// Here one number stands for all numbers that are no enumerators.
 TEST(EnumerationsTest, NamesOfNumbersThatNoEnumeratorHas) {
   EXPECT_EQ(ErrorName(static_cast<JsonError>(255)), "unknown");
   EXPECT_EQ(ErrorClassName(static_cast<JsonErrorClass>(255)), "unknown");

@@ -57,7 +57,7 @@ std::string_view ErrorName(LeaseHandleError error) noexcept;
 struct [[nodiscard]] LeaseHandleResult {
   LeaseHandleView handle;  // points into the input
   LeaseHandleError error = LeaseHandleError::kNone;
-  std::size_t offset = 0;  // where the field that failed begins
+  std::size_t offset = 0;  // of the field that failed, or of the first surplus byte; 0 on success
   constexpr explicit operator bool() const noexcept { return error == LeaseHandleError::kNone; }
 };
 

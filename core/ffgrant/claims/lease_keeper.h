@@ -6,7 +6,7 @@
 //   const std::int64_t sent = keeper.NowMs();
 //   WorkerClaim claim = worker.ClaimFromGrant(grant, lane);
 //   KeptLease kept = keeper.Keep(id, claim.lease, 30'000, sent);
-//   while (Work()) if (kept.lost()) return;  // another worker may have it by now
+//   while (Work()) if (kept.lost()) return;  // another worker may have the execution by now
 //   CompleteOnce(ledger, {.execution_id = id, .fence = claim.lease.fence}, result);
 //   kept.Release();
 //
@@ -61,13 +61,13 @@ class KeptLease {
   // does not wait.
   bool lost() const noexcept;
   // Returns why the lease is lost: the renewal's error, or kLeaseExpired if time ran out here;
-  // kNone while the lease is held.
+  // kNone while the lease is held, and if this object keeps no lease.
   ClaimError error() const noexcept;
   // Returns how many ms longer the lease is certainly held if it is not renewed again; 0 when it is
   // lost.
   std::int64_t LeftMs() const noexcept;
-  // Ends the keeping: no renewal is sent after this call. A renewal that is under way may still
-  // arrive; a server refuses it once the execution has ended.
+  // Ends the keeping: no renewal is begun after this call. A renewal that is under way may still be
+  // sent and arrive; a server refuses it once the execution has ended.
   void Release() noexcept;
   explicit operator bool() const noexcept { return entry_ != nullptr; }
 
@@ -93,10 +93,10 @@ struct LeaseKeeperOptions {
   // Without threads the caller has to call RunDue(), and only lost() says in time that a lease is
   // lost.
   bool has_threads = true;
-  // How many renewals are under way at once, 1..64. A renewal on a server that does not answer
-  // takes the ledger's whole time limit. When all renewers wait for such a server, leases on
-  // healthy servers wait, too. So (leases on the dead server / renewers) * (the time limit) should
-  // stay below 2/3 of the ttl.
+  // The largest number of renewals that are under way at once, 1..64. A renewal on a server that
+  // does not answer takes the ledger's whole time limit. When all renewers wait for such a server,
+  // leases on healthy servers wait, too. So (leases on the dead server / renewers) * (the time
+  // limit) should stay below 2/3 of the ttl.
   std::size_t renewers = 4;
   // The keeper calls this once for each lease that is lost, on a thread of its own or in RunDue(),
   // and holds no lock meanwhile. The function may call lost(), and must not release leases or end

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests the keeper on a clock that the test moves, with a ledger that answers from a script. Also
-// tests the keeper's threads, with a ledger that does not answer at all.
+// tests the keeper's threads, with a ledger that answers only when the test lets it.
 
 #include "ffgrant/claims/lease_keeper.h"
 
@@ -243,8 +243,8 @@ TEST_F(Keeping, HoldsNoLockWhileItTells) {
   next.Release();  // a kept lease must not outlive its keeper
 }
 
-// An answer that comes after the lease's time does not count. By then the server may have given the
-// lease to another worker, even if the server renewed it in the end.
+// An answer that comes after the lease's time does not count. The lease counts as lost by then,
+// even if the answer says that it was renewed.
 TEST_F(Keeping, AnAnswerCountsIfItComesWhileTheLeaseIsHeld) {
   for (const bool late : {false, true}) {
     const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
@@ -478,7 +478,7 @@ TEST(KeeperThreads, AFrozenServerLosesEveryLeaseInTime) {
     ASSERT_TRUE(ledger.changed.wait_for(lock, kPatience, [&] { return ledger.asked == 1; }));
   }
   EXPECT_FALSE(first.lost());
-  // The only renewer hangs in the renewal of the first lease; both leases are lost nevertheless.
+  // The only renewer hangs in the renewal of one lease; both leases are lost nevertheless.
   while (told < 2) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_GE(keeper.NowMs(), sent + 1950);
   EXPECT_TRUE(first.lost() && second.lost());

@@ -139,7 +139,8 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
     const std::string_view offered = CsvOf(args.offered);
     if (!Suffices(record.required, offered)) return RefuseMismatch(slot, offered, now, details);
   }
-  // A grant with such a ttl never exists, just as a server's key that is set to expire in the past.
+  // A grant with such a ttl never exists. A server, too, deletes a key at once that is to expire
+  // now or earlier.
   if (args.grant_ttl_ms <= 0) {
     expires_at = {now + args.grant_ttl_ms};
     return ClaimError::kNone;

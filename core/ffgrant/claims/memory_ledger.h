@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The embedded ledger implements the claim path on one machine, where nothing has to be installed.
+// The embedded ledger implements the claim path in one process, so that nothing has to be
+// installed.
 
 #ifndef FFGRANT_CLAIMS_MEMORY_LEDGER_H_
 #define FFGRANT_CLAIMS_MEMORY_LEDGER_H_
@@ -41,9 +42,9 @@ struct MemoryLedgerOptions {
   // texts, and a lane that is not the execution's own. Each execution with such
   // texts takes one piece more. 1..2^32.
   std::size_t max_text_bytes = 1 << 20;
-  // The number of executions with a grant that ClaimForWorker() passes over in
-  // a partition before it goes on to the next partition. At least 1. The next
-  // call goes on after these executions.
+  // The largest number of executions with a grant that ClaimForWorker() passes over in a partition
+  // before it goes on to the next partition. At least 1. The next call goes on after these
+  // executions.
   std::size_t max_candidates = 1024;
   PartitionConfig partitions = {};
   const Clock* clock = &CounterClock();  // must outlive the ledger
@@ -76,24 +77,26 @@ struct MemoryLedgerOptions {
 //
 // Cost: a call costs a search in a hash table and one reading of the clock, and two or three cache
 // misses if the execution is not in the processor's cache (results/bench.md has the times). A batch
-// has the misses of up to 16 calls under way at once. ClaimForWorker(), CreateExecution() without a
-// delay, Resume() and Forget() also change a queue. The cost of this change is logarithmic in the
-// number of executions that wait in the partition.
+// has the misses of up to 16 calls under way at once. CreateExecution() and Resume() without a
+// delay, ClaimForWorker() and Forget() also change a queue, and so does RunMaintenance() when a
+// delay has ended. The cost of this change is logarithmic in the number of executions that wait in
+// the partition.
 //
 // Blocking: a call does not wait until another call is answered. It waits only for the locks of the
 // places that both calls look at. A large ledger has 256 locks of executions and 256 of partitions.
 // A thread that finds a lock taken spins for about a microsecond and then sleeps in the kernel
-// until it is free. A lock is held for some tens of nanoseconds, but longer by two kinds of calls.
-// ClaimForWorker() keeps its partition's lock while it looks at one execution for each set of
-// requirements and passes over up to max_candidates executions with a grant. Calls that find no
-// room look at 64 places under one lock.
+// until the lock is free. A lock is held for some tens of nanoseconds, but longer by two kinds of
+// calls. ClaimForWorker() keeps its partition's lock while it looks at one execution for each set
+// of requirements, passes over up to max_candidates executions with a grant, and takes out of the
+// queue the executions that were claimed by id. Calls that find no room look at up to 64 places
+// under one lock.
 //
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
 // until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. A call
-// that finds no room for a name or a text visits each place once, 64 under one lock. After a search
-// that has found nothing, the ledger does not search for the same kind of room again for 100 ms,
-// unless some room of this kind was freed.
+// that finds no room for a name or a text visits each place at most once, up to 64 under one lock.
+// After a search that has found nothing, the ledger does not search for the same kind of room again
+// for 100 ms, unless some room of this kind was freed.
 //
 // These are all the errors of each call:
 //

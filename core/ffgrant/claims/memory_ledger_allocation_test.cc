@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Proves by counting that the embedded ledger allocates nothing once it is
-// made.
+// Proves by counting that the embedded ledger allocates nothing once it is made. Only
+// InspectNames() allocates, and this test does not call it.
 
 #include <gtest/gtest.h>
 

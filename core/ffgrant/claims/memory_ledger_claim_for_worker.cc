@@ -41,8 +41,8 @@ internal::Slot MemoryLedger::Impl::FirstInOrder(const Candidates& c) noexcept {
 }
 
 // Issuing and claiming don't need the queue's lock. So the state of the first execution in order is
-// not known before its region's lock is taken. The region's lock is not held while the heaps
-// change, because a change may take some cache misses.
+// not known before its region's lock is taken. This function holds no region's lock while it parks
+// or removes that execution, because a change of the heaps may take some cache misses.
 MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t lane,
                                                                  std::uint16_t partition,
                                                                  const ClaimForWorkerArgs& args,

@@ -39,7 +39,7 @@ class ScheduleTest : public LedgerTest {
     }
     return ids;
   }
-  // Ends an execution for good, so that the embedded ledger can use its id again.
+  // Ends and forgets an execution, so that its id can be used again.
   void End(const std::string& id, WorkerIdentity worker) {
     const ClaimOutcome claimed = Claim(id, worker);
     ASSERT_TRUE(claimed);
@@ -289,8 +289,8 @@ TEST_P(ScheduleTest, ABusyPartitionStarvesNoOther) {
   EXPECT_EQ(Next(), Placed(1, 1));
 }
 
-// Each worker instance has a round of its own on each lane, and the rounds begin at different
-// places.
+// Each worker instance has a round of its own on each lane. The rounds begin at ScanStart(), which
+// is not the same for all instances.
 TEST_P(ScheduleTest, RoundsAreTheWorkersOwn) {
   for (int partition = 0; partition < 4; ++partition) {
     EXPECT_TRUE(Create(Placed(partition, 0)));

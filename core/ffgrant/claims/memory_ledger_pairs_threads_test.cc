@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every pair of the embedded ledger's calls at once, on the same few executions of one
-// partition. If one of the two calls touches plain data without the lock that guards it,
-// ThreadSanitizer and the locks' own assertions see this. Tests in testing/model judge what the
-// calls answer.
+// Runs every pair of the embedded ledger's calls, except Fail(), at once, on the same few
+// executions of one partition. If one of the two calls touches plain data without the lock that
+// guards it, ThreadSanitizer and the locks' own assertions see this. Tests in testing/model judge
+// what the calls answer.
 
 #include <gtest/gtest.h>
 

@@ -165,9 +165,9 @@ TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
   EXPECT_EQ(issue(3, ""), ClaimError::kNone);
 }
 
-// The bytes of a worker's long name become free when its grant has run out, and a creation that
-// needs bytes for its own long texts looks for such grants. The detail says that bytes for names
-// are missing, and not a set or a lane.
+// The bytes of a worker's long name can be freed once the worker's grant has run out, and a
+// creation that needs bytes for its own long texts looks for such grants. The detail says that
+// bytes for names are missing, and not a set or a lane.
 TEST_F(MemoryLedgerRoomTest, ACreationTakesTheBytesOfAGrantThatHasRunOut) {
   const std::string worker(49, 'w');
   const CapabilitySet set = Caps(std::string(49, 'c'));
@@ -198,8 +198,8 @@ TEST_F(MemoryLedgerRoomTest, ACreationTakesTheBytesOfAGrantThatHasRunOut) {
   }
 }
 
-// Two workers' names may have the same hash of 32 bits. Each grant has the worker that it was
-// issued to all the same.
+// Two workers' names may have the same hash of 32 bits. Each grant still has the worker that it was
+// issued to.
 TEST_F(MemoryLedgerRoomTest, WorkersWhoseNamesHashAlikeAreTwo) {
   MemoryLedgerOptions options = Options(clock_);
   options.hash_seed = 1;

@@ -70,7 +70,7 @@ TEST_F(MemoryLedgerTest, RefusesOptionsOutOfRange) {
 }
 
 #if !FFGRANT_IS_SANITIZED
-// The largest ledgers need more memory than this process may have, so they end with bad_alloc.
+// Most of these ledgers need more memory than the child may have, and so end with bad_alloc.
 TEST_F(MemoryLedgerTest, TakesOptionsAtTheirLimits) {
   const pid_t child = fork();
   if (child == 0) {
@@ -175,8 +175,8 @@ TEST_F(MemoryLedgerTest, FullOfCapabilitySets) {
   EXPECT_TRUE(calls.Create(NumberedId(8), kMain, 0, &sets[3]));
   EXPECT_TRUE(calls.Create(NumberedId(9)));
   EXPECT_EQ(ledger.size(), 10u);
-  // The end of a set's last execution makes room for another set, and a verdict
-  // on the first set is not taken for a verdict on the other.
+  // When a set's last execution is forgotten, there is room for another set, and a verdict on the
+  // first set is not taken for a verdict on the other.
   EXPECT_EQ(calls.Issue(NumberedId(0), kW1, 100, &sets[0]), ClaimError::kNone);
   EXPECT_EQ(calls.Issue(NumberedId(1), kW1, 100, &sets[0]), ClaimError::kCapabilityMismatch);
   const Lease lease = calls.Claim(NumberedId(0)).lease;
@@ -433,8 +433,8 @@ void GrantTheOnlyName(Calls& calls) {
   EXPECT_EQ(calls.Issue(kB, kW2), ClaimError::kLedgerFull);
 }
 
-// After a search that found nothing, the ledger does not at once search again for grants that run
-// out, unless something else was freed.
+// After a search that found nothing, the ledger does not at once search again for grants that have
+// run out, unless something was freed.
 TEST_F(MemoryLedgerTest, RoomIsNotLookedForAtOnceAgain) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -544,8 +544,8 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
-  // The first worker's name is the one that was used last, and it is free once
-  // the third worker's name has taken its place.
+  // The grants to the first two workers run out. The grant to the third worker finds no free name,
+  // and the search for room then frees both names.
   ASSERT_EQ(calls.Issue(NumberedId(0), kW1, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(1), kW2, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(2), kW1, 10), ClaimError::kNone);

@@ -282,8 +282,8 @@ TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     number_of[std::string(ids[i].text())] = i;
   }
-  // `holders` and `lives` have one entry for each execution. Only the thread that has leased the
-  // execution touches its entry.
+  // `holders` and `lives` have one entry for each execution. Only the thread to which the execution
+  // was granted touches its entry.
   std::vector<std::atomic<int>> holders(ids.size());
   std::vector<std::atomic<int>> lives(ids.size());
   std::atomic<std::size_t> ended{0};
@@ -355,10 +355,10 @@ TEST_F(MemoryLedgerThreadsTest, SchedulingWhileExecutionsComeBack) {
   EXPECT_EQ(ledger_.ClaimForWorker(Schedule("w")).error, ClaimError::kNoEligibleExecution);
 }
 
-// All threads make all calls on a few executions while the clock moves. Each lease that was created
-// is recorded with its execution. Afterwards the epochs of each execution must be 1..n, each once
-// and without a gap. The attempts must have no gap either, and only a resumed lease has the attempt
-// of the lease before it.
+// All threads make calls of ten kinds on a few executions while the clock moves. Each lease that
+// was created is recorded with its execution. Afterwards the epochs of each execution must be 1..n,
+// each once and without a gap. The attempts must have no gap either, and only a resumed lease has
+// the attempt of the lease before it.
 TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
   const auto ids = MakeIds(6, kPartitions);
   CreateAll(ids);

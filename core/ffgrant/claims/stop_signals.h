@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// By a StopSignals all parts of a program can wait for a stop request, which comes by SIGTERM,
-// Ctrl-C or a call of Stop().
+// A StopSignals lets all parts of a program wait for a stop request, which comes by SIGTERM, Ctrl-C
+// or a call of Stop().
 //
 //   StopSignals stop;
 //   while (!stop.stopped()) {

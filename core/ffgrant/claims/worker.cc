@@ -17,8 +17,8 @@ WorkerClaim Refused(ClaimError error) noexcept {
   return claim;
 }
 
-// Returns what a claim has led to. With a lease it has the permit; after a refusal the permit is
-// given back.
+// Returns what a claim has led to. If there is a lease, the result has the permit; if not, the
+// permit is given back.
 WorkerClaim Settled(const ClaimOutcome& outcome, const LeaseId& lease_id,
                     WorkerPermit permit) noexcept {
   WorkerClaim claim;

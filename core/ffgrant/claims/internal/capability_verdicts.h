@@ -19,8 +19,8 @@
 namespace ffgrant::internal {
 
 // A verdict says whether the capabilities of an offered text suffice for a required set. The set is
-// a name of a NamePool. Each of kStripes stripes keeps the verdicts of the kOffers texts that were
-// offered last; threads use different stripes as long as there are enough. A kept offer is
+// a name of a NamePool. Each of kStripes stripes keeps the verdicts of up to kOffers texts that
+// were offered; threads use different stripes as long as there are enough. A kept offer is
 // recognised by its whole text, so that a verdict is never used for another offer.
 class CapabilityVerdicts {
  public:

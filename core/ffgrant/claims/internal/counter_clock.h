@@ -13,13 +13,13 @@
 
 namespace ffgrant::internal {
 
-// A clock of milliseconds. The clock asks the system once in each millisecond, and answers from
-// memory in between. An answer of the system is good until the counter has reached the end of the
-// millisecond.
+// A clock of milliseconds. The clock asks the system at the beginning and at the end of each
+// millisecond, and answers from memory in between. An answer of the system is good until, by the
+// counter, no more than kMarginNs of the answer's millisecond are left.
 //
-//   real time  |---- ms 41 ----|---- ms 42 ----|
-//   asks the system  ^      ....^     .........^    the dots: kMarginNs, and the part of the next
-//   answers from memory ^^^^     ^^^^^              ms that had passed when the system was asked
+//   real time           |------ ms 41 ------|------ ms 42 ------|
+//   asks the system      ^              ^^^^ ^              ^^^^    ^^^^: at each call of Now()
+//   answers from memory   ..............      ..............
 //
 // `Source` has
 //   std::uint64_t Ticks() const noexcept;     // the counter

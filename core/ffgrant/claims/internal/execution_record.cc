@@ -50,8 +50,9 @@ void DescribeLease(const ExecutionRecord& r, ExecutionState& out) noexcept {
     out.lease_acquired_at = TimestampMs{r.lease_acquired_at};
   }
   if (IsActive(s)) out.current_lease_id = r.lease_id;
-  // The hash of a revoked lease is deleted. An execution that fails at the reclaim cap keeps the
-  // lease's times. Suspending, completing and any other failure blank the times.
+  // The hash of a revoked lease is deleted. An execution that fails at the reclaim cap keeps all of
+  // the lease's times. A suspension, a completion and any other failure blank all of them but
+  // lease_acquired_at.
   out.lease_current = s == State::kLeased || s == State::kLeaseExpired;
   if (IsActive(s) || s == State::kReclaimedTooOften) {
     out.lease_expires_at = TimestampMs{r.lease_expires_at};

@@ -17,8 +17,9 @@
 
 namespace ffgrant::internal {
 
-// Each state stands for one combination of the seven state fields of contract 7. So combinations
-// that the contract rules out can't be stored.
+// Each state stands for one combination of the seven state fields of contract 7; kFailed and
+// kReclaimedTooOften stand for the same one. So combinations that the contract rules out can't be
+// stored.
 enum class State : std::uint8_t {
   kEligible,
   kRetryEligible,    // pending_retry_attempt: the next claim is of kind retry

@@ -63,8 +63,8 @@ ExecutionTable::ExecutionTable(std::size_t max_executions, std::uint64_t seed)
   const auto address = (reinterpret_cast<std::uintptr_t>(p) + kLargePage - 1) & ~(kLargePage - 1);
   records_ = reinterpret_cast<ExecutionRecord*>(address);
   madvise(records_, bytes - kLargePage, MADV_HUGEPAGE);  // only advice: it may fail
-  // Touch the memory now, so that no later call has to wait for a page, or dies because there is
-  // none.
+  // The memory is touched now, so that no later call has to wait for a page, or dies because there
+  // is none.
   for (std::size_t slot = 0; slot < slot_count(); ++slot) new (&records_[slot]) ExecutionRecord{};
 }
 

@@ -91,7 +91,7 @@ TEST(ExecutionTableTest, NeverMoreThanTheLimit) {
   EXPECT_EQ(table.Insert(kHash, 4), kNoSlot);
 }
 
-// All records begin at the same word of one region, until the region has no slot left.
+// The hashes of all records lead to the same word of one region, until the region has no slot left.
 TEST(ExecutionTableTest, ARegionThatFillsUp) {
   Table table(131072);
   ASSERT_GT(table->region_count(), 1u);
@@ -188,8 +188,8 @@ TEST(ExecutionTableTest, RandomHistories) {
   }
 }
 
-// However few executions there are, two threads rarely want the same lock. No region is so small
-// that it fills up before the table does.
+// A table for a few thousand executions has all 256 regions already, so that two threads rarely
+// want the same lock. No region is so small that it fills up before the table does.
 TEST(ExecutionTableTest, AFewExecutionsHaveManyRegions) {
   EXPECT_EQ(ExecutionTable(15, 1).region_count(), 1u);
   EXPECT_EQ(ExecutionTable(16, 1).region_count(), 2u);
@@ -254,7 +254,7 @@ TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
 }
 
 // Numbered uuids spread over all regions with every seed, wherever in the uuid the number stands.
-// If one region fills up, the ledger answers that it is full.
+// If a region filled up, the ledger would refuse executions of this region as if it were full.
 TEST(ExecutionTableTest, NumberedIdsSpreadOverTheRegions) {
   constexpr std::size_t kRegions = 256;
   constexpr std::uint32_t kIds = 20'000;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Four sources share these parts of the embedded ledger: memory_ledger.cc (create, issue,
-// maintain), memory_ledger_claim_for_worker.cc (schedule), memory_ledger_leases.cc (claim to
-// complete) and memory_ledger_names.cc (room for names and texts).
+// maintain), memory_ledger_claim_for_worker.cc (schedule), memory_ledger_leases.cc (claim to fail)
+// and memory_ledger_names.cc (room for names and texts).
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
 #define FFGRANT_CLAIMS_INTERNAL_MEMORY_LEDGER_IMPL_H_
@@ -148,8 +148,8 @@ class MemoryLedger::Impl {
     std::string_view offered;
     std::size_t passed_over = 0;  // how many executions with a grant were passed over
   };
-  // Removes the executions whose grants have ended from the heap of parked executions, and queues
-  // them again if they are still eligible.
+  // Takes out of the heap of parked executions those whose grants have ended, and queues them again
+  // if they are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
   // Of the executions for which the offered capabilities suffice, returns the first in order;
   // kNoSlot if there is none.
@@ -187,7 +187,7 @@ class MemoryLedger::Impl {
   // ---- names and texts, under the region's lock ------------------------------
 
   // Holds a worker's name for one of the region's records, and returns its number; NamePool::kFull
-  // if there is no room. If the region has used the name lately, the function touches no memory
+  // if there is no room. If the region has used the name lately, the function writes to no memory
   // that threads of other regions share.
   internal::NameId HoldWorker(Region& region, const WorkerIdentity& worker) noexcept {
     const std::string_view id = worker.worker_id.text;
@@ -299,7 +299,7 @@ class MemoryLedger::Impl {
   std::atomic<std::size_t> maintenance_cursor{0};
   std::atomic<std::size_t> search_cursor{0};
   // The time of the last search that found nothing, and the value of Freed() before that search.
-  // There is one such search for names and one for texts.
+  // `in_vain` has one InVain for names and one for texts.
   struct InVain {
     std::atomic<std::int64_t> at{internal::kNever};
     std::atomic<std::uint64_t> freed{0};

@@ -30,7 +30,7 @@ void OnThreads(Body body) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// There are more texts than names, long texts among them, so that numbers and
+// The threads use more names than the pool has room for, long ones among them, so that numbers and
 // bytes pass to other names all the time. At the end all names are free.
 TEST(NamePoolThreadsTest, NamesComeAndGo) {
   TextPool long_texts(6 * TextPool::kPieceBytes);

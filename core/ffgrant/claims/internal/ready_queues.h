@@ -94,8 +94,9 @@ class ReadyQueues {
   // average only: with a pairing heap a lock has been held for most of a second.
   //
   // Nodes lie all over the memory, and each one that is looked at costs a cache miss. So a change
-  // looks only at the nodes of one path. To make this possible, a node stores the ranks of its
-  // children, and a key that mostly tells which of two ids is less if their scores are equal.
+  // looks only at the nodes on the paths that it takes, and not at their other children. To make
+  // this possible, a node stores the ranks of its children, and a key that mostly tells which of
+  // two ids is less if their scores are equal.
   struct Node {
     std::int64_t key;  // KeyOf(score, uuid)
     Slot left;

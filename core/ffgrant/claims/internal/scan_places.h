@@ -29,8 +29,8 @@ struct ScanWindow {
 // every partition in turn, and a partition that always has something keeps no later partition
 // waiting.
 //
-// A scanner's place is found by hash. A scanner takes over the place of another scanner with the
-// same hash. A scanner that has lost its place begins its next window at an arbitrary partition.
+// A scanner's place is found by hash. A scanner that finds another scanner in its place takes the
+// place over, and begins its window at an arbitrary partition, even if that window is its first.
 // Two scanners that keep taking each other's place still get to every partition, only not in a
 // fixed number of calls.
 //
@@ -42,8 +42,7 @@ class ScanPlaces {
 
   class Scan {
    public:
-    // `instance` is Fnv1a64() of the worker instance id. `lane` is Fnv1a64() of the lane, or the
-    // lane's number.
+    // `instance` is Fnv1a64() of the worker instance id. `lane` is Fnv1a64() of the lane.
     Scan(ScanPlaces& places, std::uint64_t instance, std::uint64_t lane, std::uint16_t count,
          std::uint16_t max_partitions) noexcept;
     Scan(const Scan&) = delete;

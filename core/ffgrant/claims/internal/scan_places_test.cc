@@ -115,7 +115,7 @@ TEST(ScanPlaces, ThreadsOfOneScannerShareItsRound) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  // Every partition was in some thread's window equally often.
+  // Every partition was in a window equally often.
   std::vector<int> times(16);
   for (const auto& mine : windows) {
     for (const std::uint32_t partition : mine) ++times[partition];

@@ -41,7 +41,7 @@ void SchedulePoint(Shared what) noexcept;
 void ScheduleRead(Shared what) noexcept;
 void ScheduleWrite(Shared what) noexcept;
 
-// A lock's number is its place in the order in which the locks were made. This
+// A lock's number is kFirstLock plus its place in the order in which the locks were made. This
 // order is the same in every run.
 std::uint32_t NextLockNumber() noexcept;
 struct LockNumber {

@@ -15,8 +15,8 @@
 
 namespace ffgrant::internal {
 
-// Returns the exclusive or of the two halves of the product: every bit of a and b affects every bit
-// of the result.
+// Returns the exclusive or of the two halves of the product: every bit of a and b can affect every
+// bit of the result.
 inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) noexcept {
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(a) * b;

@@ -8,8 +8,8 @@
 
 #include "ffgrant/claims/internal/schedule_point.h"
 
-// Only in these builds does AssertHeld() check anything. They are all the builds that look for
-// faults.
+// Only in these builds does AssertHeld() check anything: in debug builds, under the deterministic
+// scheduler, and with gcc's sanitizers. The presets with clang's sanitizers make debug builds.
 #if !defined(NDEBUG) || defined(FFGRANT_SCHEDULE_POINTS) || defined(__SANITIZE_ADDRESS__) || \
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1
@@ -32,10 +32,10 @@ enum class LockKind : std::uint8_t { kQueue, kRegion, kVerdicts, kNames, kTexts 
 // about a microsecond (kSpins) and then sleeps in the kernel, so that the owner
 // gets the processor whatever the two threads' priorities are.
 //
-// If no thread sleeps, unlocking costs the owner no more than a read of the number of sleepers. The
-// owner reads this number without a memory barrier, and so may miss a thread that is just going to
-// sleep. Such a sleeper wakes by itself after kSleepNs. The class meets the requirements of
-// BasicLockable, for std::scoped_lock.
+// If no thread sleeps, the possibility to sleep costs the owner no more than a read of the number
+// of sleepers. The owner reads this number without a memory barrier, and so may miss a thread that
+// is just going to sleep. Such a sleeper wakes by itself after kSleepNs. The class meets the
+// requirements of BasicLockable, for std::scoped_lock.
 class SpinLock : private LockNumber {
  public:
 #ifdef FFGRANT_CHECKS_LOCK_ORDER
@@ -72,9 +72,9 @@ class SpinLock : private LockNumber {
     ScheduleUnlock(number);
   }
 
-  // In builds that look for faults, ends the program unless the calling thread
-  // holds the lock. Does nothing in other builds. Every function that uses what
-  // a lock guards begins with this call.
+  // With FFGRANT_CHECKS_LOCKS, ends the program unless the calling thread holds the lock. Does
+  // nothing in other builds. The call stands at the beginning of functions that use what a lock
+  // guards.
   void AssertHeld() const noexcept {
 #ifdef FFGRANT_CHECKS_LOCKS
     // Never true: `owner_.load(std::memory_order_relaxed) != ThisThread()`: the program ends there.

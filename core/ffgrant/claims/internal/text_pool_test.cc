@@ -107,8 +107,8 @@ TEST(TextPoolTest, OverwritesOneText) {
   EXPECT_EQ(pool.free_pieces(), 1u);
 }
 
-// Texts come and go in any order. Each keeps its bytes, and the pool has exactly the pieces that no
-// text uses.
+// Texts come and go in any order. Each keeps its bytes, and exactly the pieces that no text uses
+// are free.
 TEST(TextPoolTest, AgreesWithAPlainModel) {
   constexpr std::size_t kPieces = 12;
   std::mt19937 random(1);
