@@ -57,8 +57,8 @@ void* OutOfMemory() noexcept {
 
 }  // namespace
 
-// These are glibc's own functions, under the names that glibc keeps for replacements to call.
-// free() stays as it is, since these functions return glibc's memory.
+// The __libc_ functions are glibc's own, under the names that glibc keeps for replacements to call.
+// free() stays as it is, since the replacements return glibc's memory.
 extern "C" {
 
 void* __libc_malloc(std::size_t size);

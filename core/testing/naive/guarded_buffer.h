@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: puts texts next to a page that nobody may touch, so that a read past either end
-// crashes in every build.
+// Test only: puts a text at one end of a buffer, next to a page that nobody may touch, so that a
+// read past this end crashes in every build.
 
 #ifndef FFGRANT_TESTING_NAIVE_GUARDED_BUFFER_H_
 #define FFGRANT_TESTING_NAIVE_GUARDED_BUFFER_H_

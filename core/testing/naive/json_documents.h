@@ -34,8 +34,8 @@ inline std::string Object(std::initializer_list<std::string_view> members) {
   return json + '}';
 }
 
-// Returns the document with an escape in place of each byte of a string. The document must have
-// neither escapes nor bytes above 0x7F.
+// Returns the document with an escape in place of each byte inside its strings. The document must
+// have neither escapes nor bytes above 0x7F.
 inline std::string WithEscapes(std::string_view json) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string escaped;

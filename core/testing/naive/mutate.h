@@ -12,8 +12,9 @@
 
 namespace ffgrant::testing {
 
-// Calls `visit` with every text that is made from `text` by deleting a byte, or by replacing or
-// inserting one with each of the 256 values. To replace a byte by itself gives `text`.
+// Calls `visit` with every text that one edit makes from `text`: deleting a byte, replacing a byte
+// by any of the 256 values, or inserting a byte of any value. A byte is also replaced by itself, so
+// `text` comes too unless it is empty.
 template <class Visit>
 void ForEachSingleByteEdit(std::string_view text, Visit visit) {
   for (std::size_t i = 0; i <= text.size(); ++i) {
@@ -44,8 +45,8 @@ void ForEachString(std::string_view alphabet, std::size_t max_size, Visit visit,
   }
 }
 
-// Makes up to five edits: bytes are changed, inserted or deleted; a piece is doubled, cut, or taken
-// from `dictionary`.
+// Makes up to five edits: a byte is changed or inserted, one or two bytes are deleted, or a piece
+// is doubled or cut. Half of the changed and inserted bytes come from `dictionary`.
 inline std::string Mutated(std::string text, std::string_view dictionary, std::mt19937_64& random) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   for (std::size_t edits = 1 + below(5); edits > 0; --edits) {

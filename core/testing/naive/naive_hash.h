@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: computes CRC16-XMODEM bit by bit, the hash tag rule and FNV-1a, all written from
-// contract 2.
+// Test only: computes CRC16-XMODEM bit by bit, hash tags and slots, and FNV-1a. All of it is
+// written from contract 2.
 
 #ifndef FFGRANT_TESTING_NAIVE_NAIVE_HASH_H_
 #define FFGRANT_TESTING_NAIVE_NAIVE_HASH_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: which threads of this process a signal may interrupt.
+// Test only: counts the threads of this process that a signal may interrupt.
 
 #ifndef FFGRANT_TESTING_NAIVE_SIGNAL_MASKS_H_
 #define FFGRANT_TESTING_NAIVE_SIGNAL_MASKS_H_
