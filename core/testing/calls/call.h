@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes a call of a ledger a value: the operation and its arguments, with copies of their texts. So
-// a call can be chosen, kept, shown, and made again on any ledger (make.h).
+// Holds a call of a ledger as a value: the operation and its arguments, with copies of their texts.
+// So a call can be chosen, kept, shown, and made again on any ledger (make.h).
 //
 //   const Call claim = calls::Claim{{.execution_id = id, .worker = worker, ...}};
 //   const Answer answer = Make(ledger, claim);
@@ -88,7 +88,7 @@ using Any = std::variant<Create, Issue, ClaimForWorker, Claim, ClaimResumed, Ren
                          Revoke, IssueReclaim, Reclaim, Suspend, Resume, Complete, Fail, Inspect,
                          InspectNames, Forget, Maintain, Size, Advance>;
 
-// Returns all arguments in order, for code that owns or shows a call.
+// Returns references to all arguments in order, for code that copies or shows them.
 template <class Args>
 auto FieldsOf(Args& a) {
   using T = std::remove_const_t<Args>;
@@ -191,12 +191,12 @@ class Call {
   std::shared_ptr<const CapabilitySet> capabilities_;
 };
 
-// Returns the grant that a scheduler makes when it chooses `chosen`.
+// Returns the arguments of the grant that a scheduler issues when it chooses `chosen`.
 inline IssueGrantArgs GrantFor(const ClaimForWorkerArgs& args, const ExecutionIdView& chosen) {
   return {chosen, args.worker, args.lane, args.grant_ttl_ms, args.offered, {}, {}, {}};
 }
 
-// Returns all arguments: "claim {fp:1}:... w1/w1-i1 [main] lease ...".
+// Returns the name and all arguments, for example "resume {fp:1}:... 100".
 std::string Describe(const Call& call);
 
 }  // namespace ffgrant::testing

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chooses calls: ids, workers, lanes, times and fences that are mostly right; now and then one of
-// them is wrong, in any way that matters. The choices come from a random generator or from a
+// Chooses calls. Their ids, workers, lanes, times and fences are mostly right; now and then one of
+// these is wrong, in any way that matters. The choices come from a random generator or from a
 // fuzzer's bytes. To be mostly right, the generator remembers the grants and leases that the
 // answers tell of.
 
@@ -29,7 +29,8 @@ namespace ffgrant::testing {
 // use theirs.
 inline constexpr CallKind kChurn = static_cast<CallKind>(kCallKinds);
 
-// The tables from which the generator chooses. All entries of a table are equally likely.
+// The tables from which the generator chooses. All entries of a table are equally likely, except
+// that the worker with an execution's grant is preferred.
 struct Choices {
   struct Execution {
     std::string id;
@@ -46,7 +47,8 @@ struct Choices {
   std::vector<CallKind> kinds;
   std::deque<Execution> executions;
   std::vector<std::string> aliases;  // other spellings of the first execution's id
-  std::string outside;               // an id that can't be created; if empty, no such id is tried
+  // An id that can't be created. If it is empty, no creation gets a wrong id, lane or retry policy.
+  std::string outside;
   std::vector<Worker> workers;
   bool has_nameless_workers = false;  // whether workers may have empty names
   std::vector<std::string> lanes;     // lanes other than an execution's own
@@ -55,8 +57,8 @@ struct Choices {
   std::vector<Capabilities> offered = {nullptr};
   std::vector<std::int64_t> priorities = {0};
   std::vector<std::optional<RetryPolicy>> retries = {};  // empty: no execution has a policy
-  // An execution may be delayed until `delay_ms` from now, or up to `delay_spread - 1` ms longer;
-  // 0: no execution is delayed.
+  // An execution may be delayed until `delay_ms` from now, or up to `delay_spread - 1` ms longer.
+  // If `delay_spread` is 0, no execution is delayed.
   std::int64_t delay_ms = 0;
   std::uint32_t delay_spread = 1;
   // A ttl is `ttl_ms`, or up to `ttl_spread - 1` ms longer. One in `odd_ttl_one_in` comes from
@@ -65,7 +67,7 @@ struct Choices {
   std::uint32_t ttl_spread = 8;
   std::uint32_t odd_ttl_one_in = 8;
   std::vector<std::int64_t> odd_ttls;
-  std::vector<std::uint16_t> windows = {kAllPartitions};  // windows of a scheduler's search
+  std::vector<std::uint16_t> windows = {kAllPartitions};  // values of max_partitions
   bool has_batches = false;
   bool has_partial_fences = true;
 };
@@ -92,7 +94,7 @@ class CallGenerator {
   // The execution that was chosen for the last call, even if that call is about no execution.
   const ExecutionIdView& target() const { return target_; }
   const std::deque<Choices::Execution>& executions() const { return choices_.executions; }
-  // Puts `by` in the place of the first execution.
+  // Removes the first execution and adds `by` as the last.
   void Replace(Choices::Execution by);
   // Returns the lane of the execution with that id; for an alias, the first execution's lane.
   LaneIdView OwnLane(std::string_view id) const;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A driver makes calls, one after another, and has the answers judged. Its users differ in how a
-// call is made (on which ledger, and who moves the ledger's clock) and in who judges:
+// call is made (on which ledger, and who moves the ledger's clock) and in who judges. Each line
+// names a user, its ledger, and after the semicolon its judges:
 //
 //   the pair           the embedded ledger; the model beside it, the observer,
 //                      the count of names
 //   a race's thread    the embedded ledger, between a scheduler's points; the
-//                      history, for the search of an order
+//                      history, which is searched for an order later
 //   a scenario         any engine; the answer and the stored state that the
 //                      contract wants
-//   a random history   any engine; the model beside it
-//   the benchmarks'    a baseline; the embedded ledger beside it
+//   a random history   any engine, or the functions in a fuzz target; the model
+//                      beside it, for the answer and the stored state
+//   a benchmark        the embedded ledger; the baseline beside it
 //   the load           a server under faults; the file that is checked later
 
 #ifndef FFGRANT_TESTING_CALLS_DRIVER_H_
@@ -37,7 +39,8 @@ class Driver {
   Driver(Maker make, std::vector<Judge> judges)
       : make_(std::move(make)), judges_(std::move(judges)) {}
 
-  // Makes the call. The judges are asked in order, until one has found a problem.
+  // Makes the call. The judges are asked in order, until one has found a problem; after the first
+  // problem no judge is asked about any later call.
   Answer Do(const Call& call) {
     Answer answer = make_(call);
     for (const Judge& judge : judges_) {
@@ -61,7 +64,7 @@ class Driver {
   std::string problem_;
 };
 
-// Returns the part of an answer that can be compared with another ledger's answer.
+// A function that returns the part of an answer that can be compared with another ledger's answer.
 using Comparable = Answer (*)(Answer);
 
 // Returns a judge that makes the call with `other` too, and wants the same answer from it.
