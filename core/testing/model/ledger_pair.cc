@@ -43,8 +43,8 @@ Choices MakeChoices() {
                    K::kForget,       K::kMaintain,       kChurn,
                    K::kAdvance,      K::kFail,           K::kIssueReclaim,
                    K::kReclaim,      K::kResume};
-  // Two of the executions are in one partition and lane, and the order of their uuids is not the
-  // order in which they are created.
+  // Two of the executions are in one partition and lane, and the order of their uuids is not their
+  // order in this table.
   choices.executions = {{"{fp:1}:22222222-2222-4222-8222-222222222222", "main"},
                         {"{fp:1}:11111111-1111-4111-8111-111111111111", "main"},
                         {"{fp:0}:33333333-3333-4333-8333-333333333333", "main"},
@@ -133,8 +133,8 @@ std::string LedgerPair::Beside(const Call& call, const Answer& answer) {
   return "was " + state_before_ + "; the model says " + Describe(models);
 }
 
-// The model says which executions may be chosen: one in each partition. It does not say where a
-// search begins.
+// The model says which executions may be chosen: at most one in each partition. It does not say
+// where a search begins.
 std::string LedgerPair::BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   if (args.grant_ttl_ms > kMaxTtlMs || args.grant_ttl_ms < -kMaxTtlMs) {

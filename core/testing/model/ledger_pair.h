@@ -47,12 +47,12 @@ class LedgerPair {
   explicit LedgerPair(Choose choose) : LedgerPair(std::move(choose), Room()) {}
   LedgerPair(Choose choose, Room room);
 
-  // Makes one chosen call on both ledgers. Returns false if the ledgers differ or an invariant is
-  // broken.
+  // Makes one chosen call, or all calls of a churn, on both ledgers. Returns false once the ledgers
+  // have differed or an invariant was broken.
   bool Step();
-  // Ends a history, without choices: compares everything, lets all times run out, and checks that a
-  // scheduler finds exactly the executions that are eligible. Errors in how the ledger stores
-  // things show here.
+  // Ends a history, without choices: compares everything, lets all but the longest times run out,
+  // and checks that a scheduler finds exactly the executions that are eligible. Errors in how the
+  // ledger stores things show here.
   bool Settle();
   const std::string& problem() const { return driver_.problem(); }
   // Returns "<state> <operation> <outcome>" of every call so far. A state's name says what sets the
@@ -88,20 +88,22 @@ class LedgerPair {
 
   Kept WhatIsKept();
   bool IsAmple() const { return room_ == Room(); }
-  // Returns the names that a call needs in addition to those in use.
+  // Returns the name that the call keeps if it succeeds. The set is empty if the call keeps no
+  // name, or if the execution's grant holds the name already.
   Names NamesFor(const Call& call);
   std::size_t TextPiecesFor(const Call& call, const Texts& in_use);
   static Created CreatedBy(const Call& call);
   // Returns what the ledger has no room for although a creation needs it, in the ledger's words:
   // "capability sets", "lanes" or "executions". The text is empty if nothing is missing.
   std::string MissingFor(const Call& call) const;
-  // Returns what is wrong with the ledger's answer that it is full; empty if nothing is. A creation
-  // may get this answer only if MissingFor() names something, and any other call only if there is
-  // no room for names or texts. In both cases the call must be one that would otherwise succeed.
+  // Returns what is wrong with the ledger's answer that it is full, or an empty text if nothing is
+  // wrong. A creation may get this answer only if MissingFor() names something. Any other call may
+  // get it only if there is no room for a name or text that it needs, or if the ledger does not
+  // look for room at present. In each case the call must be one that would otherwise succeed.
   std::string WhyNotFull(const Call& call, const Answer& answer);
-  // Is run after each call. Counts what the call has released, and what was released because time
-  // passed. The ledger notices the latter only when it looks for room. `before` is the time before
-  // the call.
+  // Is run after each call, where room is limited. Notes what the call has released, and what was
+  // released because time passed. The ledger notices the latter only when it looks for room.
+  // `before` is the time before the call.
   void CountWhatIsKept(TimestampMs before);
 
   void See(const Call& call, const Answer& answer);

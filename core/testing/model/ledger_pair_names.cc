@@ -175,8 +175,8 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
   const auto looks = [&](const Shortage& shortage) {
     return !shortage.at || clock_.Now().value - *shortage.at >= kPauseMs || shortage.released;
   };
-  // The ledger may say that room is missing if the call needs more than there is, or if the ledger
-  // does not look for room.
+  // If the call needs room, the ledger may say that room is missing if there is too little, or if
+  // the ledger does not look for room at present.
   const auto may_miss = [&](const Shortage& shortage, bool is_needed, bool fits) {
     return is_needed && !(fits && looks(shortage));
   };
@@ -197,7 +197,7 @@ std::string LedgerPair::WhyNotFull(const Call& call, const Answer& answer) {
   ModelLedger with_room = model_;
   Call asked = call;
   if (const auto* scan = call.As<calls::ClaimForWorker>()) {
-    // The model does not know where the window begins, so it asks whether any partition has an
+    // The model does not know where the window begins, so it is asked whether any partition has an
     // execution to choose.
     ClaimForWorkerArgs args = scan->args;
     args.max_partitions = kAllPartitions;

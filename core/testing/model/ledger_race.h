@@ -42,7 +42,7 @@ enum class StartState : std::uint8_t {
   kResumed,
   kResumedGranted,
   kCompleted,
-  kFailed,  // the last execution waits for its retry
+  kFailed,  // the last execution has a retry policy, and so waits for its retry
 };
 inline constexpr std::uint8_t kStartStates = 14;
 
@@ -64,7 +64,8 @@ class LedgerRace {
 
   // Sets up a race, which can then be run any number of times.
   void Prepare(const Race& race);
-  // Returns an empty text, or what went wrong during the run: a deadlock.
+  // Returns an empty text, or what went wrong: the ledger answered a call of the set-up otherwise
+  // than the model did, or the run came to a deadlock or to no end.
   std::string Run(Chooser& chooser);
   // Is called after a run that is to be judged. Records the final state. Then lets time pass until
   // all grants have run out, and has a scheduler look for all executions that are eligible.

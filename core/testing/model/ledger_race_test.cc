@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every schedule of calls that meet where a ledger looks, releases a lock and looks again.
-// With real threads these cases would rarely happen; here they happen for certain.
+// Runs calls that meet where a ledger looks, releases a lock and looks again: in every schedule, or
+// in every schedule in which the first thread is interrupted once. With real threads these cases
+// would rarely happen; here they happen for certain.
 
 #include "testing/model/ledger_race.h"
 
@@ -75,8 +76,9 @@ class LedgerRaceTest : public ::testing::Test {
     return judged.size();
   }
 
-  // Interrupts the first thread once, at each place where it can be, for as long as the other
-  // threads take. Returns the last place.
+  // Interrupts the first thread once in each run, for as long as the other threads take: after one
+  // step, after two steps, and so on. Returns the first number of steps that the thread did not
+  // make, or that led to a failure.
   int RunInterrupted(const Race& race) {
     LedgerRace runner;
     runner.Prepare(race);
@@ -156,8 +158,8 @@ TEST_F(LedgerRaceTest, TheGrantThatWasPassedOverEnds) {
   EXPECT_GT(RunAll(race), 1u);
 }
 
-// A failure meets another call that ends the lease or takes it over. One of the two wins, and a
-// retry is promoted once and claimed as a retry.
+// A failure meets another call that ends or renews the same lease, or a maintenance. One of the two
+// takes effect first, and a retry is promoted once.
 TEST_F(LedgerRaceTest, AFailureMeetsAnotherEnd) {
   for (const CallKind other : {CallKind::kComplete, CallKind::kFail, CallKind::kSuspend,
                                CallKind::kRevoke, CallKind::kRenew, CallKind::kMaintain}) {
@@ -180,7 +182,8 @@ TEST_F(LedgerRaceTest, ARetryIsPromotedWhileOthersLook) {
   EXPECT_GT(RunInterrupted(race), 3);
 }
 
-// Both threads make the lane and the worker's name, and one of them finds the name already made.
+// Both threads make the name of one lane, or of one worker, and one of them finds the name already
+// made.
 // The test has a larger ledger, in which the executions are in different regions.
 TEST_F(LedgerRaceTest, TwoMakeOneName) {
   for (const std::uint8_t other : {std::uint8_t{0}, std::uint8_t{2}}) {
@@ -196,7 +199,7 @@ TEST_F(LedgerRaceTest, TwoMakeOneName) {
 }
 
 // ClaimForWorker looks for a lane while another thread makes or gives up the lane's name. The call
-// does not find the lane, or finds a name that is only half made or half given up.
+// finds the lane or not, or finds a name that is only half made or half given up.
 TEST_F(LedgerRaceTest, ALaneComesAndGoesWhileOneLooksForIt) {
   EXPECT_GT(
       RunAll(TwoThreads(S::kAbsent, {Call(CallKind::kClaimForWorker)}, {Call(CallKind::kCreate)})),

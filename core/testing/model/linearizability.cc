@@ -84,11 +84,11 @@ class Search {
   // Tries only one order: the order in which the calls seem to have acted.
   bool Straight(Place& place);
   bool From(Units done, Place place);
-  // Returns the step that must come next; none if there is a choice, or if the next part of a call
-  // may take more than one step.
+  // Returns the step that must come next; null if there is a choice, or if the next step is a part
+  // of a call.
   const Unit* OnlyStep(Units done) const;
-  // Does a step. Returns false if that step is not possible now. Sets `again` if another step of
-  // the same kind may follow.
+  // Does a step. Returns false if the step is not possible now. Sets `again` to whether the same
+  // step may be done once more.
   bool Do(const Unit& unit, Units done, Place& place, bool& again);
   bool DoPart(const Unit& unit, Units done, Place& place, bool& again);
   bool DoCall(const HistoryEntry& entry, Place& place);

@@ -47,7 +47,8 @@ using History = std::vector<HistoryEntry>;
 
 struct Circumstances {
   std::size_t max_executions = kExecutions;
-  // Names are few: any call that needs a name may answer kLedgerFull.
+  // Whether names are few: then each of the threads' calls that needs a name may answer
+  // kLedgerFull.
   bool names_may_run_out = false;
 };
 

@@ -39,8 +39,8 @@ class ModelLedger final : public ClaimLedger {
                                 ErrorDetails* details = nullptr) noexcept override;
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
-  // Begins at the partition where this worker's previous call on this lane ended, and goes on
-  // around all partitions.
+  // Begins after the last partition that this worker instance's previous call on this lane looked
+  // at. From there it looks at up to `max_partitions` partitions in a ring.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -81,8 +81,8 @@ class ModelLedger final : public ClaimLedger {
 
   std::size_t size() const { return cores_.size(); }
 
-  // Returns whether everything that is stored is the same. A copy of the model reads the clock that
-  // the original reads.
+  // Returns whether both models store the same. The places where workers' next searches begin may
+  // differ. A copy of the model reads the clock that the original reads.
   bool SameState(const ModelLedger& other) const {
     return cores_ == other.cores_ && retry_policies_ == other.retry_policies_ &&
            grants_ == other.grants_ && leases_ == other.leases_ && lane_sets_ == other.lane_sets_ &&
@@ -125,7 +125,7 @@ class ModelLedger final : public ClaimLedger {
     LeaseKind kind = LeaseKind::kInitial;
   };
 
-  // A time beyond 5e13 in either direction counts as that bound.
+  // A time after 5e13 counts as 5e13, and a time before -5e13 as -5e13.
   std::int64_t Now() const {
     const std::int64_t now = clock_.Now().value;
     return now > 50'000'000'000'000    ? 50'000'000'000'000
@@ -133,7 +133,8 @@ class ModelLedger final : public ClaimLedger {
                                        : now;
   }
   Hash* Core(const ExecutionIdView& id);
-  // Returns the grant's hash; first deletes it if its time has ended.
+  // Returns the grant's hash, or null if there is no live grant. Deletes a grant whose time has
+  // ended.
   Hash* Grant(const std::string& id);
   LaneSets& SetsOf(const Hash& core);
   SortedSet& LeaseExpiry(const Hash& core);
@@ -162,7 +163,7 @@ class ModelLedger final : public ClaimLedger {
   std::map<std::string, Hash> leases_;                 // lease:current
   std::map<std::pair<std::string, std::string>, LaneSets> lane_sets_;  // by partition and lane
   std::map<std::string, SortedSet> lease_expiry_;                      // by partition
-  // Where the next round begins, by worker instance and lane.
+  // The partition where the next ClaimForWorker() begins, by worker instance and lane.
   std::map<std::pair<std::string, std::string>, int> next_partition_;
 };
 

@@ -487,9 +487,9 @@ Outcome ModelLedger::Complete(const CompleteArgs& args, ErrorDetails* details) n
 
 // ---- fail ---------------------------------------------------------------------------
 
-// Returns how long a retry waits after `retries` earlier retries: the first delay, multiplied by
-// the policy's factor for each retry after the first, up to the longest delay. A part of a
-// millisecond counts as a whole one.
+// Returns how long a retry waits that comes after `retries` earlier retries. A fixed delay is
+// always the same. Any other delay is multiplied by the policy's factor once for each earlier
+// retry, up to the longest delay, and a part of a millisecond counts as a whole one.
 static std::int64_t DelayOfRetry(const RetryPolicy& policy, std::int64_t retries) {
   if (policy.backoff == RetryPolicy::Backoff::kFixed) {
     return policy.delay_ms;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has small helpers of the model. Everything that the model stores is text.
+// Has small helpers of the model. The model stores each field of a hash as a text.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_TEXTS_H_
 #define FFGRANT_TESTING_MODEL_MODEL_TEXTS_H_
@@ -37,7 +37,8 @@ struct FieldOrder {
   }
 };
 
-// A hash as a server has it. Reading a field that does not exist gives an empty text.
+// A hash as a server has it. A read by [] adds a field that does not exist, as an empty text; at()
+// must be given a field that exists.
 struct Hash : std::map<std::string, std::string, FieldOrder> {
   using map::map;
   std::string& operator[](std::string_view name) {
@@ -86,7 +87,7 @@ inline void Clear(ErrorDetails* details) {
   }
 }
 
-// Every call that has a ttl makes this check first.
+// Every call that has a ttl makes this check first, and so does Resume() for its delay.
 inline bool TtlInRange(std::int64_t ttl, const char* name, ErrorDetails* details) {
   if (ttl >= -kMaxTtlMs && ttl <= kMaxTtlMs) {
     return true;

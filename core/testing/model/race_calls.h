@@ -37,8 +37,8 @@ struct PlannedCall {
   std::uint8_t execution = 0;
   std::uint8_t worker = 0;    // for a creation this is the priority
   bool batch = false;         // kIssue, kClaim: a call for each execution from this one on
-  bool own_instance = false;  // whether the worker has an instance of its own
-  bool with_text = false;     // whether the grant has an opaque text
+  bool own_instance = false;  // whether no other call has this worker instance
+  bool with_text = false;     // whether the grant has an opaque text, or the failure a reason
   bool other_lane = false;
   bool flag = false;    // operator override; expected lease id; a delay at creation
   std::int64_t ms = 3;  // ttl, delay, or how far the clock advances
@@ -51,8 +51,9 @@ struct PlannedCall {
   }
 };
 
-// Returns the call. `number` makes its lease id, attempt id, worker instance and opaque text differ
-// from those of other calls. `latest` is the execution's last lease, if it is known.
+// Returns the call. `number` makes the lease id and attempt id differ from those of other calls,
+// and also the worker instance and the text if `planned` asks for its own. `latest` is the
+// execution's last lease, if it is known.
 Call CallOf(const PlannedCall& planned, std::uint8_t number,
             const std::optional<Lease>& latest = {});
 

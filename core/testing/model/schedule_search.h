@@ -41,7 +41,7 @@ class ScheduleSearch final : public Chooser {
     std::uint32_t sleeping = 0;  // the fibers whose steps other branches have covered
     std::uint32_t tried = 0;
     int chosen = 0;
-    std::array<Footprint, Scheduler::kMaxFibers> footprints;  // of those in `sleeping` or `tried`
+    std::array<Footprint, Scheduler::kMaxFibers> footprints;  // of `sleeping`, `tried`, `chosen`
 
     int Pick(int preferred) const;
   };

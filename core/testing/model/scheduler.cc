@@ -138,7 +138,7 @@ bool Scheduler::CanRun(const Fiber& fiber) const {
   return !fiber.idle && (fiber.waits_for == kNothing || !locked_[fiber.waits_for]);
 }
 
-// Returns the fiber that runs next, or the caller if there is none.
+// Returns the fiber that runs next, or the caller if no fiber can run or too many steps were made.
 int Scheduler::Next() {
   std::uint32_t runnable = 0;
   bool all_idle = true;
@@ -165,13 +165,13 @@ void Scheduler::Yield() {
   const int next = Next();
   if (next != current_) SwitchTo(next);
   Fiber& self = *fibers_[static_cast<std::size_t>(current_)];
-  // A fiber may touch what its locks guard, so the locks that it holds count as written.
   footprint_.Clear();
   if (self.call_begins) {
     self.call_begins = false;
     self.call.called_at = NextEvent();
     footprint_.BeginsCall();
   }
+  // A fiber may touch what its locks guard, so the locks that it holds count as written.
   const auto& held = held_[static_cast<std::size_t>(current_)];
   for (std::size_t lock = held._Find_first(); lock < held.size(); lock = held._Find_next(lock)) {
     footprint_.Writes(static_cast<std::uint32_t>(lock));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a few "threads" on one thread, in an order that the caller decides. A fiber runs until it
-// comes to a point where threads meet (internal/schedule_point.h), and there the caller says which
-// fiber is next. So a schedule is a list of choices, which can be repeated, searched and shrunk.
+// Runs a few "threads" as fibers of one thread, in an order that the caller decides. A fiber runs
+// until it comes to a point where threads meet (internal/schedule_point.h), and there the caller
+// says which fiber is next. So a schedule is a list of choices, which can be repeated, searched and
+// shrunk.
 
 #ifndef FFGRANT_TESTING_MODEL_SCHEDULER_H_
 #define FFGRANT_TESTING_MODEL_SCHEDULER_H_
@@ -49,8 +50,8 @@ class Footprint {
 class Chooser {
  public:
   virtual ~Chooser() = default;
-  // Returns the number of a bit that is set in `runnable`. `current` is the fiber that has just
-  // run, -1 at the start; its bit may be set too.
+  // Returns the index of the fiber that runs next, whose bit must be set in `runnable`. `current`
+  // is the fiber that has just run, or -1 at the start. The bit of `current` may be set too.
   virtual int Choose(int current, std::uint32_t runnable) = 0;
   // Is called when the step of the fiber that was chosen last has ended.
   virtual void Stepped(const Footprint& footprint) { static_cast<void>(footprint); }
@@ -66,8 +67,9 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Adds points after unlocking, which show what is touched without the lock. Where a lock guards
-  // every access, choices before locking and before shared reads are enough.
+  // Says whether there are points after unlocking too, as there are by default. These points show
+  // what is touched without the lock. Where a lock guards every access, choices before locking and
+  // before shared reads are enough.
   void SetPointsAfterUnlock(bool on) { points_after_unlock_ = on; }
 
   enum class Result { kDone, kDeadlock, kTooManySteps };
@@ -79,13 +81,14 @@ class Scheduler {
   static void ResetLockNumbers();
   static std::uint32_t TakeLockNumber();
 
-  // These are called within a fiber, around each call that a history records. Events are counted,
-  // so a later event has a greater number. A call begins when the fiber goes on from the call's
-  // first point.
+  // CallBegins() and CallEnds() are called within a fiber, around each call that a history records.
+  // Events are numbered, so that a later event has a greater number. A call begins when the fiber
+  // goes on from the call's first point.
   struct CallEvents {
     std::uint32_t called_at = 0;
     std::uint32_t returned_at = 0;
-    std::uint32_t acted_at = 0;  // when the call last took a lock or read shared data
+    // When the call last took a lock or came to a SchedulePoint(); `returned_at` if it did neither.
+    std::uint32_t acted_at = 0;
   };
   void CallBegins();
   CallEvents CallEnds();
@@ -124,7 +127,7 @@ class Scheduler {
   bool points_after_unlock_ = true;
 };
 
-// A manual clock. Each reading of it is a point.
+// A manual clock. Each Now() is a point, but a Peek() is not.
 class ScheduledClock final : public Clock {
  public:
   explicit ScheduledClock(TimestampMs now) noexcept : now_(now) {}

@@ -41,7 +41,7 @@ void Meet(std::string& log, char name, Shared what) {
   log += name;
 }
 
-// Returns all orders in which two fibers write to `log`, twice each.
+// Returns the orders that the search tries if each of two fibers writes to `log` twice.
 std::multiset<std::string> Orders(bool reduce, Shared of_a, Shared of_b) {
   Scheduler scheduler;
   ScheduleSearch search(reduce);

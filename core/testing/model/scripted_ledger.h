@@ -19,8 +19,8 @@
 
 namespace ffgrant::testing {
 
-// Takes its answers to a worker's three calls from a script, and notes these calls with their
-// arguments.
+// Takes its answers to a worker's three calls (Claim, ClaimResumed and Reclaim) from a script, and
+// notes these calls with their arguments. Once the script is over, every call succeeds.
 class ScriptedLedger final : public CallingLedger {
  public:
   struct Asked {
