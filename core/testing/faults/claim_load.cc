@@ -42,7 +42,7 @@ void AddLease(const Lease& lease, HistoryLine& line) {
   line.expires = lease.expires_at.value;
 }
 
-// Adds the arguments of the calls that the load makes.
+// Adds to `line` the lease, the epoch and the ttl that are arguments of the call.
 void AddArguments(const Call& call, HistoryLine& line) {
   const auto of_fence = [&](const OptionalFence& fence) {
     line.lease = *fence.lease_id;
@@ -122,7 +122,7 @@ void ClaimLoad::Life() {
     } else if (held) {
       Complete(id, *held);
     }
-    leased = true;  // also if `held` is empty: another thread may have been faster
+    leased = true;  // also for half of the claims in vain: another thread may have been faster
     if (!held && OneIn(2)) leased = false;
   }
 }
@@ -130,7 +130,7 @@ void ClaimLoad::Life() {
 void ClaimLoad::Lose(const ExecutionIdView& id, const Held& held) {
   if (OneIn(3)) Mark(id);
   if (held && OneIn(16)) {
-    Complete(id, *held);  // the execution ends early: every later call must fail
+    Complete(id, *held);  // the execution ends early: every later grant and claim must fail
     return;
   }
   Revoke(id);
@@ -233,7 +233,7 @@ std::string ClaimLoad::Record(const Call& call, const Answer& answer) {
   return {};
 }
 
-// Finds out what a call with an unknown outcome has done.
+// Finds out whether a claim with an unknown outcome has happened.
 void ClaimLoad::Resolve(const ExecutionIdView& id, HistoryLine& line) {
   const std::int64_t limit = MonotonicNs() + kResolveSeconds * 1'000'000'000;
   while (MonotonicNs() < limit) {

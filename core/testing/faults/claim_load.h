@@ -32,7 +32,8 @@ struct LoadOptions {
   int threads = 8;
   int leases_per_execution = 20;
   std::int64_t request_timeout_ms = 500;
-  bool confirm = false;  // whether a replica is asked to confirm acknowledged calls
+  // Whether a replica is asked to confirm acknowledged creations, claims and completions.
+  bool confirm = false;
 };
 
 // The state that all threads share.
@@ -49,7 +50,7 @@ struct LoadState {
 class ClaimLoad {
  public:
   ClaimLoad(const LoadOptions& options, LoadState& state, int thread);
-  // Runs until state.stop is set; the current execution then ends early.
+  // Runs until state.stop is set. The current execution is then left as it is.
   void Run();
 
  private:

@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds kTick(200);
 volatile std::sig_atomic_t told_to_end = 0;
 extern "C" void OnSignal(int /*number*/) { told_to_end = 1; }
 
-// Reads --servers, and the password from the environment.
+// Reads --servers, and the password and the TLS files from the environment.
 bool ReadServers(const char* text, valkey::ClientOptions& where) {
   std::string problem = valkey::SetServers(text, where);
   if (problem.empty()) problem = valkey::SetPasswordFromEnvironment(where);

@@ -21,13 +21,13 @@ struct HistoryLine {
   std::string worker;
   std::int64_t called = 0;    // ns, CLOCK_MONOTONIC
   std::int64_t returned = 0;  // ns
-  std::string outcome;        // ok, unknown, unavailable, or an error code
+  std::string outcome;        // ok, already, unknown, unavailable, or an error code
   LeaseId lease;
   std::uint64_t epoch = 0;
   std::int64_t index = -1;
   std::int64_t expires = 0;
   std::int64_t ttl = 0;
-  const char* resolved = "";  // happened or not_happened
+  const char* resolved = "";  // happened, not_happened, or empty if that is not known
   bool confirmed = false;
 };
 

@@ -19,7 +19,7 @@ bool ReplicaConfirmation::Confirm(const std::string& tag) {
     const auto replicas = store_->Command(key, {"WAIT", "1", "1000"});
     return !written.is_error && !replicas.is_error && replicas.text != "0";
   } catch (const std::runtime_error&) {
-    store_.reset();  // the node is gone; the next call asks another node
+    store_.reset();  // the node is gone; the next call connects to the next of the servers
     return false;
   }
 }

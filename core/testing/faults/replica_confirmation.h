@@ -21,7 +21,8 @@ class ReplicaConfirmation {
   explicit ReplicaConfirmation(const valkey::ClientOptions& where) : where_(where) {}
 
   // Returns true once one replica has all that the primary of `tag`, such as "{fp:7}", had
-  // acknowledged before this call. Returns false if no replica confirms this within a second.
+  // acknowledged before this call. Returns false if no replica confirms this within a second, or if
+  // the connection is lost.
   bool Confirm(const std::string& tag);
 
  private:
