@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sends a grant over the wire and back, with nothing but the installed headers and libraries. Exits
-// with 0 if the grant arrived unchanged.
+// Parses a grant and serializes it again, with nothing but the installed headers and libraries.
+// Exits with 0 if the text is the same as before, and the version and the ids are right.
 
 #include <array>
 #include <cstdio>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls FlowFabric's routes from an installed package. Nothing listens on port 1.
+// Calls one of FlowFabric's routes from an installed package. Nothing listens on port 1.
 
 #include <cstdio>
 #include <string>
