@@ -128,7 +128,7 @@ Object Object::Child(std::string_view name) {
   return Object(Find(name), path_ + std::string(name) + ".", result_);
 }
 
-// A missing member is represented by the null of an empty document.
+// A missing member is represented by the null of a document of its own.
 const simdjson::dom::element& Object::Find(std::string_view name) {
   static simdjson::dom::parser* const parser = new simdjson::dom::parser();
   static const simdjson::dom::element missing =

@@ -48,7 +48,8 @@ class Case {
 
 // The members of an object in a vector. Each member must be read: the destructor fails the case for
 // every member that nobody has read, so an unknown member can't go unnoticed. A missing member, a
-// member of another type and a repeated member fail the case too; the returned value is then empty.
+// member of another type and a repeated member fail the case too. In the place of the first two,
+// the methods return an empty value, 0 or false.
 class Object {
  public:
   Object(const simdjson::dom::element& element, std::string path, Case& result);
@@ -58,7 +59,7 @@ class Object {
 
   bool Has(std::string_view name) const;
   std::string_view Text(std::string_view name);
-  // Returns the text; empty for null.
+  // Returns the text, or no value for null.
   std::optional<std::string_view> TextOrNull(std::string_view name);
   std::uint64_t Number(std::string_view name, std::uint64_t max);
   bool Flag(std::string_view name);
@@ -92,8 +93,9 @@ class ExactCopy {
 };
 
 // Calls `write` without a buffer, then with a buffer of exactly the size that it asks for, and
-// returns the text. Fails the case if `write` doesn't ask for a size without a buffer, or if, given
-// a buffer that is one byte short, it writes into the buffer or doesn't ask for the same size.
+// returns the text. Fails the case if `write`, without a buffer, neither asks for a size nor has an
+// empty text to write. Fails the case also if `write`, given a buffer that is one byte short,
+// writes into the buffer or doesn't ask for the same size.
 std::string Written(std::string_view what, const std::function<WriteResult(std::span<char>)>& write,
                     Case& result);
 
