@@ -28,8 +28,8 @@ struct Readings : rl::test_suite<Readings, 3> {
 
   void before() {
     now_ns = 500'000;
-    // This loop takes long enough for the clock to learn its rate. After the loop the clock answers
-    // from memory.
+    // This loop moves the time on far enough for the clock to learn its rate. After the loop the
+    // clock answers from memory.
     for (int i = 0; i < 3; ++i, now_ns += 15 * kMsNs) static_cast<void>(clock.Now());
   }
   void thread(unsigned) {

@@ -4,8 +4,8 @@
 
 #include "testing/memory_orders/relacy_std.h"
 
-// The lock's pause and its system call let another thread run. A sleeper may wake at any time: the
-// wake-up call saves time but is not needed.
+// Here the lock's pause and its system call only let another thread run. A sleeper may wake at any
+// time: the wake-up call saves time but is not needed.
 #define _mm_pause() rl::yield(1, $)
 namespace ffgrant::internal {
 template <class... Args>
@@ -20,8 +20,8 @@ long syscall(long, const void*, int, Args...) noexcept {
 namespace ffgrant::testing {
 namespace {
 
-// Each thread changes the guarded value twice. `held` is atomic only for relacy, which then finds
-// two owners at the same time even if they write nothing.
+// Each thread changes the guarded value twice. `owners` orders nothing between the threads: it only
+// shows whether the lock has two owners at the same time.
 struct TwoOwners : rl::test_suite<TwoOwners, 2> {
   internal::SpinLock lock{internal::LockKind::kTexts};
   rl::var<int> guarded;
@@ -43,7 +43,7 @@ struct TwoOwners : rl::test_suite<TwoOwners, 2> {
   void after() { RL_ASSERT(guarded($) == 4); }
 };
 
-// An owner must see what the owner before it wrote, whichever thread that was.
+// An owner must see what the owner before it wrote, whichever thread it was.
 struct ThreeOwners : rl::test_suite<ThreeOwners, 3> {
   internal::SpinLock lock{internal::LockKind::kTexts};
   rl::var<int> guarded;
