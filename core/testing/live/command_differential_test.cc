@@ -177,8 +177,8 @@ TEST(CommandDifferential, SameRepliesAndSameKeys) {
   }
 }
 
-// Makes histories of executions. An entry of a history has a few hundred bytes, and the server
-// keeps about a fixed number of entries.
+// Makes the lease history of an execution. An entry of the history has up to a few hundred bytes,
+// and the server keeps about 700 entries.
 TEST(CommandDifferential, StreamsAreTrimmedByTheSameNodes) {
   Pair pair;
   std::mt19937_64 random(1);

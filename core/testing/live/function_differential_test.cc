@@ -64,7 +64,8 @@ class Differential {
   }
 
  private:
-  // Counts how often each function had each answer: success, or the code of its error or rejection.
+  // Counts how often each function had each answer: `OK` or the code of a rejection, `error` for an
+  // error reply, and `text` for any other reply.
   static void Count(const Command& command, const redisReply& reply) {
     if (command[0] != "FCALL") return;
     const std::vector<std::string> texts = Texts(reply);

@@ -21,7 +21,8 @@
 
 namespace ffgrant::testing {
 
-// Returns the text between the first `begin` and the next `end`; empty if there is none.
+// Returns the text between the first `begin` and the next `end`. Without an `end` it reaches to the
+// end of `text`; without a `begin` it is empty.
 inline std::string Between(const std::string& text, std::string_view begin, std::string_view end) {
   const std::size_t at = text.find(begin);
   if (at == std::string::npos) return "";
@@ -31,8 +32,8 @@ inline std::string Between(const std::string& text, std::string_view begin, std:
 
 // Returns a function that answers requests. A request for a claim gets a grant by `ledger` in
 // `lane`, or 204 if `ledger` grants nothing. A request for a reclaim gets a grant or the ledger's
-// error. All other requests get 404. `ledger` must outlive the function, and several threads use
-// `ledger` at the same time.
+// error. All other requests get 404. `ledger` must outlive the function, and several threads may
+// use `ledger` at the same time.
 inline HttpServer::Answer GrantRoutes(valkey::ValkeyLedger& ledger, LaneIdView lane) {
   return [&ledger, lane](const std::string& request) -> std::string {
     const std::string instance = Between(request, R"("worker_instance_id":")", "\"");

@@ -70,9 +70,9 @@ class HttpServer {
     return requests_;
   }
   int connections() const { return connections_; }
-  // Sends bytes on every open connection, and returns when the bytes have arrived. The client may
-  // have closed some of these connections, although the threads that serve them have not noticed
-  // this yet.
+  // Sends bytes on every open connection. On the loopback interface the bytes have arrived when
+  // send() has returned. The client may have closed some of these connections, although the threads
+  // that serve them have not noticed this yet.
   void SendUnasked(const std::string& bytes) {
     const std::lock_guard lock(mutex_);
     for (const int connection : open_) {

@@ -29,7 +29,7 @@ class ClusterServer : public LiveServer {
   std::string Port(std::size_t node) const {
     return nodes_[node].substr(nodes_[node].rfind(':') + 1);
   }
-  // Returns the node that serves `slot` according to the first node.
+  // Returns the index of the first node that does not redirect a read of `slot` to another node.
   std::size_t OwnerOf(std::uint16_t slot) {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       const std::string reply = admins_[i]->Do({"GET", KeyIn(slot)});

@@ -25,7 +25,8 @@ std::int64_t MsSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
 }
 
-// Needs a single server. After each test the server's functions, users and limits are as before.
+// Needs a single server. Each test leaves it without functions, without the user `worker`, and with
+// a limit of 10,000 clients.
 class LiveConnect : public LiveServer {
  protected:
   void SetUp() override {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests connections that were idle for so long that something between the client and a real server
-// has forgotten the connections. Also tests how an operator finds such connections on the server.
+// has forgotten the connections. Also tests how an operator finds a client's connections on the
+// server.
 
 #include <gtest/gtest.h>
 
@@ -51,10 +52,10 @@ TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   EXPECT_EQ(ledger.Claim(ArgsFor(Granted())).error, ClaimError::kUnknownOutcome);
 }
 
-// If FFGRANT_IDLE_SECONDS is set (to an hour under --long), the silence lasts that long, and the
-// client has its default settings. If the variable is not set, the silence lasts a second, and the
-// client has the settings that LiveIdle() makes. The proxy forgets a connection after a third of
-// the silence, but after 30 s at most.
+// If FFGRANT_IDLE_SECONDS is set (`scripts/test --long` sets it to an hour), the silence lasts that
+// long, and the client has its default settings. If the variable is not set, the silence lasts a
+// second, and the client has the settings that LiveIdle() makes. The proxy forgets a connection
+// after a third of the silence, but after 30 s at most.
 TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
   constexpr std::size_t kConnections = 4;
   const std::string given = Variable("FFGRANT_IDLE_SECONDS");

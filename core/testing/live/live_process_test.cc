@@ -40,7 +40,8 @@ class LiveProcess : public LiveServer {
                                    .grant_ttl_ms = 60'000}) &&
            ledger.Claim(ArgsFor(id));
   }
-  // Returns the child's exit status.
+  // Runs `in_child` in a child process. Returns the child's exit status, or at least 1000 if a
+  // signal ended the child.
   template <class InChild>
   static int Forked(const InChild& in_child) {
     const pid_t child = fork();

@@ -49,7 +49,7 @@ class LiveRights : public LiveServer {
     (void)ledger_.UnregisterWorker(registration_);
   }
 
-  // Returns the patterns of keys that a call needs, as README's table lists them.
+  // Returns the patterns of keys that a call needs, as the table in functions/README.md lists them.
   static std::set<std::string> KeysOf(std::string_view call) {
     static const std::map<std::string, std::set<std::string_view>> kCalls = {
         {"ff:attempt:*",

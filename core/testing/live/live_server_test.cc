@@ -128,8 +128,8 @@ TEST_F(LiveServer, TheSchedulersChoice) {
   EXPECT_EQ(ledger_.ClaimForWorker(args).error, ClaimError::kNoEligibleExecution);
   CapabilitySet gpu;
   ASSERT_EQ(gpu.AssignOfferedCsv("gpu"), CapabilityError::kNone);
-  // The execution stands behind a head that is granted, and behind forty executions that this
-  // worker can't do.
+  // The execution `plain` stands behind a head that is granted, and behind forty executions that
+  // this worker can't do.
   const MintedExecutionId head = Create(200, 9000);
   ASSERT_TRUE(Issue(head));
   for (int i = 0; i < 40; ++i) Create(200, 5000, &gpu);

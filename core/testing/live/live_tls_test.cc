@@ -158,7 +158,7 @@ TEST_F(LiveTls, TheNameThatWasConnectedToIsTheOneThatIsChecked) {
   options.tls.server_name = "elsewhere.example";
   EXPECT_EQ(Connected(options),
             "unavailable: the server's certificate is not for elsewhere.example");
-  // Uses a loopback address that the certificate does not name.
+  // Uses a name that the certificate does not have, for a loopback address.
   options = OverTls();
   options.make_network = [] {
     return MakeSocketNetwork([](const std::string&) { return NameAddresses{{"127.0.0.1"}, ""}; });

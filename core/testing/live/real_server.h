@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test only: runs commands on a real server and says at which moment the server ran each command,
-// so that a simulated server can be given the same command and moment. Also shows the replies and
-// the stored keys of both servers as text.
+// so that a simulated server can be given the same command and moment. Also shows as text the
+// replies of both servers, the real server's keys, and what differs between the servers' keys.
 
 #ifndef FFGRANT_TESTING_LIVE_REAL_SERVER_H_
 #define FFGRANT_TESTING_LIVE_REAL_SERVER_H_
@@ -80,7 +80,8 @@ inline ReplyPointer Read(const std::string& resp) {
   return {static_cast<redisReply*>(reply), &freeReplyObject};
 }
 
-// A script that returns every key with its type, expiry and content, as one reply.
+// A script that returns, as one reply, the server's time and every key with its type, expiry and
+// content.
 inline constexpr char kDump[] = R"lua(
   local found = { redis.call('TIME') }
   for _, key in ipairs(redis.call('KEYS', '*')) do
