@@ -17,7 +17,7 @@ constexpr std::string_view kNumberCutShort = "number-cut-short";
 constexpr std::string_view kMemberOfBufferedValue = "member-of-a-buffered-value";
 constexpr std::string_view kMemberByPosition = "member-by-position";
 
-constexpr std::size_t kErrorTextRoom = 128;  // in addition to the payload
+constexpr std::size_t kErrorTextRoom = 128;  // in addition to the size of the reference's text
 
 constexpr std::uint32_t Bit(ffref_json_error error) { return std::uint32_t{1} << error; }
 

@@ -12,7 +12,8 @@
 //   kDifferent  difference() tells what differs, with both answers
 // A panic of the reference is a difference. All known differences are in the names of JSON errors
 // and their members; there are none in verdict, class, values, payloads, messages or bytes. Offsets
-// of errors and the errors of strict mode are ffgrant's own, so they are not compared.
+// of errors, except in lanes, and the errors of strict mode are ffgrant's own, so they are not
+// compared.
 //
 // Cost: a comparison costs as much as the call of the reference. In the long run, the comparer
 // allocates only for differences.
@@ -74,7 +75,7 @@ class Comparer {
   Answer Document(ffref_dto dto, ffref_reader reader, std::string_view json,
                   const JsonResult& result, const DtoValues& ours);
   // `ours` is the text that was written for these values. If `error` is kInvalidUtf8, the reference
-  // can't be asked.
+  // must refuse the values for the same reason, and the answer is kNotAsked.
   Answer Written(const DtoValues& values, WriteError error, std::string_view ours);
   // `result` is the result of ParseClaimGrant. The grant's partition() in lenient mode is compared
   // too.

@@ -45,7 +45,8 @@ std::vector<std::string> InputsOf(std::string_view kind, const char* member) {
   return inputs;
 }
 
-// Replaces, doubles, inserts or removes one to three bytes.
+// Makes one to three edits. An edit inserts or replaces a byte, removes up to four bytes, or
+// doubles up to eleven bytes.
 std::string Edited(std::string text, std::mt19937_64& random) {
   constexpr std::string_view kBytes = "{}:\"\\,[]0179+-.eEufpbq \t\n\x01\x7F\x80\xC3\xA9\xED\xFF";
   for (auto edits = 1 + random() % 3; edits > 0; --edits) {

@@ -48,8 +48,8 @@ void Fill(const ClaimedView& view, DtoValues& out);
 void Fill(const LeaseFence& view, DtoValues& out);
 void Fill(const PartitionConfig& view, DtoValues& out);
 
-// Returns the member names in order. The names are needed where the reference names the member of
-// an error by its position.
+// Returns the names of the body's members in order, with the members of a handle after the handle.
+// If there is no such body or variant, the list is empty.
 std::span<const std::string_view> MembersOf(ffref_dto dto, std::uint32_t variant);
 
 bool SameValues(std::span<const ffref_value> a, std::span<const ffref_value> b);

@@ -42,10 +42,11 @@ typedef enum ffref_status {
   FFREF_REJECTED = 1,          // the reference refuses; an out parameter says why
   FFREF_NOT_UTF8 = 2,          // the reference can't be asked
   FFREF_PANICKED = 3,          // it panicked, for example for a partition count of 0
-  FFREF_INVALID_ARGUMENT = 4,  // an enumerator does not exist, or a number of values is wrong
+  FFREF_INVALID_ARGUMENT = 4,  // an enumerator does not exist, or values or a range do not fit
 } ffref_status;
 
-// Bytes that the caller owns; data may be null if size is 0.
+// Bytes that others own: the caller owns the bytes that go in, and the rules above say where the
+// bytes lie that come out. data may be null if size is 0.
 typedef struct ffref_view {
   const char* data;
   size_t size;
@@ -126,8 +127,8 @@ typedef struct ffref_execution_id {
 // Calls ExecutionId::parse.
 ffref_status ffref_execution_id_parse(ffref_scratch* scratch, ffref_view text,
                                       ffref_execution_id* id, ffref_rejection* rejection);
-// Call ExecutionId::deterministic_for_flow and deterministic_solo. The lane is not checked. A count
-// of 0 panics.
+// The next two functions call ExecutionId::deterministic_for_flow and deterministic_solo. The lane
+// is not checked. A count of 0 panics.
 ffref_status ffref_execution_id_for_flow(ffref_scratch* scratch, const ffref_uuid* flow,
                                          uint16_t num_flow_partitions, const ffref_uuid* uuid,
                                          ffref_view* text);
@@ -339,7 +340,7 @@ typedef enum ffref_operation {
   FFREF_RUN_UUID_PARSE,              // texts; Uuid::parse_str
   FFREF_RUN_UUID_FORMAT,             // UUIDs that parse; to_string
   FFREF_RUN_MINT_FOR_FLOW,           // UUIDs; ExecutionId::for_flow, 256 partitions
-  FFREF_RUN_MINT_FOR_FLOW_GIVEN,     // UUIDs; deterministic_for_flow with the same UUID always
+  FFREF_RUN_MINT_FOR_FLOW_GIVEN,     // UUIDs; deterministic_for_flow with the flow's own UUID
   FFREF_RUN_MINT_SOLO,               // lanes; ExecutionId::solo, 256 partitions
   FFREF_RUN_CRC16,                   // bytes
   FFREF_RUN_HASH_SLOT,               // bytes

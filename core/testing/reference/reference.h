@@ -4,7 +4,7 @@
 // ffgrant_reference.h says which code comes from where, what calls cost, and what happens with
 // texts that are not UTF-8.
 //
-// Every function returns the call's Status beside its answer. kPanicked means that the reference
+// Every call that can fail returns its Status beside its answer. kPanicked means that the reference
 // has a bug, or that an argument was not allowed (a partition count of 0). This status must never
 // be ignored.
 //
@@ -105,8 +105,8 @@ struct ParsedDocument {
   std::span<const ffref_value> values() const { return {document.values, document.value_count}; }
 };
 
-// For kOk the grant is set. kRejected means that the document was rejected if the document's
-// error_class is not 0; otherwise the id in the document was rejected.
+// For kOk the grant is set. For kRejected, the document's error_class tells what was rejected: the
+// document if error_class is not 0, and otherwise the id in the document.
 struct ParsedGrant {
   Status status = Status::kOk;
   ffref_grant grant = {};
@@ -142,7 +142,7 @@ class Reference {
   ParsedDocument ParseJson(ffref_dto dto, ffref_reader reader, std::string_view json);
   // `values` are those of the dto's variant, in order. The status is kInvalidArgument if there are
   // too few or too many values or one exceeds its member's range, kNotUtf8 if a text is not UTF-8,
-  // and kRejected if an execution id does not parse.
+  // and kRejected if the execution id of a claimed result does not parse.
   Text WriteJson(ffref_dto dto, std::uint32_t variant, std::span<const ffref_value> values);
   // Contract 5.5.
   ParsedGrant ParseClaimGrant(std::string_view json);
@@ -154,7 +154,8 @@ class Reference {
   std::unique_ptr<ffref_scratch, Free> scratch_;
 };
 
-// The next calls need no scratch and may come from any thread.
+// The functions from here on need no Reference and may be called from any thread.
+
 // Contract 1.5. The status is kOk, kRejected or kNotUtf8; the reference does not tell why it
 // rejects.
 ParsedUuid ParseUuid(std::string_view text);
@@ -162,7 +163,7 @@ ParsedUuid ParseUuid(std::string_view text);
 // kExecution.
 Number UuidPartition(PartitionFamily family, const Uuid& id, std::uint16_t count);
 Number LanePartition(std::string_view lane, std::uint16_t num_flow_partitions);
-// Both functions accept any bytes.
+// Crc16() and HashSlot() accept any bytes.
 std::uint16_t Crc16(std::string_view bytes);
 std::uint16_t HashSlot(std::string_view key);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the bridge by itself: it must answer as the reference's vectors say, and its border must
-// hold. differences_test.cc tests that core agrees with the reference.
+// Tests the bridge to the reference (reference.h) by itself: the bridge must answer as the
+// reference's vectors say, and its border must hold. differences_test.cc tests that core agrees
+// with the reference.
 
 #include "testing/reference/reference.h"
 

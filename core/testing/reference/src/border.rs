@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The types that cross the border, and the guards that let no panic cross it. Only this file and
-//! the places that make views have unsafe code.
+//! The types that cross the border, and the guards that let no panic cross it. Unsafe code is in
+//! this file, in the other functions of the C interface, where values are read, and in the arena
+//! and its users.
 
 use crate::shapes::Document;
 use ff_core::partition::PartitionKeyParseError;

@@ -19,7 +19,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use uuid::Uuid;
 
-/// Inputs that point into the arena of the same `Prepared`, which is why they are never dropped.
+/// The inputs. Those that point into the arena of the same `Prepared` are never dropped.
 enum Inputs {
     Keys(Vec<ManuallyDrop<PartitionKey>>),
     Partitions(Vec<Partition>),
@@ -229,9 +229,10 @@ unsafe extern "C" fn ffref_prepared_new(
         let views =
             if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(inputs, count) } };
         let bytes: Vec<&[u8]> = views.iter().map(|view| unsafe { view.bytes() }).collect();
-        // serde_json reads eight bytes at once, so it takes 8 % longer for documents that lie askew.
-        // And the processor fetches the beginnings of documents ahead only if their distances are
-        // alike; without that, to reject a document at its first byte takes twice as long.
+        // serde_json reads eight bytes at once, so it takes 8 % longer for documents that lie
+        // askew. And the processor fetches the beginnings of documents ahead only if their
+        // distances are alike; without that, to reject a document at its first byte takes twice as
+        // long.
         let alignment = if matches!(operation, 10..=12) { 64 } else { 8 };
         let size = bytes.iter().map(|input| input.len()).sum();
         let mut arena = Arena::new(3 * count, size, alignment); // a claim response has three texts

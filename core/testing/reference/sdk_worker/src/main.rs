@@ -5,10 +5,10 @@
 //!   sdk_worker http://127.0.0.1:9090 127.0.0.1:6379 default
 //!   sdk_worker http://127.0.0.1:9090 127.0.0.1:6379 default ID...
 //!
-//! It asks the server for grants until SIGTERM comes. If ids follow, it takes over these executions,
-//! whose leases have expired, and ends. It prints a line `completed ID` for each execution that it
-//! has completed. A bearer token is taken from FF_API_TOKEN, the
-//! instance id from FF_WORKER_INSTANCE_ID.
+//! It asks the server for grants until SIGTERM comes. If ids follow, it takes over these
+//! executions, whose leases have expired, and ends. It prints a line `completed ID` for each
+//! execution that it has completed. A bearer token is taken from FF_API_TOKEN, the instance id from
+//! FF_WORKER_INSTANCE_ID.
 
 use std::{env, error::Error, process, time::Duration};
 
@@ -110,7 +110,7 @@ impl Fleet {
             AttemptId::new(),
             String::new(),
             None,
-            config.worker_instance_id.clone(), // the old instance: Valkey's functions know it
+            config.worker_instance_id.clone(), // Valkey's functions look the old instance up
             old_attempt,
         );
         let handle = match self.worker.claim_from_reclaim_grant(grant, args).await? {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes claim responses as JSON: the same content in many spellings, and documents with one
-//! mistake.
+//! Makes claim responses as JSON: correct documents in many spellings, documents with one mistake,
+//! and documents in which one or two bytes were changed.
 
 use crate::random::Random;
 use crate::texts;

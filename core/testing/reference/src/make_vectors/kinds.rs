@@ -16,7 +16,7 @@ use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// A vector, and one word for its outcome.
+/// A vector, and a short name of its outcome.
 pub struct Vector {
     pub line: Value,
     pub outcome: &'static str,

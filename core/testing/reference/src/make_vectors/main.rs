@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writes conformance vectors (corpus/vectors/README.md) to stdout and a summary of them to stderr.
-//! scripts/make-vectors starts this program; its usage says more.
+//! scripts/make-vectors starts this program, and the usage of that script says more.
 
 mod documents;
 mod kinds;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes partition keys, execution ids and other texts: correct ones in every spelling, and ones
-//! that are wrong in one place.
+//! Makes partition keys, execution ids and other texts: correct ones in every spelling, and wrong
+//! ones, most of which are wrong in one place.
 
 use crate::random::Random;
 use uuid::Uuid;
