@@ -148,7 +148,7 @@ void Run::CheckState(Execution& e) {
 
 namespace {
 
-// Reports each value that differs, which then becomes the expected one.
+// Reports each value that differs. The stored value then becomes the expected one.
 void CompareHash(const std::string& name, Record& expected, const Fields& actual,
                  const Run::Report& fail) {
   for (auto& [field, value] : expected) {

@@ -31,7 +31,8 @@ std::optional<ExecutionState> WithoutClock(std::optional<ExecutionState> state) 
     if (time.has_value()) time->value = 0;
   };
   Since(state->grant_expires_at, state->grant_created_at);
-  // As long as an acquired lease was never renewed, all of its times come from one moment.
+  // The expiry and the deadline are computed from the last renewal, which is the time of the
+  // acquisition as long as the lease was never renewed.
   const std::optional<TimestampMs> renewed = state->lease_last_renewed_at;
   if (renewed.has_value()) {
     Since(state->lease_expires_at, renewed);

@@ -3,8 +3,8 @@
 // Runs random histories on an engine and on the plain model (testing/model/model_ledger.h) side by
 // side: code, details, lease and stored state must agree after every call. The two have different
 // clocks, so times are compared relative to one another, for example an expiry to the time at which
-// it was set. A ttl is either long, or not positive, so that it ends at once. To a ledger a ttl
-// that is not positive looks as if somebody had waited until the end of the ttl.
+// it was set. A ttl that is taken is either long, or not positive, so that it ends at once. To a
+// ledger a ttl that is not positive looks as if somebody had waited until the end of the ttl.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_DIFFERENTIAL_H_
 #define FFGRANT_TESTING_SCENARIOS_DIFFERENTIAL_H_

@@ -22,7 +22,7 @@ class Engine {
   // or "" if there is none.
   virtual std::string kind() const = 0;
   virtual std::string library() const { return {}; }
-  // A text for people: "Valkey 9.1.2, ffgrant functions 1".
+  // A text for people: "Valkey 9.1.2, ffgrant's functions, version 5, contract 34".
   virtual std::string description() const = 0;
 
   virtual ClaimLedger& ledger() = 0;

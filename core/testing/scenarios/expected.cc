@@ -65,7 +65,7 @@ std::string Value::Text() const {
   return moment_.Text(offset_);
 }
 
-// ---- names ---------------------------------------------------------------------
+// ---- grants and names ----------------------------------------------------------
 
 Presence PresenceOf(const std::optional<ExpectedGrant>& grant, std::int64_t before,
                     std::int64_t after, bool exact_time) {
@@ -386,8 +386,8 @@ void Expected::Reclaimed(const Moment& at, const NewLease& taken) {
                      {"ts", Value::Time(at)}});
 }
 
-// Does what suspension and both endings have in common. If the lease was released, its times are
-// cleared; if the execution failed for good, the times stay.
+// Does what a suspension, an end of the attempt and too many reclaims have in common. Clears the
+// lease's times, unless `keep_in` is "times", as after too many reclaims.
 void Expected::DropLease(const char* keep_in) {
   sorted_sets.erase(LaneKey("active", Field("current_lane")));
   sorted_sets.erase(IndexKey("lease_expiry"));

@@ -33,7 +33,7 @@ class Value {
 
   // The first text that a time is compared with pins the time.
   bool Matches(const std::string& text) const;
-  bool MatchesTime(std::int64_t time) const;  // false unless this is a time or a number
+  bool MatchesTime(std::int64_t time) const;  // Matches() of the time in decimal
   bool IsEmpty() const { return kind_ == Kind::kText && text_.empty(); }
   bool IsAnything() const { return kind_ == Kind::kAnything; }
   std::string Text() const;  // for messages

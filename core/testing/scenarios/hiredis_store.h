@@ -35,7 +35,7 @@ class HiredisStore final : public RawStore {
   ~HiredisStore() override;
 
   // Sends the command to the node that has `key`; if `key` is empty, to the first node. Follows
-  // redirections. Throws if a server is gone; an error reply is returned as a reply.
+  // MOVED. Throws if a server is gone; an error reply is returned as a reply.
   RedisReply Command(const std::string& key, const std::vector<std::string>& words);
   std::int64_t NowMs();  // the clock of the first node
   std::vector<std::string> SetMembers(const std::string& key);

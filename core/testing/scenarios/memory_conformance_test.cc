@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every scenario on the embedded ledger and on the model. So the scenarios also check the
-// model, which is the oracle of the random histories.
+// Runs every scenario that needs no stored keys, on the embedded ledger and on the model. So the
+// scenarios also check the model, which is the oracle of the random histories.
 
 #include <gtest/gtest.h>
 

@@ -24,7 +24,7 @@ std::string Join(const std::vector<std::string>& texts) {
 
 WorkerIdentity IdentityOf(const Worker& worker) { return {{worker.id}, {worker.instance}}; }
 
-// Returns a set that must live as long as the call that points to it.
+// Returns a set that must live until the Call that points to it is made. The Call copies the set.
 std::unique_ptr<CapabilitySet> SetOf(const std::optional<std::string>& csv) {
   if (!csv.has_value()) return nullptr;
   auto set = std::make_unique<CapabilitySet>();
@@ -202,8 +202,8 @@ void Run::IssueAny(bool reclaim, Execution& e, const IssueOptions& options,
                         {"admission_summary", options.admission_summary}},
                        worker, lane, options.ttl_ms);
     if (reclaim) return CheckExpiry(at, options.ttl_ms, answer);
-    // The expiry that the caller of a claim grant gets may come from the clock's reading before the
-    // call (7.1); the expiry of a reclaim grant is the stored one (7.6).
+    // The expiry that the caller of a claim grant gets may come from an earlier reading of the
+    // clock than the stored expiry (7.1). The expiry of a reclaim grant is the stored one (7.6).
     const std::int64_t told = answer.expires_at->value - options.ttl_ms;
     if (told < at.earliest() || told > at.latest()) {
       Blame("expires_at", at.Text(options.ttl_ms), std::to_string(answer.expires_at->value));

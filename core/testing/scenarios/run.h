@@ -2,8 +2,8 @@
 //
 // Runs one scenario on one engine, with calls in short form. Every call states the answer that it
 // must get. The outcome, the code and the details are checked, and then the whole stored state of
-// the execution: a success must have changed it as the contract says, and a rejection must have
-// left it as it was.
+// the execution: the call must have changed it as the contract says, which for most rejections
+// means not at all.
 //
 //   void ClaimByAnotherWorker(Run& run) {
 //     Execution& e = run.Create();
@@ -67,7 +67,7 @@ struct CreateOptions {
   std::optional<std::string> required = {};  // comma-joined, sorted
   std::optional<TimestampMs> delay_until = {};
   std::optional<std::uint32_t> cap = {};
-  std::optional<std::string> lane = {};  // the run's own; for a second creation the execution's
+  std::optional<std::string> lane = {};  // the execution's own
   std::optional<std::string> id = {};    // a new id
   std::optional<RetryPolicy> retry = {};
 };
@@ -107,8 +107,9 @@ struct Failure {
   std::string actual;
 };
 
-// Says that a call got another answer than it must get. The rest of the scenario would mean nothing
-// then. Run's calls throw this after they have noted the failure; the runner catches it.
+// Says that a call did not get the error, or the success, that it must get. The rest of the
+// scenario would then mean nothing. Run's calls throw this after they have noted the failure; the
+// runner catches it.
 struct WentAstray {};
 
 class Run {
@@ -116,8 +117,8 @@ class Run {
   // `prefix` is only in the names of this run's lanes and workers; it has at most 24 bytes.
   Run(Engine& engine, std::string prefix, std::size_t argument = 0);
 
-  // Gives the execution an id and a lane of its own, in a partition of its own or in that of
-  // `beside`. Nothing is created on the engine.
+  // Gives the execution an id of its own, in a random partition and a lane of its own, or in the
+  // partition and lane of `beside`. Nothing is created on the engine.
   Execution& New(const Execution* beside = nullptr);
   Execution& Create(const CreateOptions& options = {}, const Execution* beside = nullptr);
   // Creates an execution, grants it to worker 1 and claims it.

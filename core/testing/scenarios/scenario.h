@@ -33,10 +33,10 @@ struct Scenario {
   std::string FullName() const { return std::string(section) + " " + name; }
 };
 
-// Returns all scenarios, in the order of the contract.
+// Returns all scenarios, those of one file of cases/ after those of another (cases/all.cc).
 std::vector<Scenario> AllScenarios();
 
-// Each file in cases/ defines one of these functions.
+// Each source in cases/ except all.cc defines one of these functions.
 void AddCreateScenarios(std::vector<Scenario>& to);
 void AddSchedulingScenarios(std::vector<Scenario>& to);
 void AddIssueScenarios(std::vector<Scenario>& to);

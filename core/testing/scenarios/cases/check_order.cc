@@ -2,7 +2,8 @@
 //
 // Tests the order of checks by pairs. For each function the tables below list its checks in the
 // contract's order. Each check has a way to make it fail that leaves the other checks alone.
-// Whichever two checks fail, the first of them is reported, and nothing that is stored has changed.
+// Whichever two checks fail, the first of them is reported, and nothing that is stored has changed
+// unless that check itself writes something.
 
 #include <functional>
 #include <string>
@@ -315,7 +316,7 @@ std::string Everything(Run& run, const Execution& e) {
          (expiry.has_value() ? std::to_string(*expiry) : "none");
 }
 
-// The argument holds two numbers: the function's, and the number of the check that comes first.
+// The argument holds two indexes: that of the function, and that of the check that comes first.
 void FirstOfTwoWins(Run& run) {
   const Function& function = Functions()[run.argument() / 64];
   const std::size_t first = run.argument() % 64;

@@ -71,7 +71,7 @@ inline ExpectedAnswer NotActive(const Execution& e) {
 }
 
 // Tries every check that `call` shares with the other fenced calls: each check alone, and together
-// with the next check, which comes later.
+// with a later check.
 inline void FencedChecksInOrder(Run& run, FencedCall call) {
   const OptionalFence none;
   const OptionalFence unknown = LeaseFence{{run.NextUuid()}, {1}, {run.NextUuid()}};

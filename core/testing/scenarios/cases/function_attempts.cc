@@ -315,7 +315,7 @@ void AFusedClaimNeedsAnEligibleExecution(Run& run) {
   run.CheckStored(delayed);
 }
 
-// Fails the attempt of the last lease.
+// Fails the attempt of the execution's first lease.
 RawCall RawFailLast(Run& run, const Execution& e, const std::string& retry_policy) {
   RawCall call = RawFail(run, e, 0, "1", retry_policy);
   call.args[1] = testing::UuidText(e.fence.lease_id->uuid);

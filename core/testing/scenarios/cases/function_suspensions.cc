@@ -157,7 +157,7 @@ void ATokenIsAnHmacOfTheWaitpoint(Run& run) {
   }
 }
 
-// The reason of a suspension becomes what the execution is blocked by.
+// The reason of a suspension decides what the execution is blocked by.
 void AReasonIsWhatBlocks(Run& run) {
   const std::pair<std::string, std::string> kRows[] = {
       {"waiting_for_signal", "waiting_for_signal"},

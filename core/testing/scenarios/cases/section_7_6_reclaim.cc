@@ -156,9 +156,9 @@ void CapsOfExecutionAndCall(Run& run) {
   run.Reclaim(zero, {}, {ClaimError::kMaxRetriesExhausted, {"0"}});
 }
 
-// Reclaims a revoked execution without naming a cap until it has failed for good, and returns after
-// how many reclaims that was. Does not compare the stored state with the expected one, because
-// there are so many calls.
+// Reclaims a revoked execution without naming a cap until it has failed for good. Returns a text
+// with the number of reclaims and the cap, or with what went wrong. Does not compare the stored
+// state with the expected one, because there are so many calls.
 std::string ReclaimsWithoutACap(Run& run, const Execution& e, const CapabilitySet* offered) {
   const Worker worker = run.Named(kWorker2);
   const WorkerIdentity identity = {{worker.id}, {worker.instance}};

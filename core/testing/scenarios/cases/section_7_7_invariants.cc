@@ -50,7 +50,7 @@ void AGrantSurvivesEveryFailure(Run& run) {
   run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);  // the grant was consumed once
 }
 
-// The execution is lost twice in a row, each time to another worker.
+// The execution is lost twice in a row. First its own worker reclaims it, and then another worker.
 void LostTwiceInARow(Run& run) {
   Execution& e = run.Expired();
   run.IssueReclaim(e, {.worker = kWorker1});
