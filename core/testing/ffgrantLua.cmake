@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Defines ffgrant_lua if Lua 5.1 and its module cjson are installed. Only tests and fuzz
-# targets use it. Debian: liblua5.1-0-dev and lua-cjson-dev.
+# Defines ffgrant_lua if Lua 5.1 and its module cjson are installed. Only tests and fuzz targets use
+# it. Debian: liblua5.1-0-dev and lua-cjson-dev.
 
 if(NOT TARGET ffgrant_lua)
   find_path(FFGRANT_LUA_INCLUDE lua5.1/lua.hpp)

@@ -33,7 +33,7 @@ struct Scenario {
   std::string FullName() const { return std::string(section) + " " + name; }
 };
 
-// Returns all scenarios, those of one file of cases/ after those of another (cases/all.cc).
+// Returns all scenarios, one source of cases/ after another, in the order of cases/all.cc.
 std::vector<Scenario> AllScenarios();
 
 // Each source in cases/ except all.cc defines one of these functions.
