@@ -31,8 +31,8 @@
 
 namespace ffgrant::testing {
 
-// A call and its answer. Events are numbered as they happened. If a call returned before another
-// call began, the former comes first in every order.
+// A call and its answer. Events are numbered as they happened. A call that returned before another
+// call began comes before that call in every order.
 struct HistoryEntry {
   Call call;
   Answer answer;

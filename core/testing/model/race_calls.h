@@ -36,7 +36,7 @@ struct PlannedCall {
   CallKind kind = CallKind::kCreate;
   std::uint8_t execution = 0;
   std::uint8_t worker = 0;    // for a creation this is the priority
-  bool batch = false;         // kIssue, kClaim: a call for each execution from this one on
+  bool batch = false;         // kIssue, kClaim: a call for every execution, this one first
   bool own_instance = false;  // whether no other call has this worker instance
   bool with_text = false;     // whether the grant has an opaque text, or the failure a reason
   bool other_lane = false;

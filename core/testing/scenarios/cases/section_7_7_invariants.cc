@@ -77,7 +77,7 @@ void Neighbours(Run& run) {
   run.CheckStored(second);
 }
 
-// Another spelling of an id must not name a second execution (1.8), nor the same one.
+// Another spelling of an id must name neither the execution itself nor a second one (1.8).
 void OtherSpellings(Run& run) {
   Execution& e = run.Leased();
   ClaimLedger& ledger = run.ledger();
