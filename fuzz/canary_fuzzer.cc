@@ -2,7 +2,7 @@
 //
 // Defines a target that must fail. The target runs the partition key fuzzer's mutator and oracle on
 // a parser of our own with a planted bug: the parser accepts the index 65536, which wraps to 0. No
-// other input shows the bug, and no coverage leads to it. If an engine finds it, then the engine,
+// other index shows the bug, and no coverage leads to it. If an engine finds it, then the engine,
 // its set-up and the oracle work.
 
 #include <cstddef>

@@ -28,10 +28,11 @@ namespace {
 
 using Tokens = std::vector<std::string_view>;
 
-// Each line of an input is one token; a form feed separates the two lists. A token that begins with
-// `*` stands for many tokens: its next two bytes add up to the number of these tokens, and each of
-// the tokens is the rest of the text with a number after it. For example, `*`, the bytes 1 and 2,
-// and the rest `x` stand for x0, x1 and x2. In this way a few bytes reach the limits.
+// Each line of an input is one token; a form feed separates the two lists. A token of three or more
+// bytes that begins with `*` stands for many tokens: its next two bytes add up to the number of
+// these tokens, and each of the tokens is the rest of the text with a number after it. For example,
+// `*`, the bytes 1 and 2, and the rest `x` stand for x0, x1 and x2. In this way a few bytes reach
+// the limits.
 struct Lists {
   Tokens required;
   Tokens offered;
@@ -204,7 +205,7 @@ constexpr std::string_view kPieces[] = {
 void AppendTokens(Random& random, TextBuffer& text) {
   for (std::size_t count = random.Below(5); count > 0; --count) {
     switch (random.Below(12)) {
-      case 0: {  // 255, 256 or 257 tokens, or around 4096 bytes of them
+      case 0: {  // 255 to 257 tokens, or up to 510, which may need more than 4096 bytes
         text.Append('*');
         const std::size_t many = random.OneIn(2) ? 255 + random.Below(3) : random.Below(511);
         text.Append(static_cast<char>(many / 2));

@@ -4,8 +4,9 @@
 // faults. Each outcome is compared with the effects of the call on a simple server (contract 7.2,
 // 7.7), including effects that came late. Each call must end once. A call must not report success
 // if its effect did not happen, nor failure if it did. No call may be executed twice. When the
-// faults stop, the client must work again, and each fate of a claim that FindClaim() has confirmed
-// must still be true.
+// faults stop, the client must work again. A claim that FindClaim() reports as held must have been
+// made. A claim that it reports as finally not made must never be made, not even by a request that
+// comes late.
 
 #include <algorithm>
 #include <array>
@@ -96,7 +97,7 @@ Armed ArmedBy(std::uint8_t kind, std::uint8_t where) {
   }
 }
 
-// Makes the event with the number `what` happen on the server.
+// Makes one of four events happen on the server or the network; `what` chooses the event.
 void Happen(ScriptedRig& rig, std::uint8_t what) {
   constexpr std::string_view kRefusals[] = {"LOADING data",     "TRYAGAIN keys",   "BUSY script",
                                             "CLUSTERDOWN hash", "NOPERM no",       "OOM command",
@@ -236,7 +237,8 @@ class PipelineRun {
   ScriptedRig rig_;
 };
 
-// Makes one call after the other. If the outcome of a call is lost, the run looks for the outcome.
+// Makes one call after the other. If the outcome of a claim is lost, the run asks FindClaim() for
+// the outcome.
 class LedgerRun {
  public:
   explicit LedgerRun(std::string_view input) : input_(input) {

@@ -95,7 +95,8 @@ ExecutionIdResult CheckMode(std::string_view text, ParseMode mode) {
          Shown(got));
   }
 
-  // The bytes of the payload have been compared already; its place and size tell inputs apart.
+  // The payload has been compared already, so its bytes are left out here. The error, the place of
+  // the error and the payload's size tell inputs apart.
   Observe(static_cast<std::uint64_t>(got.error) << 32 | got.offset << 16 | got.payload.size());
   return got;
 }
@@ -126,9 +127,9 @@ std::string NaiveErrorText(const ExecutionIdResult& result) {
 }
 
 #ifdef FFGRANT_HAS_AVX2_PATHS
-// Asks the processor for AVX2 as its manual prescribes. CPUID leaf 7 reports AVX2. The operating
-// system must also save AVX2's registers: if leaf 1 reports OSXSAVE, XCR0 tells whether the
-// operating system does this.
+// Asks the processor whether it has AVX2, as its manual prescribes. CPUID leaf 7 reports AVX2. The
+// operating system must also save AVX2's registers: if leaf 1 reports OSXSAVE, XCR0 tells whether
+// the operating system does this.
 bool ProcessorHasAvx2() {
   unsigned a = 0;
   unsigned b = 0;
@@ -198,7 +199,7 @@ void CheckAccepted(std::string_view text, const ExecutionIdView& id, bool strict
   }
 }
 
-// Checks the uuid parser by itself, on the whole input or on the text after a tag.
+// Checks the uuid parser by itself, on the whole input or on a part of it.
 void CheckUuid(std::string_view text) {
   for (const ParseMode mode : {ParseMode::kLenient, ParseMode::kStrict}) {
     const UuidResult got =

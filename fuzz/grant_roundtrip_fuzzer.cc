@@ -3,7 +3,8 @@
 // Writes values that the input chooses and reads them back (contract 3 - 5). The JSON of every DTO
 // must be, byte for byte, what naive concatenation makes. The parser and the naive decoder must
 // give the values back, published sizes must hold, and a buffer that is too short must stay
-// untouched. The same holds for key names. Owning grants must keep the values that they got.
+// untouched. Key names must be what naive concatenation makes, too. Owning grants must keep the
+// values that they got.
 
 #include <algorithm>
 #include <cstddef>
@@ -90,8 +91,8 @@ void CheckClaimResponse(ValueChoices& values) {
     Fail("maximum size", NaiveJson(view));
 }
 
-// Checks the names of enumerators, and of other numbers, since any number may be cast to an
-// enumeration.
+// Checks the names of the attempt types. Any other number may be cast to the enumeration too, and
+// must have no name.
 void CheckNames(ValueChoices& values) {
   constexpr std::string_view kTypes[] = {"initial", "retry", "reclaim", "replay", "fallback"};
   const std::uint8_t number =
@@ -136,7 +137,7 @@ void CheckNumbers(ValueChoices& values) {
 // --- grants ---
 
 // Checks that an owning grant made from a view keeps the view's texts, and keeps the room for them,
-// so that a second assign() does not allocate.
+// so that a later assign() does not allocate.
 template <class Grant, class View>
 void CheckOwned(const View& view, std::string_view partition_key) {
   Grant grant(view);

@@ -81,7 +81,7 @@ void CheckKeysOfAnExecution(std::string_view input) {
   const std::uint16_t slot = NaiveCrc16(tag) % kHashSlotCount;
   char out[kMaxExecutionKeySize + 256];
   const auto check = [&](const WriteResult& written) {
-    if (written.error != WriteError::kNone) return;  // a spelling may not fit the buffer
+    if (written.error != WriteError::kNone) return;  // an id can be too long for the buffer
     if (!written) Fail("a key was written, but not taken for it", input);
     if (HashSlot({out, written.size}) != slot) Fail("a key in another slot", {out, written.size});
   };

@@ -27,10 +27,10 @@ namespace {
 using testing::NaiveParseExecutionId;
 using testing::NaiveParseUuid;
 
-// One field of the layout: its kind, and where it was found.
+// One field of the layout: its kind, and the value that was found.
 struct Field {
   enum Kind { kNumber, kText, kUuid, kId } kind = kText;
-  std::size_t size = 0;  // the size of a number
+  std::size_t size = 0;  // the size of a number in bytes
   std::uint64_t number = 0;
   std::string_view text = {};
 };
@@ -168,8 +168,8 @@ void CheckEmpty(std::string_view input, const LeaseHandleView& handle) {
   }
 }
 
-// Checks that a handle with a name that is not UTF-8 can't be written, whatever the size of the
-// buffer.
+// Checks that a handle with a name that is not UTF-8 can't be written. The writer must report this
+// error even if the buffer is too small.
 void CheckBadNames(std::string_view input, LeaseHandleView handle) {
   const std::string_view tail = input.substr(input.size() - input.size() / 4);
   if (NaiveIsUtf8(tail)) return;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the embedded ledger and the model side by side (contract 7). One byte says how much room the
-// ledger has for names. Then each record of 16 bytes is one operation: its bytes choose the
-// execution and the arguments. After each operation, answers, details and stored state must be the
-// same, and the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves on step by
-// step, maintenance runs, and everything is compared again.
+// ledger has for names and other things. Then each record of 16 bytes is one operation: its bytes
+// choose the execution and the arguments. After each operation, answers, details and stored state
+// must be the same, and the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves
+// on so far that all times run out, maintenance runs, and everything is compared again.
 //
 //   | room |
 //   | alias? | execution | operation | arguments ... |

@@ -6,8 +6,8 @@
 // fiber can switch to another where locks are taken and released, where the clock is read, and
 // where the threads use other things that they share.
 //
-//   header   the states of the executions at the start, and the schedule: after how many points
-//            it switches, and to which thread
+//   header   the states of the executions at the start, the ledger's room, and the schedule: after
+//            how many points it switches, and to which thread
 //   record   | thread | call | execution, worker | time, cap | fence, flags |
 
 #include <algorithm>
@@ -62,7 +62,7 @@ constexpr CallKind kKinds[] = {
 constexpr std::int64_t kTimes[] = {3, 1, 4, 0, 100, 2, -1, 5};
 
 // Stays with the same thread for as many points as the schedule says, then switches to another
-// thread. After the end of the schedule, it never switches.
+// thread. After the end of the schedule, it switches only when the thread can't go on.
 class Schedule final : public Chooser {
  public:
   // Delays the first switch by `later` points.
@@ -188,7 +188,7 @@ void MutateHeader(Random& random, std::span<std::uint8_t> header) {
     case 1:
       header[3] = static_cast<std::uint8_t>(random.Next());
       break;
-    case 2:  // each switch from there on comes one place later
+    case 2:  // repeats the chosen switch, and drops the last one
       std::copy_backward(header.begin() + static_cast<std::ptrdiff_t>(i), header.end() - 2,
                          header.end());
       break;
@@ -236,7 +236,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   static LedgerRace& race = *new LedgerRace;  // all inputs use the same stacks
   race.Prepare(RaceOf({bytes.data(), whole}));
-  // Runs also schedules next to the input's own, since one more run costs less than one more input.
+  // Runs the input's own schedule and its neighbours, whose first switch comes a few points later.
+  // One more run costs less than one more input.
   std::array<std::uint64_t, kNeighbours> judged = {};
   for (int later = 0; later < kNeighbours; ++later) {
     Schedule schedule({bytes.data() + kPopulation, 2 * kSwitches}, later);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares each part of the embedded ledger with a map: the table of executions, whose hashes
-// collide as the input says; the pool of names, which runs out of names and of bytes; and the
-// eligible sets, in the order of contract 3. All three are small, so that inputs reach their
+// Compares three parts of the embedded ledger with maps and sets: the table of executions, whose
+// hashes collide as the input says; the pool of names, which runs out of names and of bytes; and
+// the eligible sets, in the order of contract 3. All three are small, so that inputs reach their
 // limits.
 
 #include <algorithm>
@@ -359,7 +359,7 @@ class QueuesRun {
         Drop(sets, member);
         break;
       default:
-        if (!sets.empty()) {  // takes the best execution with one requirement
+        if (!sets.empty()) {  // takes the best of the executions that require the same
           auto kind = sets.begin();
           std::advance(kind, step[2] % sets.size());
           const Order best = *kind->second.begin();

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs the project's tests in OSS-Fuzz's builder. OSS-Fuzz calls this script after build.sh, to see
-# whether a change breaks the project. All tests of ctest are run except those that take minutes.
-# $CC, $CXX, $CFLAGS and $CXXFLAGS say how to compile, as for fuzz/ossfuzz.sh. The network is not
-# used.
+# whether a change breaks the project. All tests of ctest are run except those that take minutes and
+# those with the label valkey, most of which need a server. $CC, $CXX, $CFLAGS and $CXXFLAGS say how
+# to compile, as for fuzz/ossfuzz.sh. The network is not used.
 #
 # OSS-Fuzz's flags choose libc++, but the system's C++ libraries were built with libstdc++. So
 # GoogleTest is built here from its sources (Debian's package googletest), and the tests that need

@@ -61,7 +61,7 @@ std::string ShownReply(const Reply& reply, int depth, std::size_t& size, int& de
   return "?";
 }
 
-// Whether the reply is a claim's answer, judged by its content alone.
+// Whether the reply is surely a claim's answer, judged by its content alone.
 bool IsClaimAnswer(const NaiveReply& reply) {
   if (reply.kind == NaiveReply::Kind::kError) return true;
   if (reply.kind != NaiveReply::Kind::kArray || reply.elements.size() < 2 ||
@@ -120,8 +120,8 @@ struct Read {
   bool malformed = false;
 };
 
-// Reads the input in pieces. `pieces` gives the sizes of the pieces. If more pieces are needed,
-// `pieces` is used again from its beginning.
+// Reads `text` in pieces of 1 to 64 bytes, whose sizes `pieces` gives. If more pieces are needed,
+// `pieces` is used again from its beginning. If `pieces` is empty, `text` is one piece.
 Read ReadInPieces(std::string_view input, std::string_view text, std::string_view pieces,
                   const NaiveResp* naive) {
   static thread_local ReplyReader reader(kLimits);

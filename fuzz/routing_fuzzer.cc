@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids, scan starts,
-// lane names and random uuids. The input gives the counts of partitions, a uuid and names; naive
-// arithmetic computes every result once more.
+// lane names and random uuids. The input gives the counts of partitions, a uuid and a name. Naive
+// arithmetic computes every result once more, unless it is random.
 
 #include <cstddef>
 #include <cstdint>
@@ -208,7 +208,7 @@ void Generate(Random& random, TextBuffer& text) {
       random.OneIn(2) ? kSizes[random.Below(std::size(kSizes))] : random.Below(70);
   const std::size_t name = text.size();
   for (std::size_t i = 0; i < size; ++i) text.Append(static_cast<char>(0x20 + random.Below(95)));
-  // Puts in one bad byte, often one right next to the good ones.
+  // Replaces one byte of some names by a bad one, often by one at the limits of the good ones.
   constexpr char kBad[] = {'\x1F', '\x7F', '\x80', '\0', '\xFF'};
   if (random.OneIn(3) && size > 0) {
     const std::size_t at = name + random.Below(size);

@@ -129,8 +129,8 @@ class Session {
   }
 
   // Checks the outcome of a call. `early` is the error with which the worker itself refuses, or
-  // kNone. If `early` is kNone, the worker must call the ledger as often as `calls` says; each of
-  // these calls gets the next answer.
+  // kNone. If `early` is kNone, the worker must call the ledger once, or twice if a claim's first
+  // answer is kUseClaimResumedExecution. Each of these calls gets the next answer.
   template <class Call>
   void Expect(ClaimError early, std::string_view call_name, const ExecutionIdView& id,
               LaneIdView lane, Call call) {

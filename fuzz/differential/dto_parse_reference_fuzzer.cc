@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares how our code and the reference parse the DTOs other than claim responses. The first byte
-// chooses a DTO; the rest is the document, which the reference decodes as its client and its server
-// do. Verdict, class, error, member and values must be the same.
+// chooses a DTO; the rest is the document, which the reference decodes either as its client or as
+// its server does. Verdict, class, error, member and values must be the same.
 
 #include <cstddef>
 #include <cstdint>

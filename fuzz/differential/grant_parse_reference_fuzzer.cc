@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares how our code and the reference parse claim responses. The reference decodes any bytes as
-// its client and its server do. Verdict, class, error, member and values must be the same. Accepted
-// responses are then converted to grants, whose id and partition are compared.
+// Compares how our code and the reference parse claim responses. The reference decodes any bytes
+// either as its client or as its server does. Verdict, class, error, member and values must be the
+// same. The same bytes are also parsed as a grant, whose id and partition are compared.
 
 #include <cstddef>
 #include <cstdint>

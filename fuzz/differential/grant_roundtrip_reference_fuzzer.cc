@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lets our code and the reference write values that the input chooses. The JSON of every DTO and
-// every key name must be the same, byte for byte, and both must read these texts back as the same
+// every key name must be the same, byte for byte, and both must read the JSON back as the same
 // values.
 
 #include <cstddef>
@@ -28,7 +28,8 @@ std::string& Buffer() {
   return buffer;
 }
 
-// Returns the text that `write` writes into the buffer, or its error.
+// Calls `write` with the buffer, which grows if the text does not fit. Returns the text's size, or
+// the error.
 template <class Write>
 WriteResult Written(Write write) {
   WriteResult written = write(std::span<char>(Buffer()));

@@ -37,7 +37,7 @@ using testing::StartState;
 
 struct Step {
   CallKind kind;
-  std::int64_t ms;  // the ttls and leases at the start last 3 ms
+  std::int64_t ms;  // ttl, or how far the clock moves; grants and leases at the start last 3 ms
 };
 struct Pair {
   Step first;
@@ -63,8 +63,8 @@ constexpr std::size_t kPrograms = kPairCount * kExecutions;
 constexpr std::size_t kRaces = kPrograms * kPrograms * kPrograms;
 
 // By default a race on a single execution is run only if its number is a multiple of
-// kEveryNthMeeting, and any other race only if its number is a multiple of kEveryNth. Neither
-// number divides any other count here.
+// kEveryNthMeeting, and any other race only if its number is a multiple of kEveryNth. Both numbers
+// are primes, so the choice does not follow the pattern in which the programs repeat.
 constexpr std::size_t kEveryNthMeeting = 101;
 constexpr std::size_t kEveryNth = 4999;
 

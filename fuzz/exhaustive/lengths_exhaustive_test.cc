@@ -106,8 +106,8 @@ void CheckWritten(const View& view, Writer<View> write) {
 
 // Checks the reader of canonical documents. It must accept the documents that
 // SerializeClaimResponse() writes for texts of plain bytes, and no others. Parsers use this reader
-// only if a document has no scratch, so this check calls the reader directly. `parsed` has the
-// values of `json`, or is null if `json` is invalid.
+// only if the scratch is too small or has no memory, so this check calls the reader directly.
+// `parsed` has the values of `json`, or is null if `json` is invalid.
 void CheckCanonical(std::string_view json, const ClaimResponseView* parsed) {
   ClaimResponseView view;
   const bool taken = internal::ParseClaimResponseCanonical(json, view);
@@ -480,7 +480,8 @@ void UnwantedValues() {
       }
       check(json.substr(0, place));
     }
-    // All values of a reclaim response are checked in full, which is the other kind of check.
+    // The reader checks unwanted values of a claim response only by their form, but those of a
+    // reclaim response in full.
     CheckRead(NaiveDto::kReclaimResponse,
               "{\"status\":\"reclaim_cap_exceeded\",\"x\":[" + std::string(blanks, ' ') + values +
                   R"(],"execution_id":"i","reclaim_count":1})",
@@ -491,7 +492,7 @@ void UnwantedValues() {
 // ---- numbers -------------------------------------------------------------------
 
 // Gives a number each possible length, and replaces each digit by each byte that matters. The rest
-// of the document stays the same.
+// of the document stays the same, but for its end.
 void Numbers() {
   static const char kDigits[] = "0123456789/:;-+.eE \",}]\x30";
   for (std::size_t digits = 1; digits <= 22; ++digits) {
@@ -645,8 +646,8 @@ void Blanks() {
         if (place < size) text[place] = byte;
         CheckBlanks(text, place);
         if (place > 20) continue;
-        // The text begins with the same blank many times. Nothing follows, or only bytes that are
-        // no blanks.
+        // The text begins with `place` blanks, all the same. Nothing follows, or only bytes that
+        // are no blanks.
         for (const char blank : kBlanks) {
           text.assign(place, blank);
           text.resize(size, byte);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tries every partition key and execution id of those kinds of which all can be tried, so that
-// nothing depends on chance. The oracles are the naive parsers and the table of all texts that
-// strict mode may accept. --long adds tests that take minutes.
+// nothing depends on chance. The oracles are the naive parsers and, for keys, the table of all
+// texts that strict mode may accept. --long adds tests that take minutes.
 
 #include <array>
 #include <atomic>
@@ -79,7 +79,7 @@ void CheckKey(std::string_view text, Tally& tally) {
   if (canonical != nullptr && *canonical != strict.partition) Fail("another partition", text);
 }
 
-// Checks every key that exists, and the numbers beyond the largest index.
+// Checks every key that exists, and many keys whose index is too large.
 Tally EveryKey() {
   Tally tally;
   GuardedBuffer buffer;

@@ -19,7 +19,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::string_view kValues[] = {
-    // These integers are at the limits of 8, 16, 32 and 64 bits.
+    // Most of these integers are at or near the limits of 8, 16, 32 and 64 bits.
     "0", "1", "7", "255", "256", "65535", "65536", "2147483647", "2147483648", "4294967295",
     "4294967296", "9007199254740993", "9223372036854775807", "9223372036854775808",
     "9999999999999999999", "18446744073709551614", "18446744073709551615", "18446744073709551616",
@@ -174,7 +174,7 @@ std::string HugeNumber(Random& random) {
   return json + "e" + std::to_string(magnitude - whole + 1);
 }
 
-// Returns the text that one of TextBuffer's helpers appends.
+// Returns the text that `append` appends to a TextBuffer.
 template <class Append>
 std::string Appended(Append append) {
   std::uint8_t bytes[64];
@@ -290,8 +290,8 @@ class Generator {
     return std::to_string(number);
   }
 
-  // Returns something near `number`, which may be a limit: a slightly larger number, or a text that
-  // is not an integer.
+  // Returns something that readers mostly refuse. `number` may be a limit; the result is a larger
+  // number, a huge or a negative one, or a text that is not an integer.
   std::string WrongNumber(std::uint64_t number) {
     std::string digits = std::to_string(number);
     constexpr std::string_view kBehind[] = {".0", "e0", ".", "e", "0", "E-1", "x"};
@@ -306,7 +306,7 @@ class Generator {
         return Copied(OneOf(random_, kInFront)) + digits;
       case 2:
         return Copied(OneOf(random_, kShort));
-      case 3: {  // raises one digit and puts anything after it
+      case 3: {  // raises one digit, if it is not 9, and puts any digits after it
         std::size_t at = random_.Below(digits.size());
         if (digits[at] != '9') ++digits[at];
         while (++at < digits.size()) digits[at] = static_cast<char>('0' + random_.Below(10));
@@ -410,7 +410,7 @@ class Generator {
       parts.push_back(positional ? Value(field) : Member(field.name, Value(field)));
     }
     if (positional) {
-      // Trailing elements may be missing if they have defaults.
+      // The last element may be missing if it has a default.
       if (!parts.empty() && fields.back().has_default && random_.OneIn(2)) parts.pop_back();
       if (FaultHere(8)) parts.push_back(SomeValue(random_));
     } else {
@@ -506,7 +506,7 @@ std::string SomeSpace(Random& random) {
 }
 
 std::string Nested(Random& random, std::size_t depth) {
-  const std::size_t objects = random.Below(3);  // whether no, all or some brackets are objects
+  const std::size_t objects = random.Below(3);  // 0: only arrays, 1: only objects, 2: both
   std::string open;
   std::string close;
   for (; depth > 0; --depth) {

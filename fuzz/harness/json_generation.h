@@ -21,7 +21,7 @@ std::string GenerateDocument(Random& random, NaiveDto dto);
 // token that is not a value.
 std::string SomeValue(Random& random);
 
-// Returns a string literal with escapes and bytes beyond ASCII. A few are invalid.
+// Returns a string literal with escapes and bytes beyond ASCII. About one in four is invalid.
 std::string SomeString(Random& random);
 
 // Returns `text` as a string literal. About one in `one_in` ASCII bytes is written as an escape

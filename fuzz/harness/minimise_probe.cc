@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Replaces a target's oracle, so that every target has a crash that can be minimised. The probe is
+// Replaces a target's oracle, so that the target has a crash that can be minimised. The probe is
 // linked with --wrap=LLVMFuzzerTestOneInput, so it gets the engine's calls. The probe fails if the
 // input contains kNeedle. The target's mutator stays as it is.
 

@@ -207,7 +207,7 @@ std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::ui
       const std::span<const std::uint8_t> from = random.OneIn(2) ? a : b;
       if (i < count(from)) records.Append(record(from, i));
     }
-    // If the format has no header, no bytes at all may be left.
+    // If the format has no header, it can happen that no byte is left.
     return records.size() == 0 ? copy_one() : records.size();
   }
   const std::size_t cut = random.Below(count(a) + 1);

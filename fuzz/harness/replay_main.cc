@@ -137,7 +137,7 @@ class Pool {
   std::size_t kept_from_;
 };
 
-// Makes an input from one or two inputs of the pool in `buffer`, and returns its size.
+// Writes into `buffer` an input made from one or two inputs of the pool, and returns its size.
 std::size_t Mutate(const Pool& pool, Random& random, Bytes& buffer) {
   const Bytes& parent = pool.Any(random);
   std::size_t size = parent.size();

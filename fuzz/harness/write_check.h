@@ -53,8 +53,8 @@ void CheckWriteInto(std::size_t room, std::string_view what, std::string_view in
            Quoted(got));
 }
 
-// Writes into four buffers: one of exactly the size that is needed, a larger one, one that is a
-// byte too small, and one of a smaller size that `choice` picks.
+// Writes into four buffers, or two if `expected` is empty: one of exactly the size that is needed,
+// a larger one, one that is a byte too small, and one of a smaller size that `choice` picks.
 template <class Write>
 void CheckWrite(std::string_view what, std::string_view input, std::string_view expected,
                 std::size_t choice, Write write) {

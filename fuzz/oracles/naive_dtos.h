@@ -46,8 +46,8 @@ struct NaiveDocument {
 
 NaiveDocument NaiveDecode(NaiveDto dto, std::string_view json);
 
-// Returns the members that `dto` can have, one entry for each variant. A simple struct counts as
-// one variant.
+// Returns the variants of `dto`, each as a struct with its members. A DTO that is a simple struct
+// has one variant.
 std::span<const NaiveField> NaiveVariants(NaiveDto dto);
 
 // Each returns true if the accepted `document` has the same values as `view`, member by member.

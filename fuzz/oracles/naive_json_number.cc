@@ -31,7 +31,7 @@ bool Append(char digit, std::uint64_t* significand) {
   return true;
 }
 
-// Returns powers of ten as the compiler's literals give them: rounded once.
+// Returns the power of ten as a literal of the compiler would give it: rounded once.
 double PowerOfTen(std::int64_t exponent) {
   static const std::array<double, 309> powers = [] {
     std::array<double, 309> table{};

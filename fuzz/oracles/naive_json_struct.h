@@ -37,7 +37,7 @@ enum class NaiveKind {
   kByteList,
   kUuid,
   kExecutionId,
-  kUnitEnum,  // a text, one of `names`
+  kUnitEnum,  // one of `names`, as a text or as {"name":null}
   kStruct,    // a struct with the members `fields`
 };
 

@@ -28,7 +28,7 @@ class Decoder {
     if (end == std::string_view::npos) return NaiveRespEnd::kNeedMore;
     const std::string_view line = rest_.substr(1, end - 1);
     if (type == '+' || type == '-') {
-      // hiredis accepted such a line before version 1.0 and refuses it since.
+      // hiredis accepted a line with a single CR or LF before version 1.0 and refuses it since.
       if (line.find_first_of("\r\n") != std::string_view::npos) return NaiveRespEnd::kOpen;
       reply.kind = type == '+' ? NaiveReply::Kind::kStatus : NaiveReply::Kind::kError;
       reply.text = std::string(line);
