@@ -66,8 +66,8 @@ def oracles_of(path, includes):
     return found - {own} - _BY_DESIGN.get(own, set())
 
 
-# These functions of the C library read and write texts by the locale of the process, which an
-# embedding program may have changed. Those that end with _l take a locale.
+# These functions and classes of the C and C++ libraries read and write texts by the locale of the
+# process, which an embedding program may have changed. Those that end with _l take a locale.
 _BY_LOCALE = re.compile(
     r"\b(strto(d|f|ld|u?ll?)|sto(d|f|ld|i|u?ll?)|ato(f|i|ll?)|sscanf|v?s?n?printf|setlocale|"
     r"is(alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit)|"

@@ -104,7 +104,8 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
 
 
 def preset_step(preset, label="", targets=(), wrapper=()):
-    """A step that configures, builds and tests a preset; label: a ctest filter."""
+    """A step that configures, builds and tests a preset. label: a pattern for the labels of the
+    tests to run; empty: all tests but the long ones."""
     def step(terminal):
         build.configure(terminal, preset, wrapper)
         build.build(terminal, preset, targets, wrapper)

@@ -9,7 +9,7 @@ from pathlib import Path
 CORE = Path(__file__).resolve().parents[3] / "core"
 _ORDERS = re.compile(r"memory_order_(?:acquire|release|acq_rel)|atomic_thread_fence")
 
-# Source -> its test. A test runs under relacy. For a source that only publishes plain data, a test
+# Source -> its test, which runs under relacy. For a source that only publishes plain data, a test
 # under the thread sanitizer (label threads) is enough.
 TESTS = {
     "ffgrant/claims/internal/counter_clock.h":

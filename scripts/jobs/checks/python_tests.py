@@ -4,7 +4,7 @@ on those of another.
 
 Each process runs one part of the tests: certain packages and modules, or all that no other part
 names. As a program this module runs all parts, prints their outputs one after the other, and fails
-if a part fails. If its argument is a number, it runs only the part of that number.
+if a part fails. If its argument is a number, it runs only the part that has this index in PARTS.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ def _tests(suite):
 
 
 def part_of(identifier):
-    """The number of the part that runs a test."""
+    """The index in PARTS of the part that runs a test."""
     # A module that could not be imported is a test too: unittest.loader._FailedTest.<module>.
     name = re.sub(r"^unittest\.loader\.(_FailedTest|ModuleSkipped)\.", "", identifier) + "."
     return next((number for number, pattern in enumerate(PARTS) if pattern

@@ -15,7 +15,7 @@ from jobs.server import claim_server
 _STOPPED_SECONDS = 0.9
 _CUT_SECONDS = 0.3
 _FULL_SECONDS = 0.3
-# Loopback addresses that a node listens on, and announces one after the other.
+# Loopback addresses. A node listens on all of them, and announces one at a time.
 _HOSTS = tuple(f"127.0.0.{i}" for i in range(1, 9))
 _PATIENCE_SECONDS = 60
 
@@ -43,8 +43,9 @@ class Fault:
         self.load_pid = 0  # the id of the clients' process, once it runs
 
     def servers(self, engine):
-        """Returns a context manager that runs the server or cluster under load. It yields an object
-        that has an address and client(); the object of a cluster also has nodes."""
+        """Returns a context manager that runs the server or cluster on which the load is put. It
+        yields an object that has an address and client(); the object of a cluster also has
+        nodes."""
         return claim_server.alone(engine, self.settings)
 
     def make(self, running):

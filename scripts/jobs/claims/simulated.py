@@ -144,8 +144,8 @@ class _Runs:
 
 
 def run(terminal: Terminal, arguments: argparse.Namespace, jobs: int) -> dict[int, World]:
-    """Runs worlds until they have made as many calls as the options ask for. Returns all worlds by
-    seed."""
+    """Runs worlds until they have made as many calls as the options ask for. Returns the worlds
+    that the options ask for, by seed."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, ("simulated_claims",))
     FOLDER.mkdir(parents=True, exist_ok=True)

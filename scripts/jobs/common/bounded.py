@@ -34,7 +34,7 @@ class Ended:
     """How a program ended. `stopped` says why run() ended the program, and is empty if the program
     ended by itself."""
     status: int  # exit status; -N after signal N
-    stdout: bytes  # at most the first 64 MiB, see is_cut
+    stdout: bytes  # all, or the first 64 MiB and perhaps a little more: see is_cut
     tail: bytes  # the last bytes of both outputs together, as the program printed them
     errors: bytes  # the last bytes that the program printed on standard error
     seconds: float
@@ -185,8 +185,9 @@ def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tic
 
     env: the whole environment; None stands for this process's own. progress: a function whose
     value changes while the program gets on. If the value stays the same for `stall` seconds, the
-    program is ended. on_tick is called once in `every` seconds, on_start with the process's id.
-    before: a function that the child process calls right before it becomes the program.
+    program is ended. on_tick is called at least once in `every` seconds, on_start once, with the
+    process's id. before: a function that the child process calls right before it becomes the
+    program.
     """
     mark = f"{os.getpid():010}-{next(_NUMBERS):010}"
     start = time.monotonic()

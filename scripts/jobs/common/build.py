@@ -100,7 +100,7 @@ def _important(output):
 @contextlib.contextmanager
 def locked(terminal, name):
     """Locks BUILD/NAME against other processes, and waits for a process that holds the lock. Must
-    not be nested."""
+    not be nested for one name."""
     path = BUILD / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="ascii") as lock:

@@ -49,8 +49,8 @@ class Child:
         processes.signal_group(self._process.pid, number)
 
     def end(self, at_once=False):
-        """Ends the process and what it started, first politely. Does nothing if the process has
-        ended."""
+        """Ends the process and what it started: politely at first, unless at_once is true. If the
+        process has ended, what it left behind is killed."""
         if at_once:
             self.signal(signal.SIGKILL)
         processes.end_group(self._process, _POLITE, _GRACE_SECONDS)

@@ -104,7 +104,8 @@ class Source:
         scope."""
         i = brace - 1
         while i >= 0 and self[i] not in (";", "{", "}"):
-            # The inside of brackets is skipped. A member's initializer may end with a brace.
+            # The inside of round and square brackets is skipped. A member's initializer in braces
+            # would end the search too early.
             i = self.partner[i] - 1 if self[i] in (")", "]") else i - 1
         i += 1
         while self[i] in ("public", "private", "protected") and self[i + 1] == ":":
@@ -130,7 +131,8 @@ class Source:
             i += 1
 
     def _words(self, begin, end):
-        """The tokens of a declaration's head, without those inside round brackets or template<>."""
+        """The tokens of a declaration's head, without those inside round or square brackets or
+        template<>."""
         words = []
         i = begin
         while i < end:
@@ -151,7 +153,8 @@ class Source:
         return words
 
     def _find_skipped(self):
-        """Finds the spans that hold static or debug assertions, attributes, or no code."""
+        """Finds the spans of assertions, attributes, using-declarations, and conditions that only
+        the compiler evaluates."""
         spans = []
         for i in range(len(self.tokens)):
             if self[i] in ("static_assert", "assert", "requires", "alignas", "noexcept") and \

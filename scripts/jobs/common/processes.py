@@ -88,7 +88,7 @@ def end_because(reason, process, grace=GRACE_SECONDS):
 def run(command, cwd=None, env=None, on_line=None, on_tick=None):
     """Runs a command to its end. Returns (exit status, all that the command printed).
 
-    on_line gets each line of output as it appears, on_tick is called about twice a second.
+    on_line gets each line of output as it appears, on_tick is called at least twice a second.
     """
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -70,7 +70,7 @@ class Remark(str):
 class Table:
     """A row of one cell is a heading. A row with an empty first cell continues the row before. A
     Remark is a sentence under a row. Columns after the first are set flush right, except the
-    columns whose numbers are in flush_left.
+    columns whose indices are in flush_left.
     """
     title: str
     note: str
@@ -125,8 +125,9 @@ def _baselines(names):
 
 
 def _ratios(results, name, metric):
-    """A text for each baseline that was measured in the same case. The text says how many times as
-    fast `name` is as this baseline."""
+    """A text for each baseline that was measured in the same case. If the metric is a time, the
+    text says how many times as fast `name` is as this baseline. For any other metric it says how
+    many times as large the value of `name` is."""
     texts = []
     for impl in _baselines(other for other in results.series if other.op == name.op):
         other = results.find(name.op, impl, name.case, name.threads)
@@ -146,7 +147,8 @@ def _with_ratios(cells, ratios):
 
 
 def _claim_names(results, metric):
-    """The ledger's benchmarks that measured this metric, sorted by size."""
+    """The benchmarks of the ledger and of its baselines that measured this metric, sorted by
+    size."""
     ops = list(dict.fromkeys(name.op for name in results.series))
     impls = list(dict.fromkeys(name.impl for name in results.series))
     return sorted((name for name, series in results.series.items()

@@ -58,8 +58,8 @@ def production_sources(root=build.ROOT):
 
 def read_runs(document):
     """Makes the runs from the output of `ctest --show-only=json-v1`: the tests of core, including
-    the tests on servers, and the replay of the corpora. GoogleTest's tests run one program at a
-    time."""
+    the tests on servers, and the replay of the corpora. All tests of one GoogleTest program that
+    have the same environment make one command."""
     tests, corpora = [], []
     for test in document["tests"]:
         properties = {p["name"]: p["value"] for p in test.get("properties", [])}
@@ -297,8 +297,8 @@ _METHOD = ("a place in the source counts once, however many objects and instanti
 
 
 def totals(runs, sums):
-    """The coverage of all files as numbers: each percentage of the table, and the number of places
-    that are 100 %."""
+    """The coverage of all files as numbers: each percentage of the table's last row, and the number
+    of places that are 100 %."""
     made = []
     for kind, words in (("lines", "lines"), ("branches", "branches"), ("mcdc", "MC/DC")):
         places = getattr(sums[-1], kind)[1]

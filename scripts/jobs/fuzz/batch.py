@@ -3,9 +3,9 @@
 and without an engine.
 
 The targets' own mutators make the inputs, without coverage to guide them. A batch runs many times
-more inputs than an engine does. Each input can be made again from its seed and number. Runs come in
-chunks, target by target. Each chunk has a seed of its own, so that the finished chunks count
-whenever the batch ends.
+more inputs than an engine does. Each input can be made again from its seed and number. The runs
+come in chunks: first one of each target, then the next of each target. Each chunk has a seed of its
+own, so that the finished chunks count whenever the batch ends.
 """
 
 import hashlib
