@@ -101,8 +101,8 @@ class SessionTest(WithTarget):
 
 
     def fake_mutator_that_dies(self, path):
-        """Behaves as libFuzzer does when a mutator dies: the artifact is empty, since no input was
-        running."""
+        """Writes a program that behaves as libFuzzer does when a mutator dies: the artifact is
+        empty, since no input was running."""
         path.write_text(textwrap.dedent("""\
             #!/usr/bin/env python3
             import sys

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists the fuzz targets: every fuzz/<subject>_fuzzer.cc, with its options, dictionary and corpus.
 
-If Rust is there, there are also the targets fuzz/differential/<subject>_reference_fuzzer.cc. Each
-of them fuzzes the same subject with the reference as its oracle, and has the options, dictionary
-and corpus of <subject>_fuzzer.cc.
+There are also the targets fuzz/differential/<subject>_reference_fuzzer.cc, which can be built only
+if Rust is there. Each of them fuzzes the same subject with the reference as its oracle, and has the
+options, dictionary and corpus of <subject>_fuzzer.cc.
 """
 
 import configparser

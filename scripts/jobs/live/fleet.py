@@ -242,8 +242,8 @@ class Fleet:
         return sum(pipeline.execute())
 
     def expired(self) -> list[str]:
-        """The executions whose lease the deployment has marked as expired, and for which no worker
-        has been started yet."""
+        """The executions whose lease the deployment has marked as expired, and which no worker that
+        is still at work was started to take over."""
         seconds, micros = self._client.time()
         pipeline = self._client.pipeline(transaction=False)
         for partition in range(PARTITIONS):
@@ -362,7 +362,8 @@ class Run:
         self._end()
 
     def _strike(self, blow: Blow) -> bool:
-        """Returns whether the blow has hit anybody."""
+        """Deals the blow, or makes a note of a blow at a rescuer. Returns False if the blow has hit
+        nobody and must be dealt again."""
         fleet = self._fleet
         alive = [member for member in fleet.members if member.kind == blow.kind and member.is_alive]
         if blow.how == "rescuer":
@@ -444,8 +445,8 @@ class Run:
         return passed, wrong
 
     def _has_happened(self, records: dict[str, fleet_proof.Record]) -> Iterator[tuple[bool, str]]:
-        """Yields (whether the run has shown it, a text that says what is missing) for each thing
-        that a run is made to show."""
+        """For each thing that a run is made to show, yields (whether the run has shown it, a text
+        that says what is missing)."""
         counts = self._fleet.counts
         owners = Counter(record.completed_by.partition("-")[0] for record in records.values())
         for kind in KINDS:

@@ -96,5 +96,5 @@ def parse_fleet(argv):
     found = fleet_parser().parse_args(argv)
     if found.kills is None:
         found.kills = max(8, found.executions // 100)
-    # The worker is an example of a build with tests, and needs libcurl.
+    # Our worker is one of the examples that a build with tests makes, and it needs libcurl.
     return found, options.Start("live-fleet", ("claims", "live-bench"))

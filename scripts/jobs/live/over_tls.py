@@ -95,8 +95,8 @@ class OverTls(unittest.TestCase):
         return str(self.running.valkey.certificates / f"{name}.pem")
 
     def names(self, **others: str) -> dict[str, str]:
-        """The environment of a command: the token stands in a file, and nothing is left over from
-        the environment of these tests."""
+        """The environment of a command: the token stands in a file, and no variable for a
+        deployment or for TLS is left over from the environment of these tests."""
         kept = {name: text for name, text in os.environ.items()
                 if not name.startswith(("FF_", "FFGRANT_TLS_"))}
         return {**kept, "FF_API_TOKEN_FILE": str(self.token_file),

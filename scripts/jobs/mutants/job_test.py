@@ -71,8 +71,8 @@ class JournalTest(unittest.TestCase):
 
 
 class _Grader:
-    """Stands in for a Grader. Tests kill the mutant of line 2, and are built to the same programs
-    with that of line 3."""
+    """Stands in for a Grader. The replay kills the mutant of line 2. The mutant of line 3 changes
+    no program."""
 
     def __init__(self, *_):
         self.asked = []
@@ -138,7 +138,7 @@ class AskTestsTest(unittest.TestCase):
 
 class EquivalentMutantsTest(unittest.TestCase):
     def test_a_mutant_has_each_id(self):
-        """If a source changes, its mutants get other ids. An argument under an old id is then for
+        """If a function changes, its mutants get other ids. An argument under an old id is then for
         no mutant, and this test finds such an argument."""
         listed = summary.read_equivalents(
             (build.ROOT / "fuzz" / "equivalent_mutants.toml").read_text(encoding="utf-8"))

@@ -113,7 +113,8 @@ def _constants(source: Source) -> Iterator[tuple[str, Edit]]:
 
 
 def _conditions(source: Source) -> Iterator[tuple[str, Edit]]:
-    """if c then -> if not (c) then; the same with `and false` if the body returns; not a -> a."""
+    """if c then -> if not (c) then; if c then return -> if (c) and false then return;
+    not a -> a."""
     for i, token in enumerate(source.tokens):
         if token.text in ("if", "elseif"):
             then = next((k for k in range(i, len(source.tokens)) if source[k] == "then"), None)

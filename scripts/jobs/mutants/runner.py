@@ -41,8 +41,8 @@ class Children:
         """Runs a command, whose output goes to a file. Returns (exit status, or None if the command
         had to be ended; seconds; seconds of CPU). A command that has used cpu_limit is interrupted.
         A command that does not end then is killed: its signal handler may run in the middle of an
-        allocation, and wait for ever for the allocator. The status is libfuzzer.INTERRUPTED in
-        both cases."""
+        allocation, and wait for ever for the allocator. The status of a fuzzer is
+        libfuzzer.INTERRUPTED in both cases."""
         start = time.monotonic()
         with output.open("wb") as stream:
             with self._lock:
@@ -270,8 +270,9 @@ def outcome(runs, seconds):
 
 
 def median_kill(runs):
-    """Returns (seconds, executions) that killing took, as medians over the seeds. A seed that
-    didn't kill counts as the slowest."""
+    """Returns (seconds, executions) that killing took, or None if most seeds didn't kill. The
+    seconds are the median over all seeds, where a seed that didn't kill counts as the slowest. The
+    executions are the median over the seeds that killed."""
     kills = sorted(fastest_kills(runs), key=lambda run: run.cost)
     place = len(SEEDS) // 2
     if len(kills) <= place:

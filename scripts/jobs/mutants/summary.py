@@ -60,7 +60,7 @@ class Score:
     slow: int = 0  # killed in 60 s, but not in 10
     tests: int = 0  # killed by tests, after targets had let the mutant live
     left: int = 0  # survived or unreached, not equivalent
-    equivalent: int = 0  # survived, and listed
+    equivalent: int = 0  # survived or unreached, and listed
 
     def add(self, result, equivalents):
         self.graded += 1
@@ -166,7 +166,8 @@ def needs(results):
         if not kills:
             continue
         target, count = kills.most_common(1)[0]
-        # A seed that killed nothing has looked for as long as it ran.
+        # Runs that killed nothing count too: the target has looked in vain for as long as they
+        # took.
         mean = sum(run.cost for run in runs if run.target == target) / count
         need = found.setdefault(target, Need(target, 0, result["id"], 0.0))
         need.mutants += 1
@@ -196,7 +197,7 @@ def ways(results):
 
 
 def by_target(results):
-    """How many mutants each target killed: (target, count)."""
+    """How many mutants each target was the fastest to kill: (target, count)."""
     counts = Counter()
     for result in results:
         kills = [run for run in result.get("runs", ()) if run["killed"]]

@@ -23,7 +23,7 @@ class Kind:
     name: str
     flags: str
     engine: str = "-fsanitize=fuzzer"
-    pinned_compiler: str = ""  # empty: the clang of all presets
+    pinned_compiler: str = ""  # empty: the clang of the clang presets
 
     @property
     def compiler(self):

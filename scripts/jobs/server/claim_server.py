@@ -151,7 +151,7 @@ def free_ports(count):
 
 
 def _wait_until(condition, what, seconds=_START_SECONDS):
-    """Polls until condition() holds. If condition() raises a connection error, it does not hold
+    """Polls until condition() holds. If condition() raises an error of redis-py, it does not hold
     yet."""
     redis = wheels.client_module()
     limit = time.monotonic() + seconds
