@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every test; the last line is "N passed, N failed". Started by scripts/test."""
+"""Runs the tests, with --long all of them; the last line is "N passed, N failed". Started by
+scripts/test."""
 
 import os
 import re

@@ -66,8 +66,8 @@ class Figures:
         return Stat(statistics.median(values), min(values), max(values))
 
     def ratio(self, what, depth, metric, over=REFERENCE, inverse=False):
-        """The ratio ours / reference, or reference / ours if inverse; None if there is no
-        reference."""
+        """The ratio ours / `over`, or `over` / ours if inverse; None if one of the two was not
+        measured."""
         if not (self.has(what, depth) and self.has(what, depth, over)):
             return None
         pair = [self.values(what, depth, OURS, metric), self.values(what, depth, over, metric)]

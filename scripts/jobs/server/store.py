@@ -31,7 +31,8 @@ _LANE_INDEXES = ("eligible", "active", "delayed", "terminal", "suspended", "bloc
 
 
 class NoStore(Exception):
-    """The text is no address, or no server answers there."""
+    """No server answers at the address, a file for TLS can't be read, or no FlowFabric server has
+    set up the store."""
 
 
 def _password() -> str | None:
@@ -60,7 +61,7 @@ def _tls_files() -> dict[str, str | None]:
 
 def connect(address: str) -> Any:
     """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH. Raises
-    NoStore if no server answers there within ten seconds."""
+    NoStore if no server answers there within ten seconds, or if a file for TLS can't be read."""
     redis = wheels.client_module()
     parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
     options: dict[str, Any] = {"username": parts.username, "password": _password()}
@@ -98,8 +99,8 @@ def _tag(execution: str) -> str:
 
 def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instances: Iterable[str],
            attempts: int = 1) -> None:
-    """Removes everything that is stored of executions: their keys, up to `attempts` attempts of
-    each, and their entries in the indexes. Nobody else uses the lanes and the worker
+    """Removes what is stored of executions, except their waitpoints: their keys, up to `attempts`
+    attempts of each, and their entries in the indexes. Nobody else uses the lanes and the worker
     instances, so the indexes of these lanes and instances are removed as a whole."""
     by_tag: dict[str, list[str]] = {}
     for execution in executions:

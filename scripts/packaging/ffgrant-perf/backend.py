@@ -3,8 +3,8 @@
 
 The content of both comes from elsewhere in the project: the packages common, perf and page of
 scripts/jobs, and the source of the reference kernel. The tests of these packages are left out, and
-so are the modules that build or measure this project itself. In a source archive all of this is
-below src/.
+so are the modules that build or measure this project itself. In a source archive the content from
+elsewhere is below src/.
 """
 
 import ast
@@ -27,11 +27,11 @@ _LEFT_OUT = frozenset((
     "perf/live_trials.py", "perf/metric_trials.py", "perf/replay.py", "perf/revisions.py",
     "perf/selftest.py", "perf/start.py", "common/options.py", "page/testing.py",
     "perf/__main__.py", "page/__main__.py"))
-_TIME = (2020, 1, 1, 0, 0, 0)  # so that equal sources make equal archives
+_TIME = (2020, 1, 1, 0, 0, 0)  # so that equal sources make equal wheels
 
 
 def _tree():
-    """(the folder that holds jobs, the kernel's source), in the project or in a source archive."""
+    """(the folder jobs, the kernel's source), in the project or in a source archive."""
     archived = _HERE / "src"
     if archived.is_dir():
         return archived / "jobs", archived / "reference_kernel.cc"

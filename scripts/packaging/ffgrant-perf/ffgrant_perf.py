@@ -31,7 +31,7 @@ def _usage():
 
 
 def main():
-    """Runs a command of the command line; returns its exit status."""
+    """Runs the command that the arguments name, and returns its exit status."""
     arguments = sys.argv[1:]
     if arguments[:1] in (["-h"], ["--help"]):
         print(_usage())
