@@ -7,8 +7,9 @@ stops them.
     with claim_server.cluster("valkey", replicas=1) as cluster:
         cluster.client().ping()
 
-A server ends with the process that started it, however that process ends. The server's data is in a
-temporary folder. The command line is jobs.server.command (scripts/claim-server).
+Where setpriv is installed, a server ends with the process that started it, however that process
+ends. The server's data is in a temporary folder. The command line is jobs.server.command
+(scripts/claim-server).
 """
 
 import contextlib
@@ -254,7 +255,8 @@ class Server:
 
     @property
     def socket_path(self) -> Path:
-        """The path of the unix socket on which the server listens as well."""
+        """The path of the unix socket on which the server listens as well, if the path is short
+        enough for a socket."""
         return self.directory / "server.sock"
 
     @property
@@ -397,7 +399,7 @@ def describe(info_server):
 
 
 class Cluster:
-    """Primaries that share the slots evenly, each with `replicas` replicas."""
+    """Primaries that share the slots evenly, and the same number of replicas for each."""
 
     def __init__(self, nodes, primaries):
         self.nodes = nodes  # the primaries first

@@ -203,8 +203,8 @@ def rotate(e, kid="k1", secret="00ff", grace="1000"):
 # ---- running them --------------------------------------------------------------------------------
 
 def run(client, call, prefix=OUR_PREFIX):
-    """Calls our function, or FlowFabric's with prefix=THEIR_PREFIX. Returns the reply as a list,
-    with texts decoded. An error reply raises the client's ResponseError.
+    """Calls our function, or FlowFabric's with prefix=THEIR_PREFIX. Returns the reply; if it is a
+    list, with its texts decoded. An error reply raises the client's ResponseError.
     """
     name, keys, arguments = call
     name = prefix + name.removeprefix(THEIR_PREFIX)

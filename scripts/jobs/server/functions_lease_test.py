@@ -52,7 +52,7 @@ class Fences(OnEachEngine):
 
 
 class Failing(OnEachEngine):
-    """The expected values are those of core/contract/live-observed.md, 1 and 2."""
+    """The expected values are those of core/contract/live-observed.md, sections 1 and 2."""
 
     def failed(self, policy, retries=None):
         self.client.flushall()

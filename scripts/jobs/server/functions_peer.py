@@ -74,7 +74,8 @@ ON_PURPOSE_AT_CREATION = [
 # ---- comparing -----------------------------------------------------------------------------------
 
 def _split_score(score):
-    """Returns (priority, creation) of an eligible score; other scores have priority 0."""
+    """Returns (priority, time of creation) for a score of the index `eligible`, and (0, score) for
+    any other score."""
     eligible = score < 1e12 and abs(score) > 1e11
     priority = round((time.time() * 1000 - score) / 1e12) if eligible else 0
     return priority, score + priority * 1e12
@@ -137,7 +138,8 @@ class Pair:
                 self._run(self.theirs, call, self._their_prefix))
 
     def difference(self, call):
-        """A text that says what differs after the call; empty if nothing does."""
+        """Makes the call on both servers. Returns a text that says what differs then; empty if
+        nothing does."""
         ours, theirs = self.both(call)
         if not _same(ours, theirs):
             return f"{call[0]} {call[2]}\n  ours {ours}\n  theirs {theirs}"

@@ -20,8 +20,8 @@ def _names(client, library):
 
 
 def _stand_in(name, version, with_ours=False):
-    """A library with FlowFabric's names, as FlowFabric's own library or as ours was before version
-    4."""
+    """The source of a library with FlowFabric's names: it stands in for FlowFabric's own library
+    or, if with_ours, for our library of a version before 4, which had these names too."""
     calls = _names_in(f.source())
     text = f"#!lua name={name}\n"
     for function in sorted(calls) + ["add_execution_to_flow", "cancel_flow"]:
@@ -46,8 +46,8 @@ class Library(OnEachEngine):
         self.client.function_load(f.source())
 
     def load_as_flowfabric_does(self, source, version="34"):
-        """Does what ff-script's ensure_library() does: asks for the version, loads with REPLACE,
-        asks again."""
+        """Does what ff-script's ensure_library() does: asks for the version, loads with REPLACE
+        if it is another one, and asks again."""
         redis = wheels.client_module()
         try:
             there = self.client.fcall("ff_version", 0)

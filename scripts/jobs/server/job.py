@@ -124,8 +124,8 @@ class Rounds:
                     self._measure(key, name, loads)
             key, loads = bare_cell(self._plan)
             self._measure(key, OURS, loads)
-            # The cells of a pair run side by side, and often, because they differ by only a few
-            # percent.
+            # The cells of a pair run one right after the other, and often, because they differ by
+            # only a few percent.
             for turn in range(self._plan.turns):
                 for pair in limits:
                     for key, loads in pair if (number + turn) % 2 else reversed(pair):
@@ -183,8 +183,8 @@ def _addresses(running):
 
 
 def _start_servers(stack, arguments):
-    """Returns {OURS: Target, REFERENCE: Target}. Our server starts without our library, which the
-    client loads."""
+    """Returns {OURS: Target, REFERENCE: Target}, REFERENCE only with --with-reference. Our server
+    starts without our library, which the client loads."""
     lane = load_program.lane_name()
     if arguments.server:
         addresses = load_program.primaries(arguments.server)

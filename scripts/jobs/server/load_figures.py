@@ -27,7 +27,8 @@ class Ratio(NamedTuple):
 
 
 def paired_ratio(numerators, denominators):
-    """The ratio of rounds that ran side by side: each pair's ratio counts once."""
+    """The mean ratio of two series of rounds. Each round is paired with the other series' round
+    that ran in turn with it, and each pair's ratio counts once."""
     logs = [math.log(a / b) for a, b in zip(numerators, denominators)]
     mean = statistics.fmean(logs)
     if len(logs) < 2:
@@ -39,7 +40,8 @@ def paired_ratio(numerators, denominators):
 
 
 class Figures:
-    """What loads measured: for each (what, depth, whose) a list with one entry for each round."""
+    """What loads measured: for each (what, depth, whose) a list with one entry for each time that
+    the load was measured, in the order of the rounds."""
 
     def __init__(self):
         self._rounds = {}

@@ -23,7 +23,7 @@ _SILENCE_SECONDS = 120
 
 
 class LoadError(Exception):
-    """The load program ended, or a check of its effects failed."""
+    """The address can't be used, the load program ended, or a check of its effects failed."""
 
 
 def _password() -> str:
@@ -88,7 +88,7 @@ class Target:
             self.description += f", {len(addresses)} primaries"
         self._libraries = self._library_names()  # the libraries that were there before ours
         self._process = None
-        self._unread = b""  # printed, but not read yet
+        self._unread = b""  # output of the program that _answer() has not returned yet
         self._seed = seed
         self._expected_active = 0
 
@@ -162,7 +162,8 @@ class Target:
         return figures
 
     def check(self):
-        """Checks that the server holds exactly the leases that the load program claimed."""
+        """Checks that the server holds as many leases as the load program claimed and did not
+        complete."""
         held = 0
         for node in self.cpu_of:
             pipeline = node.pipeline(transaction=False)
@@ -289,8 +290,8 @@ def _text(value: Any) -> str:
 
 @contextlib.contextmanager
 def targets(made):
-    """Starts the load program of each target. In the end makes each target leave() its server, and
-    stops the program."""
+    """Starts the load program of each target. At the end, calls each target's leave() and stops
+    the target's program."""
     try:
         for target in made:
             target.start()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches FlowFabric's own function library from crates.io, pinned by version and hash. Needs
-cargo."""
+"""Fetches FlowFabric's own function library from crates.io, pinned by version and hash, and keeps
+it. Fetching needs cargo."""
 
 import hashlib
 import json

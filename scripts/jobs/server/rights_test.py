@@ -32,8 +32,8 @@ def _bodies(source):
 
 
 def _reachable(source):
-    """Returns {registered function: the commands that the function, or a function that it calls,
-    can run}."""
+    """Returns {function, registered or local: the commands that the function, or a function that
+    it calls, can run}."""
     bodies = _bodies(source)
     runs = {name: {command.upper() for command in re.findall(r"call\(\s*['\"](\w+)['\"]", text)}
             for name, text in bodies.items()}
