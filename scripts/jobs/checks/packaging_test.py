@@ -27,8 +27,8 @@ def run(*command, **more):
 
 @unittest.skipUnless(shutil.which("git"), "no git here")
 class ReleaseTest(unittest.TestCase):
-    """Works in a small repository that has only the files which name the version. Its
-    CMakeLists.txt builds nothing."""
+    """Works in a small repository that has only the script `release` and the files that name the
+    version. Its CMakeLists.txt builds nothing."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()

@@ -69,7 +69,7 @@ class Stored:
 @dataclass
 class Verdict:
     violations: list = field(default_factory=list)  # texts
-    claims: int = 0      # claims of which a client knows that they happened
+    claims: int = 0      # claims that surely happened and that no failover took back
     unknown: int = 0     # calls without an answer
     resolved: int = 0    # unknown claims whose fate the client found out
     confirmed: int = 0   # calls that a replica confirmed

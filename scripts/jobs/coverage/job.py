@@ -298,7 +298,7 @@ _METHOD = ("a place in the source counts once, however many objects and instanti
 
 def totals(runs, sums):
     """The coverage of all files as numbers: each percentage of the table's last row, and the number
-    of places that are 100 %."""
+    of places of which it is a percentage."""
     made = []
     for kind, words in (("lines", "lines"), ("branches", "branches"), ("mcdc", "MC/DC")):
         places = getattr(sums[-1], kind)[1]

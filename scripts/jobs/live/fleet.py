@@ -74,8 +74,8 @@ class Blow:
 
 
 def plan(executions: int, kills: int, lot: random.Random) -> list[Blow]:
-    """Draws the blows of a run: kills of workers of both kinds, every other one aimed, and a few
-    blows of the other sorts."""
+    """Draws the blows of a run: kills of workers of both kinds, half of them aimed, and a few blows
+    of the other sorts."""
     hows = [(KINDS[number % 2], "aimed" if number % 4 < 2 else "kill") for number in range(kills)]
     hows += [(kind, how) for kind in KINDS for how in ["freeze"] * FREEZES + ["rescuer"]]
     lot.shuffle(hows)
@@ -211,7 +211,7 @@ class Fleet:
     # ---- what they say ----
 
     def listen(self) -> None:
-        """Reads the new lines of all workers, and forgets those that have ended."""
+        """Reads the new lines of all workers, and forgets the workers that have ended."""
         for member in list(self._unread):
             has_ended = not member.is_alive  # asked first: after the end nothing more is written
             for line in member.child.new_lines():

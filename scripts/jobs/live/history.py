@@ -89,7 +89,8 @@ class Model:
     phase: str = "runnable"
     public: str = "waiting"
     lease: str = ""  # of an active execution: held, expired or revoked
-    # A revocation sets this flag. Resuming, reclaiming and completing clear it, but no claim does.
+    # A revocation sets this flag. A claim of a resumed execution, a reclaim and a completion clear
+    # it, but an ordinary claim does not.
     was_revoked: bool = False
     outcome: str = "none"
     grant: bool = False

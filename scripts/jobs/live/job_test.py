@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests both scripts that work on a deployment: what they refuse, what they say without a server,
-and that they leave nothing behind. Stand-ins of a few lines take the place of the server."""
+"""Tests scripts/live-conformance and scripts/bench --backend flowfabric: what they refuse, what
+they say without a server, and that they leave nothing behind. Stand-ins of a few lines take the
+place of the server."""
 
 from __future__ import annotations
 

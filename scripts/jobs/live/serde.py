@@ -190,7 +190,8 @@ class Reader:
         self._at = found.end()
 
     def elements(self, read: Callable[[int], bool]) -> None:
-        """Reads an array: read(number) reads an element and returns whether another may follow."""
+        """Reads an array: read(index) reads the element with this index and returns whether another
+        may follow."""
         self.take("[")
         number, more = 0, True
         while self.peek() != ord("]"):
