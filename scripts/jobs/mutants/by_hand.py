@@ -122,7 +122,7 @@ class Journal:
 def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
           root: Path = build.ROOT) -> None:
     """Lets each of the graders judge the fault, unless the result has that grader's verdict
-    already."""
+    already, or the grader is a last resort and another one has killed the fault."""
     text = (root / fault.file).read_text(encoding="utf-8")
     with grader.changed(fault.file, fault.apply(text)):
         for name in graders:

@@ -197,7 +197,7 @@ class Target:
 
 
 def make_target(name, fuzz_directory):
-    """A target with its dictionary and options, which belong to the target."""
+    """A target with the flags that its options file and its dictionary call for."""
     flags = []
     options, dictionary = fuzz_directory / f"{name}.options", fuzz_directory / f"{name}.dict"
     if options.exists():

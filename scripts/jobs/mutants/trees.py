@@ -55,7 +55,7 @@ def read_deps(text, directory):
 
 
 class TreeError(Exception):
-    """The unchanged sources can't be built."""
+    """The unchanged sources can't be built, or a target built from them can't be measured."""
 
 
 def source_files(copied=_COPIED):
