@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs child processes that never outlive this process: an interrupt ends the whole process group.
+"""Runs child processes. If this process is interrupted, run() ends the child's whole process group.
 
-All code that starts processes ends them by the functions of this module. run() is for one process
+Most code that starts processes ends them by the functions of this module. run() is for one process
 at a time, children.py for several with logs, and bounded.py for other people's programs under a
 time limit.
 """

@@ -142,7 +142,7 @@ class RulesTest(unittest.TestCase):
     def test_writes(self):
         out = self.out_with("WRITES")
         with ossfuzz_rules.Sandbox(out) as sandbox:
-            sandbox.here.chmod(0o777)  # in this folder even the user nobody could write
+            sandbox.here.chmod(0o777)  # now even the user `nobody` may write there
             checked = ossfuzz_rules.Checked("a_fuzzer")
             ossfuzz_rules.check_runs(checked, sandbox, "address")
         self.assertIn("writes outside /tmp: elsewhere", "\n".join(checked.problems))
