@@ -94,7 +94,7 @@ struct Report {
   };
   Event event = Event::kCompleted;
   std::string_view execution_id;  // Empty if no execution is concerned. The view is valid until
-                                  // `RunOptions::report` returns.
+                                  // the function that gets the report returns.
   std::string why;                // empty, or the error's name and words
 
   // Returns one line, such as "completed {fp:7}:..." or "no grant: unauthorized ...", in which a

@@ -22,6 +22,7 @@ class ClaimPipeline::Impl {
  public:
   Impl(const ClientOptions& options, const ClaimDefaults& defaults)
       : defaults_(defaults), client_(options, internal::MakeNetwork(options)) {
+    internal::CheckDefaults(defaults);
     calls_.resize(options.max_in_flight);
     free_.reserve(calls_.size());
     for (std::size_t i = calls_.size(); i > 0; --i) {

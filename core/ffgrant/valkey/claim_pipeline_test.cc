@@ -83,6 +83,23 @@ TEST(ClaimPipelineTest, HoldsAsManyCallsAsItsOptionsSay) {
   }
 }
 
+TEST(ClaimPipelineTest, DefaultsOutOfRangeAreRefused) {
+  ScriptedServer server;
+  ScriptedNetwork* network = nullptr;
+  const ClientOptions options = ScriptedOptions(server, network);
+  ClaimDefaults defaults;
+  for (const std::int64_t grace : {std::int64_t{-1}, kMaxTtlMs + 1, INT64_MAX, INT64_MIN}) {
+    defaults.lease_history_grace_ms = grace;
+    EXPECT_THROW(ClaimPipeline(options, defaults), std::invalid_argument) << grace;
+  }
+  for (const std::int64_t grace : {std::int64_t{0}, kMaxTtlMs}) {
+    defaults.lease_history_grace_ms = grace;
+    EXPECT_NO_THROW(ClaimPipeline(options, defaults)) << grace;
+  }
+  defaults.partitions.num_flow_partitions = 0;
+  EXPECT_THROW(ClaimPipeline(options, defaults), std::invalid_argument);
+}
+
 TEST(ClaimPipelineTest, TakesNoMoreUntilWhatCompletedIsTaken) {
   ScriptedRig rig([](ClientOptions options) {
     options.max_in_flight = 2;

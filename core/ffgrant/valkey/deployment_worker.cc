@@ -245,7 +245,7 @@ Outcome DeploymentWorker::registration() const noexcept {
 
 std::int64_t DeploymentWorker::RunDue() {
   Impl& m = *impl_;
-  const std::int64_t renewed = m.keeper->RunDue();
+  const std::int64_t renewed = m.options.keeper.has_threads ? kMostMs : m.keeper->RunDue();
   const bool refreshes = m.is_registered && !m.options.has_thread;
   const std::int64_t refreshed = refreshes ? m.RefreshIfDue() : kMostMs;
   return std::min({renewed, refreshed, kMostMs});

@@ -144,9 +144,9 @@ class DeploymentWorker {
   // has taken (kInvalidInput) goes on; the caller decides whether to stop it.
   Outcome registration() const noexcept;
 
-  // Is for a worker without threads. Renews the leases that are due, even if the keeper has
-  // threads. Refreshes the registration if that is due and no thread does it. Returns in how many
-  // ms to call RunDue() again, at most 1000.
+  // Is for a worker without threads. Renews the leases that are due, unless the keeper has threads.
+  // Refreshes the registration if that is due and no thread does it. Returns in how many ms to call
+  // RunDue() again, at most 1000.
   std::int64_t RunDue();
 
   // The next four functions may be called after Start(). What they return is valid until the next

@@ -52,8 +52,8 @@ class ExecutionInput {
   std::optional<std::string_view> FindTag(std::string_view name) const noexcept;
 
   // The next three functions return the kind of the attempt ("initial", "retry", "reclaim" or
-  // "replay"), why the attempt was made, and which attempt it follows. The reason and the earlier
-  // attempt are known only for a retry and a reclaim; otherwise they are empty.
+  // "replay"), why the attempt was made, and which attempt it follows. An initial attempt has
+  // neither a reason nor an earlier attempt.
   std::string_view attempt_type() const noexcept { return View(attempt_type_); }
   std::string_view attempt_reason() const noexcept { return View(attempt_reason_); }
   std::optional<AttemptIndex> previous_attempt() const noexcept { return previous_attempt_; }

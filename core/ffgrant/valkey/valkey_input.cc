@@ -38,8 +38,11 @@ bool ExecutionInput::Append(std::string_view text, Span& span) {
 namespace {
 
 constexpr std::array<std::string_view, 2> kAboutFields = {"lane_id", "execution_kind"};
-constexpr std::array<std::string_view, 4> kAttemptFields = {
-    "attempt_type", "retry_reason", "reclaim_reason", "previous_attempt_index"};
+// The reason and the previous attempt of a retry and of a reclaim, and those of a replay. An
+// attempt has one reason and one previous attempt at most.
+constexpr std::array<std::string_view, 6> kAttemptFields = {
+    "attempt_type",           "retry_reason",  "reclaim_reason",
+    "previous_attempt_index", "replay_reason", "replayed_from_attempt_index"};
 
 // A reply of more than `max_reply_bytes` would end its connection. So one text may take half of
 // that size, and the rest of the reply has the other half.
@@ -115,16 +118,20 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
   auto read_attempt = [&](const Reply& reply) {
     if (is_fault(reply)) return true;
     if (!IsTexts(reply, true) || reply.elements().size() != kAttemptFields.size()) return false;
-    const bool retried = !reply.elements()[1].text.empty();
-    const std::string_view previous = reply.elements()[3].text;
+    const auto text_of_either = [&](std::size_t i, std::size_t j) {
+      const std::string_view text = reply.elements()[i].text;
+      return text.empty() ? reply.elements()[j].text : text;
+    };
+    const std::string_view previous = text_of_either(3, 5);
     std::uint32_t index = 0;
     const auto [end, error] =
         std::from_chars(previous.data(), previous.data() + previous.size(), index);
     if (error == std::errc() && end == previous.data() + previous.size()) {
       out.previous_attempt_ = AttemptIndex{index};
     }
+    const std::string_view of_retry = reply.elements()[1].text;
     keep(reply.elements()[0].text, out.attempt_type_);
-    keep(reply.elements()[retried ? 1 : 2].text, out.attempt_reason_);
+    keep(of_retry.empty() ? text_of_either(2, 4) : of_retry, out.attempt_reason_);
     return true;
   };
   Group group(lease.session, details);

@@ -36,13 +36,7 @@ constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
 
 ValkeyLedger::Impl::Impl(const ValkeyLedgerOptions& o)
     : options(o), sessions(o.client, o.connections) {
-  const std::int64_t grace = o.defaults.lease_history_grace_ms;
-  if (!o.defaults.partitions.IsValid()) {
-    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: partition counts must not be 0");
-  }
-  if (grace < 0 || grace > kMaxTtlMs) {
-    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: lease_history_grace_ms out of range");
-  }
+  internal::CheckDefaults(o.defaults);
   if (o.max_candidates == 0) {
     ffgrant::internal::Throw<std::invalid_argument>("ffgrant: max_candidates must not be 0");
   }

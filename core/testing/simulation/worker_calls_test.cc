@@ -217,6 +217,22 @@ TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
   EXPECT_EQ(input.attempt_reason(), "lease_lease_revoked");
   EXPECT_EQ(input.previous_attempt(), AttemptIndex{1});
 
+  // FlowFabric's functions can replay an execution that has ended; the attempt is claimed like a
+  // retry (contract 7).
+  const MintedExecutionId again = Create();
+  ASSERT_TRUE(ledger_->Complete({.execution_id = again.view(), .fence = Claim(again).fence}));
+  Do({"HSET", Key(again, "core"), "lifecycle_phase", "runnable", "ownership_state", "unowned",
+      "eligibility_state", "eligible_now", "terminal_outcome", "none", "attempt_state",
+      "pending_replay_attempt", "pending_replay_reason", "by hand",
+      "pending_previous_attempt_index", "0"});
+  Do({"ZADD", "ff:idx:{fp:7}:lane:main:eligible", "0", std::string(again.text())});
+  const Lease replayed = Claim(again);
+  EXPECT_EQ(replayed.kind, LeaseKind::kReplay);
+  ASSERT_TRUE(ledger_->ReadInput(again.view(), replayed.attempt_index, input));
+  EXPECT_EQ(input.attempt_type(), "replay");
+  EXPECT_EQ(input.attempt_reason(), "by hand");
+  EXPECT_EQ(input.previous_attempt(), AttemptIndex{0});
+
   // Nothing of the first execution's input is left for the next execution, or after an error.
   const MintedExecutionId other = Create();
   ASSERT_TRUE(ledger_->ReadInput(other.view(), Claim(other).attempt_index, input));
@@ -252,7 +268,7 @@ TEST_F(WorkerCalls, InputIsTakenOnlyFromAnswersThatFit) {
       {"lane_id", {Texts(0), Texts(1), Texts(3), Texts(2, ":1\r\n"), Texts(2, "*0\r\n"), kNil}},
       {"GETRANGE", {":1\r\n", "+p\r\n", kNil, Texts(0), Texts(1)}},
       {"HGETALL", {"$1\r\nx\r\n", kNil, Texts(1), Texts(3), Texts(2, kNil), Texts(2, ":1\r\n")}},
-      {"attempt_type", {Texts(0), Texts(3), Texts(5), Texts(4, ":1\r\n"), "+x\r\n", kNil}},
+      {"attempt_type", {Texts(0), Texts(5), Texts(7), Texts(6, ":1\r\n"), "+x\r\n", kNil}},
   };
   for (const auto& c : kCases) {
     for (const std::string& reply : c.misfits) {
@@ -1262,6 +1278,31 @@ TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
     server_.answer = nullptr;
     EXPECT_TRUE(worker.Stop());
     EXPECT_EQ(Alive(), ":0\r\n");
+  }
+}
+
+TEST_F(Deployments, WhatTheKeepersThreadsRenewRunDueLeavesToThem) {
+  for (const bool has_threads : {true, false}) {
+    const std::thread::id caller = std::this_thread::get_id();
+    const std::int64_t begin = world_.now();
+    std::int64_t now = begin;
+    DeploymentWorkerOptions options = Options();
+    options.lanes.clear();
+    options.keeper.has_threads = has_threads;
+    // Time stands still for the keeper's threads, so they find nothing to renew.
+    options.keeper.now_ms = [&] { return std::this_thread::get_id() == caller ? now : begin; };
+    DeploymentWorker worker(options);
+    ASSERT_TRUE(worker.Start(&details_));
+    const MintedExecutionId id = Create();
+    const KeptLease kept = worker.keeper().Keep(id.view(), Claim(id), 5000, now);
+    int renewed = 0;
+    server_.on_function = [&](const std::vector<std::string>& command, const std::string&) {
+      renewed += command[1].ends_with("_renew_lease");
+    };
+    now += 4000;
+    EXPECT_LE(worker.RunDue(), 1000);
+    EXPECT_EQ(renewed, has_threads ? 0 : 1);
+    server_.on_function = nullptr;
   }
 }
 

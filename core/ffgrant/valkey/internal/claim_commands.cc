@@ -5,8 +5,10 @@
 #include <array>
 #include <charconv>
 #include <span>
+#include <stdexcept>
 
 #include "ffgrant/claims/internal/renew_before.h"
+#include "ffgrant/internal/throw.h"
 #include "ffgrant/valkey/internal/claim_keys.h"
 #include "ffgrant/valkey/internal/retry_policy_json.h"
 
@@ -124,6 +126,15 @@ void WriteIssueTo(RespCommand& command, const IssueGrantArgs& args, bool reclaim
 }
 
 }  // namespace
+
+void CheckDefaults(const ClaimDefaults& defaults) {
+  if (!defaults.partitions.IsValid()) {
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: partition counts must not be 0");
+  }
+  if (defaults.lease_history_grace_ms < 0 || defaults.lease_history_grace_ms > kMaxTtlMs) {
+    ffgrant::internal::Throw<std::invalid_argument>("ffgrant: lease_history_grace_ms out of range");
+  }
+}
 
 void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
                  const ExecutionContent& content, const ClaimDefaults& defaults,

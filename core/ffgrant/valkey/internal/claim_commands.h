@@ -28,6 +28,9 @@ struct CoreHints {
   std::string waitpoint_id;
 };
 
+// Throws std::invalid_argument if a value is out of range.
+void CheckDefaults(const ClaimDefaults& defaults);
+
 // If `function` is given, as a benchmark does, it is called in place of the call's own function.
 void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
                  const ExecutionContent& content, const ClaimDefaults& defaults,

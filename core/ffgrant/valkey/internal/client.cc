@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
 // Once there is this much output, it is sent without waiting for the next Poll().
 constexpr std::size_t kFlushSize = std::size_t{64} << 10;
-// This many EINTR count as a fault: in a row for reading, in all for one Flush().
+// This many EINTR in a row count as a fault.
 constexpr int kMaxInterrupts = 64;
 constexpr std::size_t kMaxNodes = 1024;
 constexpr std::string_view kCancelled = "the call was cancelled";
@@ -501,6 +501,7 @@ bool Client::Flush(Node& node) noexcept {
     if (result.status == IoStatus::kWouldBlock) break;
     if (result.status == IoStatus::kInterrupted && ++interrupts < kMaxInterrupts) continue;
     if (result.status != IoStatus::kDone) return false;
+    interrupts = 0;
     node.out.Consume(result.size);
     node.written += result.size;
     counts_.bytes_sent.Add(result.size);

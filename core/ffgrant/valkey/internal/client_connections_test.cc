@@ -71,6 +71,16 @@ TEST(Client, InterruptsAreOutlastedUpToALimit) {
     always.network->SetScript(Always(operation, Kind::kInterrupted));
     EXPECT_EQ(always.Get(), "unavailable: the connection broke");
   }
+  // Only interrupts in a row count: here a byte is written after each interrupt.
+  ClientRig rig;
+  int number = 0;
+  rig.network->SetScript([&](Operation operation) -> Fault {
+    if (operation != Operation::kWrite) return {};
+    return number++ % 2 == 0 ? Fault{Kind::kInterrupted} : Fault{Kind::kPartial, 1};
+  });
+  EXPECT_EQ(rig.Do({"SET", "a", std::string(200, 'x')}), "OK");
+  EXPECT_EQ(rig.network->connections(), 1u);
+  EXPECT_GT(number, 400);
 }
 
 TEST(Client, ConnectsAgainAtOnceButOnce) {
