@@ -262,11 +262,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto [text, other] = input.shuffled();
   const ExecutionIdResult lenient = CheckMode(text, ParseMode::kLenient);
   const ExecutionIdResult strict = CheckMode(other, ParseMode::kStrict);
+  const std::size_t tag_end = text.find("}:");
+  const std::string_view uuid = other.substr(tag_end == std::string_view::npos ? 0 : tag_end + 2);
   {
     const internal::ForceCpuFeatures force(0);
     static_cast<void>(CheckMode(other, ParseMode::kLenient));
     static_cast<void>(CheckMode(text, ParseMode::kStrict));
-    CheckUuid(text.substr(std::min(text.find("}:"), size)));
+    CheckUuid(uuid);
   }
   CheckMany(text, strict);
   if (lenient) CheckAccepted(text, lenient.id, static_cast<bool>(strict));
@@ -275,8 +277,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                [&](std::span<char> out) { return FormatExecutionIdError(strict, out); });
   }
   CheckCanonicalPaths(text, strict);
-  const std::size_t tag_end = text.find("}:");
-  const std::string_view uuid = other.substr(tag_end == std::string_view::npos ? 0 : tag_end + 2);
   CheckUuidPaths(uuid);
   CheckUuid(uuid);
   return 0;

@@ -40,6 +40,7 @@ class Thread {
     args.lane = kMain;
     args.required = next_ % 2 == 0 ? &gpu_ : nullptr;
     args.delay_until = TimestampMs{clock_.Now().value + (next_ % 3 == 0 ? 1 : -1)};
+    if (next_ % 2 == 1) args.retry = RetryPolicy{.max_retries = 1, .delay_ms = 1};
     (void)ledger_.CreateExecution(args, &details_);
   }
   IssueGrantArgs GrantArgs(std::string_view id) {
@@ -101,6 +102,9 @@ class Thread {
   void Complete(std::string_view id) {
     (void)ledger_.Complete({Id(id), OptionalFence(), true}, &details_);
   }
+  void Fail(std::string_view id) {
+    (void)ledger_.Fail({Id(id), OptionalFence(), "reason", "category", true}, &details_);
+  }
   void Inspect(std::string_view id) { (void)ledger_.Inspect(Id(id)); }
   void InspectNames(std::string_view id) { (void)ledger_.InspectNames(Id(id)); }
   void Forget(std::string_view id) { (void)ledger_.Forget(Id(id)); }
@@ -116,6 +120,7 @@ class Thread {
     if (next_ % 3 == 0) Suspend(id);
     if (next_ % 3 == 1) Revoke(id);
     if (next_ % 7 == 0) Complete(id);
+    if (next_ % 7 == 1) Fail(id);
     if (next_ % 5 == 0) clock_.Advance(1);
   }
 
@@ -133,12 +138,13 @@ class Thread {
 };
 
 using Method = void (Thread::*)(std::string_view id);
-constexpr Method kMethods[] = {
-    &Thread::Create,       &Thread::Issue,     &Thread::IssueMany, &Thread::Schedule,
-    &Thread::Claim,        &Thread::ClaimMany, &Thread::Renew,     &Thread::ClaimResumed,
-    &Thread::MarkExpired,  &Thread::Revoke,    &Thread::Reclaim,   &Thread::IssueReclaim,
-    &Thread::Suspend,      &Thread::Resume,    &Thread::Complete,  &Thread::Inspect,
-    &Thread::InspectNames, &Thread::Forget,    &Thread::Maintain,  &Thread::Size};
+constexpr Method kMethods[] = {&Thread::Create,   &Thread::Issue,        &Thread::IssueMany,
+                               &Thread::Schedule, &Thread::Claim,        &Thread::ClaimMany,
+                               &Thread::Renew,    &Thread::ClaimResumed, &Thread::MarkExpired,
+                               &Thread::Revoke,   &Thread::Reclaim,      &Thread::IssueReclaim,
+                               &Thread::Suspend,  &Thread::Resume,       &Thread::Complete,
+                               &Thread::Fail,     &Thread::Inspect,      &Thread::InspectNames,
+                               &Thread::Forget,   &Thread::Maintain,     &Thread::Size};
 
 TEST(MemoryLedgerPairs, EachTwoCallsAtOnce) {
   for (std::size_t a = 0; a < std::size(kMethods); ++a) {

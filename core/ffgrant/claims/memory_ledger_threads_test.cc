@@ -368,7 +368,6 @@ TEST_F(MemoryLedgerThreadsTest, HistoriesKeepTheInvariants) {
   };
   struct History {
     std::vector<Created> leases;
-    std::vector<std::pair<std::size_t, LeaseFence>> completed;
     std::vector<std::pair<std::size_t, LeaseFence>> suspended;
     std::vector<std::pair<std::size_t, LeaseFence>> renewed;
   };

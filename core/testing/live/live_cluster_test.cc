@@ -35,6 +35,7 @@ class ClusterServer : public LiveServer {
       const std::string reply = admins_[i]->Do({"GET", KeyIn(slot)});
       if (!reply.starts_with("MOVED")) return i;
     }
+    ADD_FAILURE() << "no node owns slot " << slot;
     return 0;
   }
   std::string KeyIn(std::uint16_t slot) const {

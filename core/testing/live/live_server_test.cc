@@ -216,7 +216,7 @@ TEST_F(LiveServer, AConnectionThatWasClosedMeanwhileIsNoticedBeforeSending) {
 
 TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
   const MintedExecutionId id(7, RandomUuid());
-  if (!Variable("FFGRANT_CLUSTER").empty()) return;
+  if (!Variable("FFGRANT_CLUSTER").empty()) GTEST_SKIP() << "a server of its own is asked";
   Operator admin(Variable("FFGRANT_SERVER"));
   admin.Do({"SET", "ff:exec:{fp:7}:" + std::string(id.text()) + ":core", "x"});
   ErrorDetails details;
@@ -234,7 +234,7 @@ TEST_F(LiveServer, AFaultOfTheServerIsAnErrorWithItsText) {
 // The user lacks a command that the claim's function uses, so the function ends with an error in
 // its middle. By then the function may have written something.
 TEST_F(LiveServer, AClaimThatEndsWithAnErrorMayHaveHappenedAndIsFoundOut) {
-  if (!Variable("FFGRANT_CLUSTER").empty()) return;
+  if (!Variable("FFGRANT_CLUSTER").empty()) GTEST_SKIP() << "users are a server's own";
   Operator admin(Variable("FFGRANT_SERVER"));
   ClientOptions as_user = Where();
   as_user.username = lane_text_;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 #include <map>
 #include <string>
@@ -46,7 +47,11 @@ struct Hash : std::map<std::string, std::string, FieldOrder> {
     const bool found = field != end() && field->first == name;
     return found ? field->second : emplace_hint(field, name, "")->second;
   }
-  const std::string& at(std::string_view name) const { return find(name)->second; }
+  const std::string& at(std::string_view name) const {
+    const auto field = find(name);
+    if (field == end()) std::abort();
+    return field->second;
+  }
 };
 
 inline void Set(Hash& hash, std::initializer_list<std::pair<const char*, std::string>> fields) {

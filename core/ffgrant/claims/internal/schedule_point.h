@@ -15,7 +15,6 @@ namespace ffgrant::internal {
 enum class Shared : std::uint32_t {
   kClock,
   kNames,     // found without the pool's lock
-  kLanes,     // found without the pool's lock
   kNonEmpty,  // hints of the queues
   kTexts,
   kCursor,  // of maintenance, and of the search for room

@@ -9,10 +9,14 @@
 #include "ffgrant/claims/internal/schedule_point.h"
 
 // Only in these builds does AssertHeld() check anything: in debug builds, under the deterministic
-// scheduler, and with gcc's sanitizers. The presets with clang's sanitizers make debug builds.
+// scheduler, and with AddressSanitizer or ThreadSanitizer.
 #if !defined(NDEBUG) || defined(FFGRANT_SCHEDULE_POINTS) || defined(__SANITIZE_ADDRESS__) || \
     defined(__SANITIZE_THREAD__)
 #define FFGRANT_CHECKS_LOCKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FFGRANT_CHECKS_LOCKS 1
+#endif
 #endif
 // These builds also check the order of the locks. Builds with FFGRANT_SCHEDULE_POINTS do not: their
 // scheduler finds deadlocks by itself, and runs all its fibers on one thread of the system.
