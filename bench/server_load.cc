@@ -206,6 +206,7 @@ class Driver {
     const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
     const auto* const found = std::find(kKindNames.begin(), kKindNames.end(), parts.first);
     if (found == kKindNames.end()) Die("no step: " + text);
+    if (*found == "create" && !parts.second.empty()) Die("create has no other function: " + text);
     return {static_cast<Kind>(found - kKindNames.begin()), parts.second};
   }
 

@@ -51,8 +51,8 @@ void Registry::AddBuild(std::string_view library, std::string_view how) {
   benchmark::AddCustomContext("build of " + std::string(library), std::string(how));
 }
 
-void Registry::AddLeftOut(std::string_view library, std::string_view why) {
-  benchmark::AddCustomContext("left out " + std::string(library), std::string(why));
+void Registry::AddLeftOut(std::string_view library, std::string_view package) {
+  benchmark::AddCustomContext("left out " + std::string(library), std::string(package));
 }
 
 void Registry::RunChecks() const {

@@ -35,10 +35,10 @@ class Registry {
                   int threads);
   // These three functions add to the report: AddVersion() names a library and its version,
   // AddBuild() says how a library was compiled, AddLeftOut() names a library that is missing, and
-  // in `why` the package that would bring it.
+  // the package that would bring it.
   void AddVersion(std::string_view library, std::string_view version);
   void AddBuild(std::string_view library, std::string_view how);
-  void AddLeftOut(std::string_view library, std::string_view why);
+  void AddLeftOut(std::string_view library, std::string_view package);
 
   void RunChecks() const;
   // Registers with Google Benchmark everything that AddTimed() and AddThreads() have added. If

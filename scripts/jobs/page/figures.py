@@ -22,14 +22,14 @@ _FAR = 6  # a row that reaches this many times as far as the median row is drawn
 # The background of a heading, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 
-# (shape, colour, whether filled). What is ahead and what is behind also differ in shape, so nobody
+# (shape, colour, whether filled). The marks of one plot also differ in shape or filling, so nobody
 # needs the colours to tell them apart.
 MARKS = {
     "ahead": ("o", "blue", True),
     "behind": ("D", "orange", True),
     "undecided": ("o", "muted", False),
     "limit": ("s", "muted", False),
-    "unchanged": ("o", "muted", True),
+    "unchanged": ("s", "muted", True),
     "ours": ("o", "blue", True),
     "baseline": ("D", "orange", False),
 }
@@ -37,7 +37,7 @@ MARKS = {
 _UNSURE = ("undecided", "limit")  # marks of rows whose measurement was too noisy to tell
 
 _SIGNS = {("o", True): "●", ("o", False): "○", ("D", True): "◆", ("D", False): "◇",
-          ("s", False): "□"}
+          ("s", True): "■", ("s", False): "□"}
 
 
 def key(legend):

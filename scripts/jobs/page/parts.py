@@ -205,8 +205,8 @@ def claims(bench):
         return section
     section.lead = [
         "The claim path in memory, beside the same path on a hash map under a lock. “Issue + "
-        "claim” mints a grant and consumes it; a “full cycle” goes on until the lease is given "
-        "back. Batch rows hand over 32 executions a call. More is better.",
+        "claim” mints a grant and consumes it; a “full cycle” also writes the grant as "
+        "JSON and reads it back. Batch rows hand over 32 executions a call. More is better.",
         f"Dots are medians of {sureness(bench.rounds)}."]
     section.legend = [("ours", "ffgrant"), ("baseline", "baseline")]
     for live, found in groups.items():

@@ -55,6 +55,3 @@ def annotate(comparison, roots=(None, None)):
             for (file, function), cost in largest(functions)]
     by_line = [f"    {cost:+12,.2f}  {file}: {text}" for (file, _, text), cost in largest(lines)]
     return out + (["  by line", *by_line] if by_line else [])
-
-
-_ORDER = ("regressed", "suspected", "inconclusive", "improved", "clean")

@@ -180,8 +180,8 @@ def _parser():
         prog=f"{home.PROGRAM} history", allow_abbrev=False,
         description="Maintains the history. fetch makes or updates its worktree, which is of "
                     f"the branch {BRANCH}; commit commits what record appended there; migrate "
-                    f"takes over a history of the old form (what main last held in {_OLD}); repair "
-                    "moves damaged lines from the files to files beside them.",
+                    f"takes over a history of the old form (the last that HEAD's history held in "
+                    f"{_OLD}); repair moves damaged lines from the files to files beside them.",
         epilog="Exit status: 0 done; 2 wrong usage, or it could not be done.")
     parser.add_argument("what", choices=("fetch", "commit", "migrate", "repair"))
     parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,

@@ -84,7 +84,9 @@ class ContentsTest(unittest.TestCase):
             with zipfile.ZipFile(folder / "one" / wheel) as archive:
                 self.assertFalse([name for name in archive.namelist()
                                   if not name.startswith("ffgrant_perf")])
-            with tarfile.open(folder / backend.build_sdist(folder)) as archive:
+            made = [folder / name / backend.build_sdist(folder / name) for name in ("one", "two")]
+            self.assertEqual(made[0].read_bytes(), made[1].read_bytes())
+            with tarfile.open(made[0]) as archive:
                 archive.extractall(folder)
             unpacked = next(path for path in folder.glob("ffgrant_perf-*") if path.is_dir())
             again = subprocess.run(

@@ -63,12 +63,16 @@ def connect(address: str) -> Any:
     """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH. Raises
     NoStore if no server answers there within ten seconds, or if a file for TLS can't be read."""
     redis = wheels.client_module()
-    parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
+    try:
+        parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
+        port = parts.port
+    except ValueError as error:  # a port that is no number, or half of an IPv6 address
+        raise NoStore(f"--valkey: {address}: {error}") from None
     options: dict[str, Any] = {"username": parts.username, "password": _password()}
     if parts.scheme == "unix":
         options["unix_socket_path"] = parts.path
     else:
-        options.update(host=parts.hostname or "127.0.0.1", port=parts.port or 6379)
+        options.update(host=parts.hostname or "127.0.0.1", port=port or 6379)
     if parts.scheme in ("valkeys", "rediss"):
         options.update(ssl=True, ssl_check_hostname=True, **_tls_files())
     # One try finds out whether a server is there: redis-py would make four tries, with pauses, and

@@ -73,6 +73,11 @@ class Store(unittest.TestCase):
                     store.connect(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
                 self.assertLess(time.monotonic() - begin, 5)
 
+    def test_an_address_that_is_none_is_named(self) -> None:
+        for address in ("valkey://h:abc", "h:abc", "h:65536", "h:-1", "valkey://[::1"):
+            with self.assertRaisesRegex(store.NoStore, r"^--valkey: "):
+                store.connect(address)
+
     def test_a_file_that_is_not_there_is_named(self) -> None:
         for name in ("FFGRANT_TLS_CA_FILE", "FFGRANT_TLS_KEY_FILE"):
             with mock.patch.dict(os.environ, {name: "/nowhere"}), \

@@ -9,6 +9,7 @@ elsewhere is below src/.
 
 import ast
 import base64
+import gzip
 import hashlib
 import io
 import re
@@ -146,7 +147,10 @@ def build_sdist(sdist_directory, config_settings=None):
         files[f"src/{'' if name.endswith('.cc') else 'jobs/'}{re.sub('^perf/(?=.*cc$)', '', name)}"
               ] = data
     name = f"{stem}.tar.gz"
-    with tarfile.open(Path(sdist_directory) / name, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+    # The archive holds no time, so it is the same each time.
+    with open(Path(sdist_directory) / name, "wb") as file, \
+            gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed, \
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path, data in sorted(files.items()):
             entry = tarfile.TarInfo(f"{stem}/{path}")
             entry.size, entry.mode = len(data), 0o644

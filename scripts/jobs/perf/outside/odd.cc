@@ -80,6 +80,7 @@ const std::map<std::string, std::function<void()>>& Kinds() {
          Names({"BM_a", "BM_b/8"});
        }},
       {"none", [] {}},
+      {"none but prints", [] { std::puts("nothing to do"); }},
       {"one", [] { Names({"BM_a"}); }},
       {"three",
        [] {
