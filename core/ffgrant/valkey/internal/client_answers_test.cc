@@ -47,6 +47,30 @@ TEST(Client, AnAnswerThatDoesNotFitBreaksTheConnection) {
   }
 }
 
+// Other answers have come with the one that does not fit. They are no answers to what the client
+// asks on the next connection.
+TEST(Client, WhatCameBehindAnAnswerThatDoesNotFitIsForgotten) {
+  for (const int behind : {1, 2, 7}) {
+    SCOPED_TRACE(behind);
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.fits = false;
+    for (int i = 0; i <= behind; ++i) {
+      ASSERT_TRUE(rig.Submit(static_cast<std::uint64_t>(i), {"SET", "a", "1"}));
+    }
+    for (int i = 0; i < 100 && rig.client.in_flight() > 0; ++i) rig.client.Poll(10);
+    ASSERT_EQ(rig.Count("1 SET"), behind + 1);
+    for (int i = 0; i <= behind; ++i) {
+      EXPECT_EQ(rig.ends[static_cast<std::uint64_t>(i)],
+                "unknown: an answer that does not fit its command");
+    }
+    rig.fits = true;
+    EXPECT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.client.server().name, "valkey") << "the answer to INFO was another call's";
+    EXPECT_EQ(rig.network->connections(), 2u);
+  }
+}
+
 TEST(Client, AnswersToNothingAreNone) {
   ClientRig rig;
   ASSERT_EQ(rig.Get(), "a of 1");

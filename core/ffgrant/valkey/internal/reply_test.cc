@@ -94,6 +94,22 @@ TEST(ReplyReader, KnowsOfBytesThatNoReplyHasUsed) {
   EXPECT_EQ(ReadAll(reader, ":5\r\n", 1), std::vector<std::string>{"i5"});
 }
 
+// A connection may be given up at any byte, whether the replies that have come were taken or not.
+// What is left of them is no answer to anything that is asked on the next connection.
+TEST(ReplyReader, BeginsAnewWhereverItWasReset) {
+  ReplyReader reader;
+  for (std::size_t fed = 0; fed <= kStream.size(); ++fed) {
+    for (std::size_t asked = 0; asked <= 11; ++asked) {  // there are ten replies
+      reader.Feed(kStream.substr(0, fed));
+      for (std::size_t i = 0; i < asked; ++i) (void)reader.Next();
+      reader.Reset();
+      EXPECT_FALSE(reader.has_rest());
+      EXPECT_EQ(ReadAll(reader, ":5\r\n", 1), std::vector<std::string>{"i5"})
+          << fed << " bytes, asked " << asked << " times";
+    }
+  }
+}
+
 TEST(ReplyReader, GivesUpOnWhatIsNoResp2) {
   for (const std::string_view bytes :
        {"?\r\n", "hello\r\n", "*2\r\n:1\r\nx\r\n", "*99999999999999\r\n",
