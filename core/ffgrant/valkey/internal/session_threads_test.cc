@@ -468,6 +468,11 @@ class HandedIn : public ::testing::Test {
       return std::nullopt;
     };
     (void)pool_->lost().Add({.run_id = "process1"}, 1, scripted_->NowMs(), kKey, true);
+    Begin();
+  }
+  ~HandedIn() override { EndCalls(); }
+
+  void Begin() {
     first_ = std::thread([this] {
       const SessionPool::Lease lease = pool_->Take();
       (void)internal::CallAndWait(lease.session, 0, true, nullptr, Ping,
@@ -476,24 +481,32 @@ class HandedIn : public ::testing::Test {
     held_->AwaitWait();
     lease_.reset(new SessionPool::Lease(pool_->Take()));
   }
-  ~HandedIn() override { EndCalls(); }
+  // Begins two more calls after EndCalls(), without a connection. Each of these calls takes the
+  // session that the other call had before.
+  void BeginAgain() {
+    connects_ = false;
+    scripted_->HangUp(static_cast<std::int64_t>(scripted_->connections()));
+    held_->Hold();
+    ends_.clear();
+    Begin();
+  }
 
   std::string Id() const { return std::string(way_.execution.text()); }
   Session& session() { return lease_->session; }
 
+  CallTarget Target(Command command) {
+    return {.self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = command};
+  }
   void Submit(bool writes) {
-    const auto target = [this](Command command) {
-      return CallTarget{
-          .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = command};
-    };
-    session().Submit(7, !writes, target(kCommand), [&](RespCommand& command) {
+    session().Submit(7, !writes, Target(kCommand), [&](RespCommand& command) {
       if (!writes) return Ping(command);
       internal::WriteCreate(
           command, {.execution_id = way_.execution.view(), .lane = ParseLaneId("main").lane}, {},
           {}, session().scratch);
     });
-    session().SubmitSettling(kKey, session().deadline(), target(kSettling));
+    SubmitSettling();
   }
+  void SubmitSettling() { session().SubmitSettling(kKey, session().deadline(), Target(kSettling)); }
   // Starts a thread that waits for the ends of the commands. Returns once that thread has told the
   // leading thread of the commands.
   void HandIn() {
@@ -550,6 +563,26 @@ TEST_F(HandedIn, CommandsAreAnswered) {
   EXPECT_EQ(ends_.size(), 2u);
   EXPECT_EQ(ends_[kCommand].failure, std::nullopt);
   EXPECT_EQ(server_.Executions("ff_create_execution", Id()), 1);
+}
+
+// A session keeps the places of the commands that it has handed in. The next call uses these places
+// again, for commands of either kind.
+TEST_F(HandedIn, NothingOfAnEarlierCallIsLeftInAPlace) {
+  connects_ = true;
+  for (const bool settles_alone : {false, true, false, true, false}) {
+    SCOPED_TRACE(settles_alone);
+    for (int session = 0; session < 2; ++session) {  // the two sessions take turns
+      const int before = server_.Executions("ff_create_execution", Id());
+      settles_alone ? SubmitSettling() : Submit(true);
+      HandIn();
+      EndCalls();
+      EXPECT_EQ(ends_.size(), settles_alone ? 1u : 2u);
+      EXPECT_EQ(ends_[kCommand].failure, std::nullopt);
+      EXPECT_EQ(server_.Executions("ff_create_execution", Id()), before + !settles_alone);
+      BeginAgain();
+      connects_ = true;
+    }
+  }
 }
 
 // The second thread's call has used up a part of its time before it hands in the commands.
