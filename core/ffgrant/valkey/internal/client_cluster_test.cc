@@ -32,8 +32,11 @@ TEST(Client, FollowsRedirections) {
       {"MOVED 0 127.0.0.1:7", "a of 7", At(7), 0},
       {"MOVED 16383 127.0.0.2:7", "a of 7", {"127.0.0.2", 7}, 0},
       {"MOVED 0 ::1:7", "a of 7", {"::1", 7}, 0},
+      {"MOVED 0 ::ffff:10.0.0.7:7", "a of 7", {"::ffff:10.0.0.7", 7}, 0},
+      {"MOVED 0 fe80::1:7", "a of 7", {"fe80::1", 7}, 0},
       {"MOVED 0 :65535", "a of 65535", At(65535), 0},
       {"ASK 0 127.0.0.1:7", "a of 7", At(7), 1},
+      {"ASK 0 ::1:7", "a of 7", {"::1", 7}, 1},
       {"ASK 0 :7", "a of 7", At(7), 1},
   };
   for (const Case& c : cases) {

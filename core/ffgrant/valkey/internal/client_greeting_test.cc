@@ -166,6 +166,28 @@ TEST(Client, Greets) {
   }
 }
 
+// Each answer to the greeting may take as long as connecting may, so all answers together may take
+// longer.
+TEST(Client, EachAnswerToTheGreetingHasTheWholeLimit) {
+  const std::string slots = Array({Range(0, 16383, 1)});
+  for (const bool cluster : {false, true}) {
+    for (const std::size_t late_ms : {60, 90, 120}) {
+      ClientOptions options = RigOptions();
+      options.connect_timeout_ms = 100;
+      options.request_timeout_ms = 5000;
+      ClientRig rig(options);
+      if (cluster) rig.play = Cluster(slots);
+      rig.network->SetScript([&](Operation operation) -> Fault {
+        return operation == Operation::kAnswer ? Fault{Kind::kLate, late_ms} : Fault{};
+      });
+      const bool in_time = late_ms < 100;
+      EXPECT_EQ(rig.Get(), in_time ? "a of 1" : "unavailable: no connection in time")
+          << cluster << " " << late_ms;
+      EXPECT_EQ(rig.network->connections() == 1, in_time) << cluster << " " << late_ms;
+    }
+  }
+}
+
 TEST(Client, NamesItsConnectionsAfterTheLogin) {
   ClientOptions options = RigOptions();
   options.password = "pw";
