@@ -77,8 +77,8 @@ class ClientRig {
     };
   }
 
-  bool Submit(std::uint64_t tag, const Words& words, bool read_only = false,
-              std::uint16_t slot = 0) {
+  bool Submit(std::uint64_t tag, const Words& words, bool read_only = false, std::uint16_t slot = 0,
+              std::int64_t deadline = Client::kNever) {
     const CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = tag};
     submitting = true;
@@ -91,7 +91,7 @@ class ClientRig {
             function ? command.Function(word) : command.Arg(word);
           }
         },
-        Client::kNever, kKey);
+        deadline, kKey);
     submitting = false;
     return taken;
   }

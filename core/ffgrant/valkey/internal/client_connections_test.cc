@@ -252,6 +252,30 @@ TEST(Client, SaysWhyTheConnectionBrokeIfTheStreamDoes) {
   }
 }
 
+// The only command on a connection has ended, because the time of its call was up or because the
+// call was cancelled. Now only the client's own timer can find that the connection is silent.
+TEST(Client, ASilentConnectionIsGivenUpThoughItsOnlyCommandHasEnded) {
+  for (const bool is_cancelled : {false, true}) {
+    for (const bool read_only : {false, true}) {
+      SCOPED_TRACE(std::to_string(is_cancelled) + std::to_string(read_only));
+      ClientRig rig;
+      ASSERT_EQ(rig.Get(), "a of 1");
+      rig.network->SetScript(First(1, Operation::kAnswer, Kind::kSilence));
+      const std::int64_t begin = rig.network->NowMs();
+      ASSERT_TRUE(rig.Submit(1, {"SET", "a", "1"}, read_only, 0,
+                             is_cancelled ? Client::kNever : begin + 50));
+      rig.client.Poll(10);
+      if (is_cancelled) rig.client.Cancel();
+      while (rig.ends.count(1) == 0) rig.client.Poll(1000);
+      EXPECT_LE(rig.network->NowMs() - begin, 60);
+      EXPECT_EQ(rig.network->connections(), 1u) << "an answer may still come";
+      EXPECT_EQ(rig.Get(), "a of 1") << "the connection is given up within a call's time";
+      EXPECT_LE(rig.network->NowMs() - begin, 230);
+      EXPECT_EQ(rig.network->connections(), 2u);
+    }
+  }
+}
+
 // ---- idle connections ------------------------------------------------------------
 
 ClientOptions WithProbes() {
