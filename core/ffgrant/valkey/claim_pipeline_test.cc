@@ -311,6 +311,45 @@ TEST(ClaimPipelineTest, AWaitIsNotBegunIfACallHasCompleted) {
   EXPECT_EQ(rig.pipeline().PrepareWait(), -1);
 }
 
+// PrepareWait() itself may end the last call that is under way. The caller's event loop must not
+// wait then either, since nothing more would wake it.
+TEST(ClaimPipelineTest, AWaitIsNotBegunIfItsPreparationEndsTheLastCall) {
+  enum End { kTimeIsUp, kTimeIsUpUnsent, kCancelled, kRefused };
+  for (const End end : {kTimeIsUp, kTimeIsUpUnsent, kCancelled, kRefused}) {
+    SCOPED_TRACE(static_cast<int>(end));
+    ScriptedRig rig;
+    const bool is_sent = end == kTimeIsUp || end == kCancelled;
+    if (is_sent) {
+      ASSERT_TRUE(rig.Run(Way(1), Call::kCreate));
+    }
+    if (end == kRefused) {
+      rig.server.answer = [](std::int64_t, const Words& command) -> std::optional<std::string> {
+        if (command[0] != "INFO") return std::nullopt;
+        return "-NOAUTH Authentication required.\r\n";
+      };
+      ASSERT_EQ(rig.Run(Way(1), Call::kCreate).error, ClaimError::kUnavailable);
+    }
+    rig.network->SetScript([](Operation operation) -> Fault {
+      if (operation == Operation::kOpen) return {Kind::kWouldBlock};
+      return {operation == Operation::kArrive ? Kind::kHold : Kind::kNone};
+    });
+    ASSERT_TRUE(Submit(rig, Way(2), Call::kCreate, 7));
+    if (end != kRefused) {  // a call that is refused ends with the first look at it
+      EXPECT_GT(rig.pipeline().PrepareWait(), 0);
+      EXPECT_EQ(rig.pipeline().in_flight(), 1u);
+    }
+    if (end == kCancelled) rig.pipeline().CancelAll();
+    if (end == kTimeIsUp || end == kTimeIsUpUnsent) rig.network->Wait({}, 1000);
+    EXPECT_EQ(rig.pipeline().PrepareWait(), 0);
+    EXPECT_EQ(rig.pipeline().PrepareWait(), 0) << "until Poll() has returned it";
+    const auto done = rig.pipeline().Poll(0);
+    ASSERT_EQ(done.size(), 1u);
+    EXPECT_EQ(done[0].tag, 7u);
+    EXPECT_EQ(done[0].error, is_sent ? ClaimError::kUnknownOutcome : ClaimError::kUnavailable);
+    EXPECT_EQ(rig.pipeline().PrepareWait(), -1);
+  }
+}
+
 // A caller that goes on making calls that are refused still gets the answer to an earlier call.
 TEST(ClaimPipelineTest, RefusedCallsHoldUpNoOther) {
   ScriptedRig rig;
