@@ -430,26 +430,35 @@ TEST(IssuerClient, AfterAStopRequestNothingIsSentOnAKeptConnection) {
   EXPECT_EQ(server.requests().size(), 2u) << "the stopped one was sent";
 }
 
-// Several connections become free at the same moment, and as many calls wait for one.
+// Several connections become free at the same moment, and as many calls wait for one. With many
+// connections, some are given back before a call that was woken has taken the first one.
 TEST(IssuerClient, EachFreeConnectionWakesACall) {
+  constexpr int kConnections = 12;
   std::atomic<int> asked{0};
   std::atomic<int> answered{0};  // how many requests may be answered
   HttpServer server([&](const std::string&) {
     const int number = ++asked;
-    while (answered < number) std::this_thread::yield();
+    for (int so_far = answered; so_far < number; so_far = answered) answered.wait(so_far);
     return HttpResponse(200, "{}");
   });
   IssuerOptions options = To(server);
-  options.connections = 2;
-  options.request_timeout_ms = 10'000;
+  options.connections = kConnections;
+  options.request_timeout_ms = 20'000;
   IssuerClient issuer(options);
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 20 && !::testing::Test::HasFailure(); ++round) {
     const int before = asked;
     std::vector<std::thread> threads;
-    for (int i = 0; i < 4; ++i) threads.emplace_back([&] { EXPECT_TRUE(issuer.Health()); });
-    while (asked < before + 2) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // by now the other two wait
-    answered = before + 4;
+    for (int i = 0; i < 2 * kConnections; ++i) {
+      threads.emplace_back([&] {
+        const auto begin = std::chrono::steady_clock::now();
+        EXPECT_TRUE(issuer.Health());
+        EXPECT_LT(MsSince(begin), 10'000) << "of a limit of 20 s: the call was woken";
+      });
+    }
+    while (asked < before + kConnections) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // by now the others wait
+    answered = before + 2 * kConnections;
+    answered.notify_all();
     for (std::thread& thread : threads) thread.join();
   }
 }
