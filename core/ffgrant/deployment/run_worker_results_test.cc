@@ -19,6 +19,7 @@
 #include <string_view>
 #include <thread>
 
+#include "ffgrant/claims/ending.h"
 #include "testing/live/http_server.h"
 #include "testing/simulation/workers_test_fixture.h"
 
@@ -132,6 +133,39 @@ TEST_F(Workers, AResultSurvivesAnOutage) {
   const RunResult& ran = worker.Stop();
   EXPECT_EQ(ran.completed, 2u);
   EXPECT_EQ(ran.lost, 0u);
+}
+
+// The work takes longer than a lease lasts without a renewal. The time in which an ending is tried
+// again begins with the ending's first try, and not with the claim.
+TEST_F(Workers, AnEndingOfLongWorkIsTriedAgainToo) {
+  options_.worker.worker.lease_ttl_ms = 1500;
+  options_.worker.worker.permits = 2;
+  std::atomic<int> completions{0};
+  std::atomic<int> failures{0};
+  served_.Decide([&](const ServedSimulation::Command& command) {
+    const bool is_lost =
+        (Calls(command, "_complete_execution") && ++completions <= 2 * kEndingTries) ||
+        (Calls(command, "_fail_execution") && ++failures <= 2 * kEndingTries);
+    return is_lost ? Fate::kLostBefore : Fate::kServed;
+  });
+  const MintedExecutionId done = Create("complete");
+  const MintedExecutionId failed = Create("fail");
+  Started worker(*this, [&](const Task& task) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1600));
+    return task.input.payload() == "fail" ? Failed("no disk") : Completed("late");
+  });
+  EXPECT_TRUE(Eventually([&] {
+    const std::lock_guard lock(mutex_);
+    return reports_.size() == 2;
+  }));
+  const RunResult& ran = worker.Stop();
+  EXPECT_EQ(ran.completed, 1u);
+  EXPECT_EQ(ran.failed, 1u);
+  EXPECT_EQ(ran.lost, 0u);
+  EXPECT_EQ(State(done), "completed");
+  EXPECT_EQ(State(failed), "failed");
+  EXPECT_GT(completions, 2 * kEndingTries);
+  EXPECT_GT(failures, 2 * kEndingTries);
 }
 
 // If the server does not answer, a failure takes several tries, and the lease has to last for all
