@@ -94,6 +94,31 @@ void DeadlinesReachAsFarAsATime(Run& run) {
   run.Check("the deadline is in its index", score && *score == 9223372036854775808.0);
 }
 
+// A client of another make may send a delay that is over already. The execution is then as eligible
+// as one without a delay, and its core has no time that could be mistaken for the end of a later
+// delay.
+void ADelayThatIsOverIsNotStored(Run& run) {
+  const std::int64_t now = run.engine().Now();
+  const std::string ahead = std::to_string(now + kLong);
+  const std::pair<std::string, std::string> kRows[] = {{"", ""},
+                                                       {"0", ""},
+                                                       {"-5", ""},
+                                                       {std::to_string(now - 1), ""},
+                                                       {std::to_string(now), ""},
+                                                       {ahead, ahead}};
+  for (const auto& [delay, stored] : kRows) {
+    Execution& e = run.New();
+    const std::string state = stored.empty() ? "waiting" : "delayed";
+    ExpectRaw(run, "delay '" + delay + "'", "1 OK " + e.expected.id + " " + state,
+              "ff_create_execution", RawCreate(e, {.delay = delay}));
+    Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+    run.CheckEqual("delay_until of '" + delay + "'", stored, core["delay_until"]);
+    run.CheckEqual("blocking_detail of '" + delay + "'",
+                   stored.empty() ? "" : "delayed until " + stored, core["blocking_detail"]);
+    run.CheckEqual("public_state of '" + delay + "'", state, core["public_state"]);
+  }
+}
+
 std::string Needs(const std::string& tokens) {
   return "{\"routing_requirements\":{\"required_capabilities\":[" + tokens + "]}}";
 }
@@ -181,6 +206,7 @@ void AddFunctionCreationScenarios(std::vector<Scenario>& to) {
   add("F2", "create_gives_who_took_an_idempotency_key", AnIdempotencyKeyGivesWhoTookIt);
   add("F2", "create_remembers_a_key_for_a_time", AnIdempotencyKeyNeedsATime);
   add("F2", "create_checks_its_arguments", CreationChecksItsArguments);
+  add("F2", "create_stores_no_delay_that_is_over", ADelayThatIsOverIsNotStored);
   add("F2", "create_deadlines_as_far_as_a_time_reaches", DeadlinesReachAsFarAsATime);
   add("F2", "create_refuses_policies", PoliciesThatAreRefused);
   add("F2", "create_takes_policies", PoliciesThatAreTaken);
