@@ -145,7 +145,8 @@ class Fixture final : public AnyFixture {
   Ledger& ledger() { return ledger_; }
   const Population& population() const { return population_; }
 
-  // Completes, forgets and creates a claimed execution, so that it can be claimed once more.
+  // Completes and forgets a claimed execution, and creates it anew, so that it can be claimed once
+  // more.
   void Rearm(const ExecutionIdView& id) {
     const LeaseFence fence = {LeaseIdOf(id), LeaseEpoch{1}, AttemptIdOf(id)};
     SelfCheck(static_cast<bool>(ledger_.Complete(id, fence)), "an execution can't be completed",

@@ -21,8 +21,8 @@ constexpr std::string_view kWords[] = {"",         "main",
                                        "ff:exec:", "pg:{fp:7}:x:1:k:00",
                                        "/a/b",     "already_revoked"};
 
-// JSON writes most of these pieces each in its own way. The others border on such pieces or lie at
-// a limit of UTF-8.
+// JSON has escapes for many of these pieces. Most of the others border on such a piece or lie at a
+// limit of UTF-8.
 constexpr std::string_view kPieces[] = {"\"",
                                         "\\",
                                         "/",

@@ -130,9 +130,9 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
   outcome.partitions = m.partition_count;
   const std::string_view text = args.lane.text();
   // A hold on a lane changes a counter that all threads share. So the lane's number is guessed, and
-  // each partition's queue tells whether the guess is right. The lane is held only if nothing is
-  // found, because then the guess may be wrong: once the last execution of a lane is forgotten, the
-  // lane's number may become another lane's.
+  // an execution is granted only if its lane has the text that was asked for. The lane is held only
+  // if nothing is found, because then the guess may be wrong: once the last execution of a lane is
+  // forgotten, the lane's number may become another lane's.
   internal::NameId lane = m.lanes.Guess(text);
   internal::NameId held = 0;
   if (lane == 0) lane = held = m.lanes.HoldIfThere(text);

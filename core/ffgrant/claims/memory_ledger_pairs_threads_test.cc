@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every pair of the embedded ledger's calls, except Fail(), at once, on the same few
+// Runs each two of the embedded ledger's calls at once, also a call beside itself, on the same few
 // executions of one partition. If one of the two calls touches plain data without the lock that
 // guards it, ThreadSanitizer and the locks' own assertions see this. Tests in testing/model judge
 // what the calls answer.

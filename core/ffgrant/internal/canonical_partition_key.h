@@ -24,7 +24,7 @@ struct PartitionKeyHead {
   PartitionFamily family;
 };
 
-// The index is two bits of the family's first letter. No family has index 2.
+// A head's place in this table is bits 1 and 2 of the family's first letter. No family has place 2.
 inline constexpr PartitionKeyHead kPartitionKeyHeads[4] = {
     {Word32('{', 'q', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kQuota},
     {Word32('{', 'b', ':', '\0'), 0xFFFFFF, 3, PartitionFamily::kBudget},

@@ -75,8 +75,8 @@ inline std::uint32_t SpecialMask32(const char* p) noexcept {
 }
 #endif
 
-// These functions do what FindSpecial and SkipBlanks do, for ranges of any size. The functions are
-// made for long ranges.
+// These functions do what FindSpecial and SkipBlanks do. They are right for ranges of any size, and
+// quick for long ones.
 const char* FindSpecialFar(const char* p, const char* end) noexcept;       // kSpecial
 const char* FindSpecialFarPlain(const char* p, const char* end) noexcept;  // kPlain
 const char* SkipBlanksFar(const char* p, const char* end) noexcept;

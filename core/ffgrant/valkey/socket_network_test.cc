@@ -509,7 +509,7 @@ class DescriptorTest : public SocketNetworkTest {
 TEST_F(DescriptorTest, IsReadableWheneverAWaitWouldEnd) {
   const int fd = network->Descriptor();
   EXPECT_GE(fd, 0);
-  // The second stream probably gets the descriptor of the first.
+  // In the second round the stream's new socket probably gets the same descriptor as in the first.
   for (int round = 0; round < 2; ++round) {
     ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
     Descriptor peer = listener.Accept();

@@ -12,7 +12,7 @@
 
 namespace ffgrant::valkey {
 
-using namespace internal;  // NOLINT: all of it is about the stored fields
+using namespace internal;  // NOLINT: the whole file uses the stored fields
 
 std::optional<std::string_view> ExecutionInput::FindTag(std::string_view name) const noexcept {
   for (std::size_t i = 0; i < tag_count(); ++i) {

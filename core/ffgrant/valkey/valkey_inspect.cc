@@ -9,7 +9,7 @@
 
 namespace ffgrant::valkey {
 
-using namespace internal;  // NOLINT: all of it is about the stored fields
+using namespace internal;  // NOLINT: the whole file uses the stored fields
 
 namespace {
 

@@ -20,7 +20,7 @@
 
 namespace ffgrant::valkey {
 
-using namespace internal;  // NOLINT: all of it is about keys and replies
+using namespace internal;  // NOLINT: the whole file uses keys and replies
 
 namespace {
 

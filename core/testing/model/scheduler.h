@@ -82,8 +82,9 @@ class Scheduler {
   static std::uint32_t TakeLockNumber();
 
   // CallBegins() and CallEnds() are called within a fiber, around each call that a history records.
-  // Events are numbered, so that a later event has a greater number. A call begins when the fiber
-  // goes on from the call's first point.
+  // Events are numbered, so that a later event has a greater number. A call does not begin with
+  // CallBegins(), but when the scheduler resumes the fiber at the call's first point. If the call
+  // comes to no point, it begins with CallEnds().
   struct CallEvents {
     std::uint32_t called_at = 0;
     std::uint32_t returned_at = 0;

@@ -3,8 +3,8 @@
 // Says which state of an execution has to be stored. This file is written from the contract:
 // sections 3 and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
 // stored-state-observed.md. Nothing of a ledger is used here: key names and numbers are composed as
-// texts. A scenario notes each effect by the function that is named after it
-// (expected.Claimed(...)); the scenario itself says whether a call should have had that effect.
+// texts. After each call, Run notes the call's effect by the function with the effect's name, such
+// as expected.Claimed(...). Which answer the call must get is for the scenario to say (run.h).
 
 #ifndef FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
 #define FFGRANT_TESTING_SCENARIOS_EXPECTED_H_

@@ -56,7 +56,7 @@ struct Execution {
 // The answer that a call must get.
 struct ExpectedAnswer {
   ExpectedAnswer() = default;
-  ExpectedAnswer(ClaimError code, std::vector<std::string> with = {})  // NOLINT: a code is one
+  ExpectedAnswer(ClaimError code, std::vector<std::string> with = {})  // NOLINT: implicit
       : error(code), details(std::move(with)) {}
   ClaimError error = ClaimError::kNone;
   std::vector<std::string> details;

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends requests to FlowFabric's server unchanged, on a connection that is kept open."""
+"""Sends requests to FlowFabric's server on a connection that is kept open. Nothing is added to a
+request but the URL's path before the target, the host, and the header that says how long the body
+is or that it is chunked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the tables of the figures of loads on a deployment, and the two sentences about them."""
+"""Tests the tables about loads on a deployment, and the two sentences that say where a claim spends
+its time."""
 
 from __future__ import annotations
 

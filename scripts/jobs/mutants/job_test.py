@@ -138,8 +138,8 @@ class AskTestsTest(unittest.TestCase):
 
 class EquivalentMutantsTest(unittest.TestCase):
     def test_a_mutant_has_each_id(self):
-        """If a function changes, its mutants get other ids. An argument under an old id is then for
-        no mutant, and this test finds such an argument."""
+        """If a function changes, its mutants get other ids. An entry of equivalent_mutants.toml
+        with an old id then belongs to no mutant, and this test finds such an entry."""
         listed = summary.read_equivalents(
             (build.ROOT / "fuzz" / "equivalent_mutants.toml").read_text(encoding="utf-8"))
         self.assertGreater(len(listed), 10)

@@ -13,7 +13,7 @@ from jobs.perf.error import PerfError
 
 _MOST_PLOTS = 8  # the most plots that are drawn; histories that changed come first
 FEWEST = 4  # points that it takes to find a change
-_MOST_ROWS = 12  # the most points in a table, which has the newest ones
+_MOST_ROWS = 12  # a table shows at most this many points: the newest
 _RECORD = f"{home.COMMAND} record"
 
 

@@ -6,9 +6,9 @@ and the state of the machine, so they are no independent evidence. A process giv
 each benchmark, the least time of its repetitions: a disturbance makes a repetition longer, so the
 shortest repetition was disturbed least. Many short repetitions find a quiet moment where few long
 repetitions do not: on a shared core, a repetition shorter than a slice of the scheduler may run
-without another process' data in the caches. (A walk over 256 KiB, 24 processes on two cores at a
-load of 15, differs from process to process by 1.6 % with 5 repetitions of 10 ms, by
-0.4 % with 25 of 2 ms.)
+without another process' data in the caches. (Measured with 24 processes on two cores at a load
+average of 15: the time of a walk over 256 KiB differs from process to process by 1.6 % with 5
+repetitions of 10 ms, and by 0.4 % with 25 repetitions of 2 ms.)
 
 Names reach the program as a regular expression, because no other way works in all versions. Regular
 expressions have limits here: the library's std::regex refuses "\\]" and "\\}" and more than 100,000

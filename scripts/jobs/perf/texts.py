@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes other people's texts, and figures, fit for Markdown and terminals."""
+"""Prepares texts for Markdown and terminals, whatever their authors wrote in them, and formats
+ratios as percentages."""
 
 import math
 import re
