@@ -2,6 +2,8 @@
 """Does the fuzzing of scripts/test: runs every target for a short time, and the canary with every
 engine."""
 
+import json
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -10,24 +12,34 @@ from jobs.common import build, children, processes, reference
 from jobs.common.terminal import duration
 from jobs.fuzz import afl, libfuzzer, targets
 
-SMOKE_SECONDS = 60  # seconds of the clock for all targets together
+GRADING = build.ROOT / "results" / "mutants.json"
+LEAST_SECONDS = 3  # of CPU, for a target that finds its mutants sooner or has not been graded
+MOST_SECONDS = 30  # of CPU; scripts/test says so if the grading asks for more
+_SLOWEST = 10  # seconds of the clock for one second of CPU, on a busy machine
 _LANES = 2
 _CANARY_SECONDS = 30  # on an idle core an engine finds the fault in one or two seconds
 
 
 class Watched:
-    """A child process with a name for the reader and a time within which it should end."""
+    """A child process with a name for the reader and a time within which it should end. A process
+    that has a share of CPU is ended once it has used its share."""
 
-    def __init__(self, name, child, seconds):
-        self.name, self.child, self.seconds = name, child, seconds
+    def __init__(self, name, child, seconds, share=None):
+        self.name, self.child, self.seconds, self.share = name, child, seconds, share
         self.begun = time.monotonic()
         self.status = None
+        self.used_its_share = False
 
     def over(self):
         self.status = self.child.status()
-        if self.status is None and time.monotonic() - self.begun > self.seconds + 30:
-            self.child.end()
-            self.status = self.child.status()
+        if self.status is None:
+            late = time.monotonic() - self.begun > self.seconds + 30
+            self.used_its_share = (
+                self.share is not None
+                and (processes.cpu_seconds(self.child.pid) or 0) >= self.share)
+            if late or self.used_its_share:
+                self.child.end()
+                self.status = self.child.status()
         return self.status is not None
 
 
@@ -48,16 +60,29 @@ def run_watched(terminal, label, starts, lanes):
     return ended
 
 
-def smoke(terminal, tally, preset, wrapper, seconds=SMOKE_SECONDS):
-    """Runs every target with libFuzzer and sanitizers for its share of the time; none may find
-    anything."""
+def shares(grading, names):
+    """Returns the seconds of CPU that each target gets, and the seconds that the grading of the
+    targets by mutants asks for where that is more: (name -> seconds, name -> seconds)."""
+    asked = {need["target"]: need["seconds"] for need in grading["figures"]["targets"]}
+    given = {name: min(max(asked.get(name, 0), LEAST_SECONDS), MOST_SECONDS) for name in names}
+    return given, {name: asked[name] for name in names if asked.get(name, 0) > given[name]}
+
+
+def smoke(terminal, tally, preset, wrapper):
+    """Runs every target with libFuzzer and sanitizers, from its seed corpus; none may find
+    anything. A target gets the CPU time in which 95 of 100 runs find the slowest of the mutants
+    that it has found in the last grading, within bounds."""
     chosen = [target for target in targets.all_targets() if not target.is_canary]
     lacking = reference.lacking()
     if lacking:
         terminal.line(f"fuzz smoke: without the reference, {lacking}; {reference.ADVICE}")
     else:
         chosen += targets.reference_targets()
-    share = max(1, round(seconds * _LANES / len(chosen)))
+    given, cut = shares(json.loads(GRADING.read_text(encoding="utf-8")),
+                        [target.name for target in chosen])
+    for name, seconds in cut.items():
+        terminal.line(f"fuzz smoke: {name} gets {given[name]} s of CPU; its slowest mutant asks for "
+                      f"{seconds:.0f} s")
     with tempfile.TemporaryDirectory(prefix="ffgrant-smoke-") as folder, \
             children.Children() as started:
 
@@ -67,22 +92,35 @@ def smoke(terminal, tally, preset, wrapper, seconds=SMOKE_SECONDS):
                 work.mkdir()
                 command = libfuzzer.command(
                     build.build_directory(preset) / "fuzz" / target.name, target, f"{work}-",
-                    (work, target.corpus), (f"-max_total_time={share}",), wrapper)
+                    (work, target.corpus), (), wrapper)
                 child = started.start(command, log=Path(folder) / f"{target.name}.log",
                                       env=libfuzzer.environment(), cwd=folder)
-                return Watched(target.subject, child, share)
+                share = given[target.name]
+                return Watched(target.subject, child, _SLOWEST * share, share)
             return start
 
+        # The longest come first, so that no lane is idle while another one has much left to do.
+        chosen.sort(key=lambda target: -given[target.name])
         for watched in run_watched(terminal, "smoke", map(start_of, chosen), _LANES):
-            judge_smoke(tally, watched.name, watched.status, watched.child.output())
+            judge_smoke(tally, watched)
 
 
-def judge_smoke(tally, name, status, output):
-    if status == 0 and "Done " in output:
+def judge_smoke(tally, watched):
+    """A run passes if it has used its share of CPU, executed inputs and found nothing. An
+    interrupted target may hang, because its signal handler waits for the allocator. So a run whose
+    target had to be killed passes too."""
+    output = watched.child.output()
+    status = libfuzzer.Status()
+    for line in output.splitlines():
+        status.read(line)
+    if (watched.used_its_share and watched.status in (libfuzzer.INTERRUPTED, -signal.SIGKILL)
+            and status.executions > 0):
         tally.passed += 1
-    else:
-        tail = "\n".join(output.rstrip().splitlines()[-40:])
-        tally.fail(f"FAILED fuzz smoke {name}: status {status}\n{tail}")
+        return
+    tail = "\n".join(output.rstrip().splitlines()[-40:])
+    share = "" if watched.used_its_share else f" before it had used {watched.share:.0f} s of CPU"
+    tally.fail(f"FAILED fuzz smoke {watched.name}: status {watched.status}{share}, "
+               f"{status.executions} executions\n{tail}")
 
 
 def canary(terminal, tally, preset, wrapper):

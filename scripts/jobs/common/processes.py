@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import subprocess
+from pathlib import Path
 
 _TICK_SECONDS = 0.5
 GRACE_SECONDS = 3
@@ -39,6 +40,16 @@ def signal_group(leader, number):
     gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
+
+
+def cpu_seconds(pid):
+    """The CPU time that a process has used so far; None if the process has ended."""
+    try:
+        # The name, which may hold spaces, ends with the last parenthesis.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def end_group(process, polite=(signal.SIGTERM,), grace=GRACE_SECONDS):

@@ -82,9 +82,7 @@ class Place:
         """The CPU seconds of FlowFabric's server; None if its process is not known here."""
         if self.server_pid is None:
             return None
-        text = Path(f"/proc/{self.server_pid}/stat").read_text(encoding="ascii")
-        fields = text.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processes.cpu_seconds(self.server_pid)
 
 
 @contextlib.contextmanager

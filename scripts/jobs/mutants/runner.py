@@ -22,7 +22,6 @@ _GRACE = 30  # seconds that a fuzzer may take to end at its time limit
 _SLOWEST = 10  # seconds of the clock for one second of CPU, on a busy machine
 _TO_END = 10  # seconds that an interrupted child may take to end
 _TICK = 0.1  # seconds between two looks at the CPU time of a child
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Stopped(Exception):
@@ -86,7 +85,7 @@ class Children:
             if timeout and time.monotonic() - start >= timeout:
                 self._signal(pid, signal.SIGKILL)
                 return
-            if cpu_limit and _cpu_seconds(pid) >= cpu_limit:
+            if cpu_limit and (processes.cpu_seconds(pid) or 0) >= cpu_limit:
                 interrupted.set()
                 self._signal(pid, signal.SIGINT)
                 if not ended.wait(_TO_END):
@@ -103,16 +102,6 @@ class Children:
         with self._lock:
             for pid in self._running:
                 processes.signal_group(pid, signal.SIGKILL)
-
-
-def _cpu_seconds(pid):
-    """The CPU time that a process has used so far; 0 if the process has ended."""
-    try:
-        # The name, which may hold spaces, ends with the last parenthesis.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
 @dataclass(frozen=True)
