@@ -81,8 +81,8 @@ def smoke(terminal, tally, preset, wrapper):
     given, cut = shares(json.loads(GRADING.read_text(encoding="utf-8")),
                         [target.name for target in chosen])
     for name, seconds in cut.items():
-        terminal.line(f"fuzz smoke: {name} gets {given[name]} s of CPU; its slowest mutant asks for "
-                      f"{seconds:.0f} s")
+        terminal.line(f"fuzz smoke: {name} gets {given[name]} s of CPU; its slowest mutant asks "
+                      f"for {seconds:.0f} s")
     with tempfile.TemporaryDirectory(prefix="ffgrant-smoke-") as folder, \
             children.Children() as started:
 

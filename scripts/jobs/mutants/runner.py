@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from jobs.common import processes
 from jobs.fuzz import libfuzzer
