@@ -22,6 +22,7 @@ class Finding:
     wrapper: tuple = ()
     count: int = 1  # how many inputs showed it
     path: Path | None = None  # where its input is kept
+    written: bool = False  # whether keep() has written that file
 
     @property
     def replay(self):
@@ -81,14 +82,24 @@ def minimize(finding, seconds=_MINIMIZE_SECONDS):
 
 def keep(finding, target, scratch):
     """Writes the input to corpus/TARGET/regressions/, or to `scratch` for the canary. An input that
-    the corpus holds already stays where it is.
+    the corpus holds already stays where it is. If the finding was kept before and its input has
+    become smaller since, the smaller one takes the larger one's place.
     """
+    larger = finding.path if finding.written else None
+    if larger and larger.read_bytes() == finding.data:
+        return
+    _write(finding, target, scratch)
+    if larger:
+        larger.unlink(missing_ok=True)
+
+
+def _write(finding, target, scratch):
     for known in target.seeds():
         if known.read_bytes() == finding.data:
-            finding.path = known
+            finding.path, finding.written = known, False
             return
     folder = scratch if target.is_canary else target.regressions
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{libfuzzer.slug(finding.signature)}-{libfuzzer.digest(finding.data)[:10]}"
-    finding.path = folder / name
-    finding.path.write_bytes(finding.data)
+    (folder / name).write_bytes(finding.data)
+    finding.path, finding.written = folder / name, True

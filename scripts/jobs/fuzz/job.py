@@ -61,9 +61,14 @@ class Job:
                             seed=self._arguments.seed))
                     self._step()
                     time.sleep(0.25)
-            except (processes.Interrupted, EngineError):
-                for session in self._active:  # what these sessions have run so far counts too
-                    self._interrupt(session)
+            except BaseException:
+                # What these sessions have run and found so far counts too, whatever ends the run.
+                handlers = processes.ignore_signals()
+                try:
+                    for session in self._active:
+                        self._interrupt(session)
+                finally:
+                    processes.restore_signals(handlers)
                 raise
 
     def _step(self):
@@ -71,7 +76,6 @@ class Job:
             goes_on = session.step()
             self._say_events(session)
             if not goes_on:
-                self._active.remove(session)
                 self._finish(session)
         if self._active:
             self._terminal.progress(" | ".join(session.describe() for session in self._active))
@@ -88,12 +92,18 @@ class Job:
                 for line in role.child.new_lines():
                     role.status.read(line)
                 role.end(time.monotonic())
+        self._keep(session)
         self._add_row(session)
-        self._keep(session, minimize=False)
 
     def _finish(self, session):
+        # The findings are kept before anything that takes time. An interrupt must not lose them.
+        self._keep(session)
+        self._active.remove(session)
         self._add_row(session)
-        self._keep(session, minimize=True)
+        for finding in session.findings.all:
+            self._terminal.progress(f"{session.target.name}: making a finding smaller")
+            findings.minimize(finding)
+            self._write(session, finding)
         row = self.rows[-1]
         self._terminal.line(f"{row[0]:<20} {row[1]:>5} s  {row[2]:>7} executions  "
                             f"{row[5]:>13} edges  {row[7]:>6} inputs  {row[8]} findings")
@@ -105,13 +115,17 @@ class Job:
         files = sum(1 for _ in work.iterdir()) if work.is_dir() else 0
         self.rows.append(summary.row(session, time.monotonic() - session.begun, files))
 
-    def _keep(self, session, minimize):
+    def _keep(self, session):
+        """Takes over the findings of a session, each once, and writes their inputs."""
+        known = [id(finding) for _, finding in self.found]
+        self.found += [(session.target, finding) for finding in session.findings.all
+                       if id(finding) not in known]
         for finding in session.findings.all:
-            if minimize:
-                self._terminal.progress(f"{session.target.name}: making a finding smaller")
-                findings.minimize(finding)
-            findings.keep(finding, session.target, session.tools.scratch / "findings")
-            self.found.append((session.target, finding))
+            self._write(session, finding)
+
+    @staticmethod
+    def _write(session, finding):
+        findings.keep(finding, session.target, session.tools.scratch / "findings")
 
     def report_findings(self):
         for target, finding in self.found:
