@@ -129,8 +129,8 @@ class Batch:
         tail = "\n".join(output.rstrip().splitlines()[-12:])
         if status >= 0:  # the program aborts on a finding
             raise EngineError(f"{row.target.name}: status {status}\n{tail}")
+        row.finding = tail or f"status {status}, no output"
         kept = keep_finding(row.target, found)
-        row.finding = tail
         self._terminal.line(self._terminal.bad(f"{row.target.name}: status {status}, seed {seed}"))
         self._terminal.line(row.finding)
         if kept:
@@ -153,12 +153,14 @@ def document(made, command, date):
 
 
 def run(terminal, chosen, executions, seed):
-    """Returns (the batch, which has ended or was interrupted; the interrupt, or None)."""
+    """Returns (the batch, which has ended or was stopped; what stopped it, or None)."""
     build.configure(terminal, PRESET)
     build.build(terminal, PRESET, [f"{target.subject}_replay" for target in chosen])
     batch = Batch(terminal, chosen, executions, seed)
     try:
         batch.run()
-    except processes.Interrupted as reason:
+    except BrokenPipeError:  # nobody reads the output any more
+        raise
+    except (processes.Interrupted, EngineError, OSError) as reason:
         return batch, reason
     return batch, None

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import io
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
+from jobs.common.terminal import Terminal
 from jobs.fuzz import batch
 from jobs.fuzz.targets import Target
 
@@ -55,6 +58,16 @@ class RowTest(unittest.TestCase):
     def test_a_target_that_never_ran_has_no_rate(self):
         row = batch.Row(Target("a_fuzzer"), finding="FINDING")
         self.assertEqual(row.cells()[1:], ["0", "0", "0.0", "0", "-", "-", "-", "-", "1"])
+
+
+class ChunkTest(unittest.TestCase):
+    def test_a_target_that_dies_in_silence_is_a_finding(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(batch.build, "BUILD", Path(folder)), \
+                mock.patch.object(batch.processes, "run", return_value=(-11, "")):
+            made = batch.Batch(Terminal(io.StringIO()), [Target("a_fuzzer", Path(folder))], 1, 1)
+            made.run()
+            self.assertEqual(made.rows[0].finding, "status -11, no output")
 
 
 class KeepFindingTest(unittest.TestCase):

@@ -66,6 +66,8 @@ class Job:
                 handlers = processes.ignore_signals()
                 try:
                     for session in self._active:
+                        self._take(session)
+                    for session in self._active:
                         self._interrupt(session)
                 finally:
                     processes.restore_signals(handlers)
@@ -115,11 +117,15 @@ class Job:
         files = sum(1 for _ in work.iterdir()) if work.is_dir() else 0
         self.rows.append(summary.row(session, time.monotonic() - session.begun, files))
 
-    def _keep(self, session):
-        """Takes over the findings of a session, each once, and writes their inputs."""
+    def _take(self, session):
+        """Takes over the findings of a session, each once. They count even if their inputs can't be
+        written."""
         known = [id(finding) for _, finding in self.found]
         self.found += [(session.target, finding) for finding in session.findings.all
                        if id(finding) not in known]
+
+    def _keep(self, session):
+        self._take(session)
         for finding in session.findings.all:
             self._write(session, finding)
 
@@ -135,8 +141,9 @@ class Job:
                 if line.startswith(("FINDING", "  input:", "  expected:", "  got:", "SUMMARY")) or (
                         "runtime error" in line or "ERROR: AddressSanitizer" in line):
                     self._terminal.line("  " + line[:200])
+            kept = finding.replay if finding.path else "its input was not kept"
             self._terminal.line(f"  {finding.count} inputs showed it; the smallest, "
-                                f"{len(finding.data)} bytes: {finding.replay}")
+                                f"{len(finding.data)} bytes: {kept}")
 
 
 def add_reference_targets(terminal, arguments, chosen):
@@ -175,21 +182,36 @@ def build_all(terminal, chosen, engine, wrapper):
         build.build(terminal, preset, names, () if preset != SANITIZED else wrapper)
 
 
+def _status(terminal, found, stopped, write):
+    """Writes the files that the options name and returns the exit status. A finding decides it,
+    whatever else went wrong; then what stopped the run, which is None if nothing did."""
+    if stopped:
+        terminal.line(f"fuzz: stopped by {stopped}")
+    try:
+        write()
+    except (processes.Interrupted, build.BuildError, OSError) as reason:
+        terminal.line(f"fuzz: could not write the table: {reason}")
+        stopped = stopped or reason
+    if found:
+        return 1
+    # An interrupt has an exit status of its own. If anything else failed, the status is 3.
+    return getattr(stopped, "exit_status", 3) if stopped else 0
+
+
 def batch(terminal, chosen, arguments):
     made, stopped = fuzz_batch.run(terminal, chosen, arguments.executions, arguments.seed)
     table = made.table()
     terminal.line()
     for line in report.as_text(table, terminal):
         terminal.line(line)
-    command, date = _command_and_date(arguments)
-    _write_log(arguments.log, command, date, table)
-    if arguments.markdown:
-        fuzz_batch.document(table, command, date).write(arguments.markdown)
-    if stopped:
-        terminal.line(f"fuzz: stopped by {stopped}")
-    if any(row.finding for row in made.rows):
-        return 1
-    return stopped.exit_status if stopped else 0
+
+    def write():
+        command, date = _command_and_date(arguments)
+        _write_log(arguments.log, command, date, table)
+        if arguments.markdown:
+            fuzz_batch.document(table, command, date).write(arguments.markdown)
+
+    return _status(terminal, any(row.finding for row in made.rows), stopped, write)
 
 
 def _command_and_date(arguments):
@@ -204,18 +226,6 @@ def _write_log(path, command, date, made):
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _write_reports(terminal, job, arguments, seconds):
-    made = summary.table(job.rows, arguments.engine)
-    terminal.line()
-    for line in report.as_text(made, terminal):
-        terminal.line(line)
-    command, date = _command_and_date(arguments)
-    _write_log(arguments.log, command, date, made)
-    if arguments.markdown:
-        summary.document(made, FAST[arguments.engine], command, date, seconds).write(
-            arguments.markdown)
-
-
 def fuzz(terminal, chosen, arguments):
     wrapper = sanitizer_wrapper()
     build_all(terminal, chosen, arguments.engine, wrapper)
@@ -228,16 +238,25 @@ def fuzz(terminal, chosen, arguments):
     stopped = None
     try:
         job.run()
-    except (processes.Interrupted, EngineError) as reason:
+    except BrokenPipeError:  # nobody reads the output any more
+        raise
+    except (processes.Interrupted, EngineError, targets.TargetError, OSError) as reason:
         stopped = reason
-    _write_reports(terminal, job, arguments, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    made = summary.table(job.rows, arguments.engine)
+    terminal.line()
+    for line in report.as_text(made, terminal):
+        terminal.line(line)
     job.report_findings()
-    if stopped:
-        terminal.line(f"fuzz: stopped by {stopped}")
-    if job.found:
-        return 1
-    # An interrupt has an exit status of its own. If an engine failed, the status is 3.
-    return getattr(stopped, "exit_status", 3) if stopped else 0
+
+    def write():
+        command, date = _command_and_date(arguments)
+        _write_log(arguments.log, command, date, made)
+        if arguments.markdown:
+            summary.document(made, FAST[arguments.engine], command, date, seconds).write(
+                arguments.markdown)
+
+    return _status(terminal, job.found, stopped, write)
 
 
 def _chosen(arguments):
@@ -255,6 +274,26 @@ def _chosen(arguments):
     return chosen
 
 
+def check_files(arguments):
+    """Raises if a file that the options name can't be written: after the fuzzing it is too late for
+    that. The folders of the files are made, the files stay as they are."""
+    for path in (arguments.log, arguments.markdown,
+                 arguments.markdown and arguments.markdown.with_suffix(".json")):
+        if not path:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_fifo():  # it can be opened only once
+                continue
+            new = not path.exists()
+            with path.open("a", encoding="utf-8"):
+                pass
+            if new:
+                path.unlink()
+        except OSError as error:
+            raise UsageError(f"can't write {path}: {error}") from error
+
+
 def main(arguments):
     terminal = Terminal()
     if arguments.list:
@@ -262,6 +301,7 @@ def main(arguments):
         return 0
     try:
         chosen = _chosen(arguments)
+        check_files(arguments)
     except UsageError as error:
         print(f"scripts/fuzz: error: {error}", file=sys.stderr)
         return 2

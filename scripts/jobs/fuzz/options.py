@@ -17,8 +17,9 @@ A finding is made small and written to corpus/TARGET/regressions/ (the canary's 
 and the command that replays it is printed. Logs are in build/fuzz-work/TARGET."""
 
 _ENDING = """\
-Exit status: 0 nothing found; 1 findings; 2 wrong usage; 3 could not run; 128 + signal
-if interrupted and nothing was found."""
+Exit status: 0 nothing found; 1 findings, whatever else went wrong; 2 wrong usage, or a
+file of --log or --markdown can't be written; 3 could not run; 128 + signal if
+interrupted and nothing was found."""
 
 
 def parser():
