@@ -89,6 +89,22 @@ def stale(faults: Sequence[Fault], root: Path = build.ROOT) -> list[str]:
     return errors
 
 
+def choose(faults: Sequence[Fault], kinds: Sequence[str], ids: Sequence[str]) -> list[Fault]:
+    """The faults that --kind and --only name; all if they name none. An id is ID, or KIND/ID as it
+    is printed."""
+    unknown = set(kinds) - {fault.kind for fault in faults}
+    if unknown:
+        raise CatalogueError(f"--kind {', '.join(sorted(unknown))}: no such file in fuzz/mutants")
+    chosen = [fault for fault in faults if not kinds or fault.kind in kinds]
+    unknown = set(ids) - {name for fault in chosen
+                          for name in (fault.id, f"{fault.kind}/{fault.id}")}
+    if unknown:
+        raise CatalogueError(f"--only {', '.join(sorted(unknown))}: no such mutant"
+                             f"{' of that kind' if kinds else ''} (see --list)")
+    return [fault for fault in chosen
+            if not ids or fault.id in ids or f"{fault.kind}/{fault.id}" in ids]
+
+
 @dataclass
 class Result:
     """What each grader said about a fault: "killed" and by what, or "survived"."""
@@ -202,12 +218,7 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
         terminal.line(terminal.bad(error))
     if errors:
         return 1
-    unknown = set(arguments.kind) - {fault.kind for fault in faults}
-    if unknown:
-        raise CatalogueError(f"--kind {', '.join(sorted(unknown))}: no such file in fuzz/mutants")
-    chosen = [fault for fault in faults
-              if (not arguments.kind or fault.kind in arguments.kind)
-              and (not arguments.only or fault.id in arguments.only)]
+    chosen = choose(faults, arguments.kind, arguments.only)
     if arguments.list:
         for fault in chosen:
             terminal.line(f"{fault.kind}/{fault.id}  {fault.file}: {fault.why}")

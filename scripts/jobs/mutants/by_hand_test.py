@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import argparse
 import contextlib
+import io
 import tempfile
 import unittest
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
+from unittest import mock
 
+from jobs.common.terminal import Terminal
 from jobs.mutants import by_hand
 from jobs.mutants.by_hand import CatalogueError, Fault, Journal, Result
 from jobs.mutants.graders import Grader
@@ -50,6 +54,33 @@ class CatalogueTest(unittest.TestCase):
             self.assertEqual(by_hand.stale([_fault()], Path(folder)), [])
             for fault in (_fault("b < a"), _fault(after="a < b")):
                 self.assertEqual(len(by_hand.stale([fault], Path(folder))), 1)
+
+
+class ChooseTest(unittest.TestCase):
+    FAULTS = [Fault(name, kind, "source.cc", "1", "2", "why")
+              for name, kind in (("x", "a-kind"), ("y", "a-kind"), ("z", "another"))]
+
+    def test_by_kind_and_id(self) -> None:
+        for kinds, ids, wanted in (([], [], "xyz"), (["a-kind"], [], "xy"), ([], ["z", "x"], "xz"),
+                                   ([], ["another/z", "z"], "z"), (["a-kind"], ["y"], "y")):
+            chosen = by_hand.choose(self.FAULTS, kinds, ids)
+            self.assertEqual("".join(fault.id for fault in chosen), wanted)
+
+    def test_what_is_not_there_is_an_error(self) -> None:
+        for kinds, ids, said in ((["b-kind"], [], "--kind b-kind: no such file"),
+                                 ([], ["x", "typo"], "--only typo: no such mutant"),
+                                 ([], ["another/x"], "--only another/x: no such mutant"),
+                                 (["another"], ["x"], "--only x: no such mutant of that kind")):
+            with self.assertRaisesRegex(CatalogueError, said):
+                by_hand.choose(self.FAULTS, kinds, ids)
+
+    def test_no_grader_runs_before_the_ids_are_known(self) -> None:
+        arguments = argparse.Namespace(kind=[], only=["typo"], list=False, grader=[], seconds=1,
+                                       jobs=1, resume=False)
+        with mock.patch.object(by_hand, "Grader") as grader, \
+                self.assertRaisesRegex(CatalogueError, "--only typo"):
+            by_hand._job(Terminal(io.StringIO()), arguments)
+        grader.assert_not_called()
 
 
 class _Grader:
