@@ -192,13 +192,26 @@ class Verdict:
     notes: int
 
 
+# A source that a build without a library compiles -> the source that a build with it compiles.
+_IN_PLACE_OF = {"valkey/no_tls.cc": "valkey/tls_network.cc"}
+
+
+def without_data(sources, measured):
+    """Text lines that name the sources of which nothing is known, as no program that was run
+    contains them: nothing of them is covered. A header that only declares has no data either."""
+    known = {name for run in measured for name, file in run.items() if file.lines}
+    return [f"{name}: no program that was run contains it" for name in sources
+            if name.endswith(".cc") and name not in known
+            and _IN_PLACE_OF.get(name) not in known]
+
+
 def judge(sources, measured):
     """Returns name -> Verdict. measured: for each run, name -> export.File."""
     verdicts = {}
     for name, path in sources.items():
         files = [run[name] for run in measured if name in run]
         if not files:
-            continue  # declarations only
+            continue  # declarations only, or without_data() tells of it
         text = path.read_text(encoding="utf-8")
         union = together(files)
         excused = coverage_notes.excuses(text, union)
@@ -325,7 +338,8 @@ def _job(terminal, arguments):
     build.build(terminal, PRESET)
     sources = production_sources()
     runs = find_runs(terminal, arguments.tests_only)
-    verdicts = judge(sources, [measure(terminal, run, sources) for run in runs])
+    measured = [measure(terminal, run, sources) for run in runs]
+    verdicts = judge(sources, measured)
     table, sums = make_table(verdicts, runs)
     texts = lua.read_texts(build.ROOT / "core" / "ffgrant" / "valkey" / "functions")
     parts = lua.by_part(texts, [lua.read_counts(lua_directory(run)) for run in runs])
@@ -333,14 +347,15 @@ def _job(terminal, arguments):
     for shown in tables:
         for line in report.as_text(shown, terminal):
             terminal.line(line)
-    left = uncovered_lines(sources, verdicts) + lua.uncovered(parts, texts)
+    unknown = without_data(sources, measured)
+    left = unknown + uncovered_lines(sources, verdicts) + lua.uncovered(parts, texts)
     if arguments.uncovered:
         terminal.line()
         for line in left:
             terminal.line(line)
     errors = [error for verdict in verdicts.values() for error in verdict.errors]
     terminal.line()
-    for error in errors:
+    for error in (*(() if arguments.uncovered else unknown), *errors):
         terminal.line(terminal.bad(error))
     if not arguments.tests_only:
         document(tables, left, sums, names_of(runs)).write(arguments.out)

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
+import io
+import tempfile
 import unittest
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
+from jobs.common.terminal import Terminal
 from jobs.coverage import export, job, notes
 from jobs.coverage.export import Branch, File
 from jobs.coverage.job import Command
@@ -181,6 +188,43 @@ class RunsTest(unittest.TestCase):
         union = job.together([one, two])
         self.assertEqual(union.lines, {1: 1, 2: 3})
         self.assertEqual([count for *_, count in union.sides()], [1, 1])
+
+
+class JobTest(unittest.TestCase):
+    """Whole runs, in which the builds and the programs that count are left out."""
+
+    def run_job(self, sources, measured, lua_counts):
+        """Returns the exit status, and what was printed."""
+        said = io.StringIO()
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as patches:
+            for name in sources:
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("int a;\n", encoding="utf-8")
+            for owner, name, value in (
+                    (job.build, "configure", None), (job.build, "build", None),
+                    (job, "production_sources", {name: Path(folder) / name for name in sources}),
+                    (job, "find_runs", [job.Run("tests", [])]), (job, "measure", measured),
+                    (job.lua, "read_texts", {"a.lua": "return 1\n", "b.lua": "return 2\n"}),
+                    (job.lua, "read_counts", lua_counts)):
+                patches.enter_context(mock.patch.object(owner, name, return_value=value))
+            status = job._job(Terminal(said), SimpleNamespace(tests_only=True, uncovered=False))
+        return status, said.getvalue()
+
+    SOURCES = ("a.cc", "a.h", "valkey/no_tls.cc", "valkey/tls_network.cc")
+    MEASURED = {"a.cc": File(lines={1: 1}), "valkey/tls_network.cc": File(lines={1: 1})}
+
+    def test_all_is_covered(self):
+        # A header without data declares only, and one of the two sources for TLS is not built.
+        status, said = self.run_job(self.SOURCES, self.MEASURED, {1: 1, 2: 1})
+        self.assertEqual((status, "no program" in said), (0, False))
+
+    def test_a_source_in_no_program_is_not_covered(self):
+        for left_out in self.MEASURED:
+            measured = {name: file for name, file in self.MEASURED.items() if name != left_out}
+            status, said = self.run_job(self.SOURCES, measured, {1: 1, 2: 1})
+            self.assertEqual(status, 1)
+            self.assertIn(f"{left_out}: no program that was run contains it\n", said)
 
 
 if __name__ == "__main__":

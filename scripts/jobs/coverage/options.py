@@ -12,8 +12,9 @@ build/coverage/html/{tests,corpora}/index.html.
 Comments can say why code is never reached (CONTRIBUTING.md, "Coverage")."""
 
 _ENDING = """\
-Exit status: 0 all but what such comments excuse is covered; 1 something isn't, a
-comment is wrong, or the build or a test failed; 2 wrong usage."""
+Exit status: 0 all but what such comments excuse is covered; 1 something isn't, be it
+a source that no test has in its program, a comment is wrong, or the build or a test
+failed; 2 wrong usage."""
 
 
 def parser():
