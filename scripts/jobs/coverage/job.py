@@ -347,7 +347,7 @@ def _job(terminal, arguments):
     for shown in tables:
         for line in report.as_text(shown, terminal):
             terminal.line(line)
-    unknown = without_data(sources, measured)
+    unknown = without_data(sources, measured) + lua.without_data(parts)
     left = unknown + uncovered_lines(sources, verdicts) + lua.uncovered(parts, texts)
     if arguments.uncovered:
         terminal.line()

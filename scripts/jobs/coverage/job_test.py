@@ -226,6 +226,12 @@ class JobTest(unittest.TestCase):
             self.assertEqual(status, 1)
             self.assertIn(f"{left_out}: no program that was run contains it\n", said)
 
+    def test_lua_of_which_no_line_was_counted_is_not_covered(self):
+        for counts, names in (({}, ("a.lua", "b.lua")), ({1: 1}, ("b.lua",))):
+            status, said = self.run_job(self.SOURCES, self.MEASURED, counts)
+            self.assertEqual(status, 1)
+            self.assertEqual(said.count("no program that was run counted its lines"), len(names))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -92,3 +92,10 @@ def uncovered(parts: Iterable[Part], texts: Mapping[str, str]) -> list[str]:
     return [f"{part.name}:{line}: not executed: "
             f"{texts[part.name].splitlines()[line - 1].strip()}"
             for part in parts for line, count in sorted(part.together.items()) if not count]
+
+
+def without_data(parts: Iterable[Part]) -> list[str]:
+    """Text lines that name the parts of which no line was counted. That is no full coverage: the
+    programs that count the lines did not run, or did not count."""
+    return [f"{part.name}: no program that was run counted its lines"
+            for part in parts if not part.together]
