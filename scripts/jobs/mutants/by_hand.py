@@ -19,7 +19,7 @@ from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
 from jobs.mutants import trees
-from jobs.mutants.graders import GRADERS, Grader, GraderError, read_results
+from jobs.mutants.graders import GRADERS, Grader, GraderError, fuzz_verdict_holds, read_results
 
 CATALOGUE = build.ROOT / "fuzz" / "mutants"
 LEAST = 8  # the least number of mutants of a kind
@@ -114,6 +114,7 @@ class Result:
     verdicts: dict[str, str] = field(default_factory=dict)
     killers: dict[str, str] = field(default_factory=dict)
     executed_by: list[str] = field(default_factory=list)
+    fuzz_seconds: float = 0  # the seconds that each fuzz target had; 0 if none was asked
 
     @property
     def killed(self) -> bool:
@@ -121,14 +122,21 @@ class Result:
 
 
 class Journal:
-    """Keeps the results, one on each line, so that an interrupted run can go on."""
+    """Keeps the results, one on each line, so that an interrupted run can go on. What fuzz targets
+    said is forgotten if they had too little time, or too much, for it to hold with `seconds`."""
 
-    def __init__(self, path: Path, state: str, resume: bool) -> None:
+    def __init__(self, path: Path, state: str, resume: bool, seconds: float) -> None:
         self._path = path
+        self._seconds = seconds
         self._found = read_results(path, Result, state, resume)
 
     def result(self, fault: Fault, state: str) -> Result:
-        return self._found.setdefault(fault.id, Result(fault.id, fault.kind, state))
+        result = self._found.setdefault(fault.id, Result(fault.id, fault.kind, state))
+        if "fuzz" in result.verdicts and not fuzz_verdict_holds(
+                result.verdicts["fuzz"] == "killed", result.fuzz_seconds, self._seconds):
+            del result.verdicts["fuzz"]
+            result.killers.pop("fuzz", None)
+        return result
 
     def add(self, result: Result) -> None:
         with self._path.open("a", encoding="utf-8") as stream:
@@ -151,6 +159,8 @@ def grade(grader: Grader, fault: Fault, result: Result, graders: Sequence[str],
                 raise CatalogueError(f"{fault.kind}/{fault.id}: does not compile")
             result.verdicts[name] = "killed" if killer else "survived"
             result.killers[name] = killer
+            if name == "fuzz":
+                result.fuzz_seconds = grader.seconds
     if not result.killed and not result.executed_by:
         result.executed_by = grader.executed_by(fault.file, fault.line(text))
 
@@ -226,7 +236,7 @@ def _job(terminal: Terminal, arguments: argparse.Namespace) -> int:
     graders = arguments.grader or list(GRADERS)
     grader = Grader(terminal, arguments.seconds, arguments.jobs, _ROOT)
     state = grader.synchronize(trees.source_files(("CMakeLists.txt", "core", "fuzz", "corpus")))
-    journal = Journal(_ROOT / "results.jsonl", state, arguments.resume)
+    journal = Journal(_ROOT / "results.jsonl", state, arguments.resume, arguments.seconds)
     grader.control(graders)
     results = []
     # Faults of one file follow one another, so that ninja rebuilds what reads the file only once

@@ -85,6 +85,7 @@ class ChooseTest(unittest.TestCase):
 
 class _Grader:
     """Stands in for a Grader: notes what it has to judge."""
+    seconds = 7
 
     def __init__(self, killers: dict[str, str | None]) -> None:
         self._killers = killers
@@ -128,6 +129,10 @@ class GradeTest(unittest.TestCase):
         result, _ = self._grade({"threads": "C.D"}, {"tests": "killed"})  # the only grader asked
         self.assertEqual(result.verdicts["threads"], "killed")
 
+    def test_says_how_long_the_targets_had(self) -> None:
+        for killers, seconds in (({"tests": ""}, 0), ({"tests": "", "fuzz": ""}, 7)):
+            self.assertEqual(self._grade(killers, {})[0].fuzz_seconds, seconds)
+
     def test_says_who_executes_a_survivor(self) -> None:
         result, _ = self._grade({"tests": ""}, {})
         self.assertEqual(result.executed_by, ["source.cc:2"])
@@ -141,13 +146,27 @@ class JournalTest(unittest.TestCase):
     def test_goes_on_where_the_sources_are_the_same(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "results.jsonl"
-            result = Journal(path, "state", False).result(_fault(), "state")
+            result = Journal(path, "state", False, 1).result(_fault(), "state")
             result.verdicts["tests"] = "killed"
-            Journal(path, "state", True).add(result)
+            Journal(path, "state", True, 1).add(result)
             for state, resume, wanted in (("state", True, True), ("other", True, False),
                                           ("state", False, False)):
-                again = Journal(path, state, resume).result(_fault(), state)
+                again = Journal(path, state, resume, 1).result(_fault(), state)
                 self.assertEqual(again.killed, wanted)
+
+    def test_a_verdict_of_the_targets_holds_with_the_same_time(self) -> None:
+        for verdict, holds in (("survived", [True, True, False]),
+                               ("killed", [False, True, True])):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "results.jsonl"
+                Journal(path, "s", False, 10).add(Result(
+                    "x", "a-kind", "s", {"tests": "survived", "fuzz": verdict},
+                    {"tests": "", "fuzz": "y"}, ["C.D"], 10))
+                again = [Journal(path, "s", True, seconds).result(_fault(), "s")
+                         for seconds in (5, 10, 20)]
+            self.assertEqual(["fuzz" in result.verdicts for result in again], holds)
+            self.assertEqual(["fuzz" in result.killers for result in again], holds)
+            self.assertTrue(all("tests" in result.verdicts for result in again))
 
 
 class TextsTest(unittest.TestCase):

@@ -19,7 +19,7 @@ from jobs.common.documents import Document
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
 from jobs.mutants import parts, sampling, trees
-from jobs.mutants.graders import GRADERS, Grader, read_results
+from jobs.mutants.graders import GRADERS, Grader, fuzz_verdict_holds, read_results
 from jobs.mutants.sampling import Mutant
 
 # The graders of each part. A grader gets the mutants that the graders before it let live.
@@ -41,6 +41,14 @@ class Result:
     diff: list[str] = field(default_factory=list)
     executed_by: list[str] = field(default_factory=list)
     unusable: str = ""  # why the mutant cannot be graded: a key of UNUSABLE
+    fuzz_seconds: float = 0  # the seconds that each fuzz target had; 0 if none was asked
+
+    def holds_with(self, seconds: float) -> bool:
+        """Whether the result would be the same if each fuzz target had that many seconds, where
+        fuzz targets are among the graders."""
+        if self.unusable or self.way not in ("fuzz", ""):
+            return True
+        return fuzz_verdict_holds(self.way == "fuzz", self.fuzz_seconds, seconds)
 
 
 def judge(grader: Grader, mutant: Mutant, state: str, ways: Sequence[str],
@@ -53,6 +61,8 @@ def judge(grader: Grader, mutant: Mutant, state: str, ways: Sequence[str],
     with grader.changed(file, mutant.text):
         for way in ways:
             killer = grader.judge(way, mutant.id)
+            if way == "fuzz":
+                result.fuzz_seconds = grader.seconds
             if killer is None:
                 result.unusable = "does-not-compile"
             elif killer:
@@ -82,7 +92,8 @@ class Judge:
         """The result of a mutant, which an earlier run may have found. The graders run on the
         original before they judge the first mutant."""
         known = self._known.get(mutant.id)
-        if known is not None:
+        if known is not None and ("fuzz" not in self._ways
+                                  or known.holds_with(self._grader.seconds)):
             return known
         if not self._is_controlled:
             self._grader.control(self._ways)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import contextlib
+import json
 import tempfile
 import unittest
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import cast
+from unittest import mock
 
 from jobs.mutants import by_tests, parts
 from jobs.mutants.by_tests import Result
@@ -17,12 +20,19 @@ _EQUIVALENTS = {"valkey/functions/a.lua:logic:1.1": "Both sides of the condition
 
 class _Grader:
     """Stands in for a Grader: one way kills, or does not build."""
+    seconds = 7
 
     def __init__(self, way: str, killer: str | None = "A.B", same: bool = False) -> None:
         self._way = way
         self._killer = killer
         self._same = same
         self.asked: list[str] = []
+
+    def synchronize(self, _: list[str]) -> str:
+        return "s"
+
+    def control(self, ways: list[str]) -> None:
+        self.asked.append("control")
 
     @contextlib.contextmanager
     def changed(self, file: str, text: str) -> Iterator[None]:
@@ -76,6 +86,33 @@ class JudgeTest(unittest.TestCase):
         self.assertEqual((result.way, result.killer), ("", ""))
         self.assertEqual(asked[1:], ["tests", "replay", "fuzz"])
         self.assertEqual(result.executed_by, ["C.D at 2"])
+
+    def test_says_how_long_the_targets_had(self) -> None:
+        for way, seconds in (("tests", 0), ("fuzz", 7), ("", 7)):
+            self.assertEqual(self._judge(way)[0].fuzz_seconds, seconds)
+
+
+class ResumeTest(unittest.TestCase):
+    def test_what_the_targets_said_holds_with_the_same_time(self) -> None:
+        [mutant] = parts.mutants_of(_FILE, "local function f(x)\n  return x == 'a'\nend\n")
+        for way, holds in (("", [True, True, False]), ("fuzz", [False, True, True]),
+                           ("tests", [True, True, True])):
+            known = Result(mutant.id, _FILE, mutant.operator, mutant.line, "s", way,
+                           fuzz_seconds=0 if way == "tests" else 10)
+            found = []
+            for seconds in (5, 10, 20):
+                with tempfile.TemporaryDirectory() as folder:
+                    journal = Path(folder) / "results.jsonl"
+                    journal.write_text(json.dumps(asdict(known)) + "\n", encoding="utf-8")
+                    grader = _Grader("replay", "E.F")
+                    grader.seconds = seconds
+                    judge_of = by_tests.Judge(cast(Grader, grader), by_tests.WAYS["functions"],
+                                              journal, True)
+                    with mock.patch.object(by_tests, "judge") as judge:
+                        judge.return_value = known
+                        judge_of.result(mutant)
+                    found.append(not judge.called)
+            self.assertEqual(found, holds, way)
 
 
 class DocumentTest(unittest.TestCase):

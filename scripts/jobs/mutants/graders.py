@@ -67,6 +67,13 @@ def read_results(path: Path, make: Callable[..., R], state: str, resume: bool) -
     return found
 
 
+def fuzz_verdict_holds(killed: bool, given: float, seconds: float) -> bool:
+    """Whether what the fuzz targets said of a mutant when each had the `given` seconds says what
+    they would say with `seconds`: a kill holds with more time, a survival with less. given is 0 if
+    nobody knows how long they had."""
+    return given > 0 and (given <= seconds if killed else given >= seconds)
+
+
 # Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)". A parameter's
 # value may follow the name: "12 - All/Name.Holds/1  # GetParam() = (1, false) (Failed)".
 _FAILED = re.compile(r"^\s*\d+ - (\S+)(?:  # .*)? \([\w ]+\)$", re.MULTILINE)
@@ -99,7 +106,7 @@ class Grader:
     def __init__(self, terminal: Terminal, seconds: int, jobs: int, work: Path,
                  root: Path = build.ROOT) -> None:
         self._terminal = terminal
-        self._seconds = seconds
+        self.seconds = seconds
         self._jobs = jobs
         self._root = root
         self._work = work
@@ -263,7 +270,7 @@ class Grader:
         fuzzing = runner.Fuzzing(self._children, self._work / "fuzz" / "fuzz",
                                  self._work / "scratch" / name, self._wrapper)
         target = runner.make_target(name, self._source / "fuzz")
-        return fuzzing.run(target, runner.SEEDS[0], self._seconds)
+        return fuzzing.run(target, runner.SEEDS[0], self.seconds)
 
     def judge(self, name: str, what: str) -> str | None:
         """What the grader of that name says of the sources as they are."""

@@ -47,7 +47,7 @@ def parser():
     made.option("--seconds", "N", "the most seconds of CPU that a target gets with a seed (60; 10 "
                 "with --by-hand, for the client and for the functions)", options.positive)
     made.flag("--resume", "take over the results of earlier runs, below build/, except those that "
-              "depend on something that has changed")
+              "depend on something that has changed, such as --seconds")
     made.option("--file", "PATH", "only mutants of this file below core/ffgrant; may be repeated",
                 action="append", default=[])
     made.option("--only", "ID", "only this mutant; may be repeated", action="append", default=[])
