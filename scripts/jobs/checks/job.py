@@ -272,9 +272,8 @@ def steps(long=False):
              preset_step("asan-ubsan", "core|claims|fuzz",
                          ("ffgrant_tests_core", "ffgrant_tests_claims", "ffgrant_tests_fuzz"),
                          wrapper)),
-        Step("fuzzing: all targets, canary", "new inputs find nothing in the time in which each "
-             "target finds its slowest mutant, and each engine finds the fault that is there to "
-             "be found",
+        Step("fuzzing: all targets, canary", "new inputs find nothing in the time that a "
+             "target's slowest mutant takes; each engine finds the planted fault",
              fuzz_steps.step(Tally, "asan-ubsan", wrapper)),
         Step("clang, TSan: threads", "no data race in the tests with threads",
              preset_step("tsan", "threads", ("ffgrant_tests_threads",), wrapper)),
