@@ -35,18 +35,41 @@ class Tally:
         self.problems.append(problem)
 
 
+def by_reason(skipped):
+    """A text for each reason, with how many tests gave it. skipped: pairs (test, reason)."""
+    tests = {}
+    for name, reason in skipped:
+        tests.setdefault(" ".join(reason.split()) or "no reason given", []).append(name)
+    return [f"{reason[:200]} ({names[0]})" if len(names) == 1
+            else f"{reason[:200]} ({len(names)} tests, such as {names[0]})"
+            for reason, names in tests.items()]
+
+
+# What GoogleTest prints of a test that was skipped: the reason, then the test's name.
+_SKIPPED = re.compile(r": Skipped\n((?:[^\[\n].*\n|\n)*)\[  SKIPPED \] ([^\s,]+)")
+
+
 def read_junit(text):
     """Reads the tally from ctest's JUnit file; the problems are the failing tests with their
-    output."""
-    tally = Tally()
+    output. A test of ctest's may be a whole program of GoogleTest's, which passes though some of
+    its tests are left out."""
+    tally, left_out = Tally(), []
     for case in xml.etree.ElementTree.fromstring(text).iter("testcase"):
         skipped = case.find("skipped")
         reason = skipped.get("message", "") if skipped is not None else ""
+        output = case.findtext("system-out") or ""
+        inner = [(name, why) for why, name in _SKIPPED.findall(output)]
+        left_out += inner
         if case.get("status") == "run":
             tally.passed += 1
-        elif case.get("status") != "disabled" and not reason.startswith("SKIP_"):
-            output = (case.findtext("system-out") or "").rstrip().splitlines()
-            tally.fail("\n".join([f"FAILED {case.get('name')} {reason}".rstrip(), *output[-40:]]))
+        elif case.get("status") == "disabled":
+            left_out.append((case.get("name"), "disabled"))
+        elif reason.startswith("SKIP_"):
+            left_out += [] if inner else [(case.get("name"), "")]
+        else:
+            tally.fail("\n".join([f"FAILED {case.get('name')} {reason}".rstrip(),
+                                  *output.rstrip().splitlines()[-40:]]))
+    tally.left_out = by_reason(left_out)
     return tally
 
 
@@ -93,6 +116,8 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
         # time some test only waits.
         [*wrapper, "ctest", "--test-dir", str(directory),
          "--parallel", str((os.cpu_count() or 1) + 1),
+         # A program that passes may have left out tests, and says so in its output.
+         "--test-output-size-passed", "1000000",
          "--output-junit", str(junit), *(arguments or ("--label-exclude", "^long$"))],
         cwd=build.ROOT, on_line=line,
         on_tick=lambda: terminal.progress(
@@ -101,7 +126,10 @@ def _ctest(terminal, label, directory, arguments=(), wrapper=()):
         tally = Tally()
         tally.fail(f"ctest left no results:\n{output[-2000:]}")
         return tally
-    return read_junit(junit.read_text(encoding="utf-8", errors="replace"))
+    tally = read_junit(junit.read_text(encoding="utf-8", errors="replace"))
+    if tally.left_out and not tally.passed and not tally.failed:
+        tally.fail(f"FAILED {label}: all tests were left out")
+    return tally
 
 
 def preset_step(preset, label="", targets=(), wrapper=()):
@@ -300,8 +328,8 @@ def _processor_seconds():
 
 def run_steps(terminal, all_steps):
     """Runs the steps, and prints for each step a line and what the step proves. Returns (passed,
-    failed) of all steps. A line says how many cores were busy on average: a step that mostly
-    waits could run beside another.
+    failed) of all steps. A step that ran no tests fails, unless it is left out and says why. A line
+    says how many cores were busy on average: a step that mostly waits could run beside another.
     """
     passed = failed = 0
     for number, step in enumerate(all_steps, 1):
@@ -324,7 +352,7 @@ def run_steps(terminal, all_steps):
         for problem in tally.problems[:20]:
             terminal.line(problem)
         verdict = (terminal.bad(f"{tally.failed} FAILED") if tally.failed
-                   else terminal.good("ok"))
+                   else terminal.good("ok") if tally.passed else "none")
         seconds = time.monotonic() - start
         busy = (_processor_seconds() - used) / max(seconds, 0.01)
         terminal.line(f"[{number}/{len(all_steps)}] {step.title:<39} {tally.passed:>6} passed  "

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -24,6 +25,14 @@ SKIPPED = ('<testcase name="A.Skips" status="notrun">'
            '<skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/></testcase>')
 NOT_STARTED = ('<testcase name="a_NOT_BUILT" status="notrun">'
                '<skipped message="Unable to find executable"/></testcase>')
+ON_SERVERS = ('<testcase name="live" status="run"><system-out>'
+              '[ RUN      ] B.One\n/x/b.cc:3: Skipped\na cluster has\nmany\n\n'
+              '[  SKIPPED ] B.One (0 ms)\n[ RUN      ] B.Two\n[       OK ] B.Two (0 ms)\n'
+              '[ RUN      ] B/C.X/0\n/x/b.cc:9: Skipped\n\n'
+              '[  SKIPPED ] B/C.X/0, where GetParam() = 1 (0 ms)\n'
+              '[ RUN      ] B.Three\n/x/b.cc:3: Skipped\na cluster has\nmany\n\n'
+              '[  SKIPPED ] B.Three (0 ms)\n'
+              '[  SKIPPED ] 3 tests, listed below:\n[  SKIPPED ] B.One\n</system-out></testcase>')
 DISABLED = ('<testcase name="A.DISABLED_B" status="disabled">'
             '<skipped message="Disabled"/></testcase>')
 
@@ -39,6 +48,37 @@ class ReadJunitTest(unittest.TestCase):
 
     def test_a_test_that_could_not_start_failed(self):
         self.assertEqual(job.read_junit(junit(NOT_STARTED)).failed, 1)
+
+    def test_what_is_left_out_says_why_and_is_counted_by_reason(self):
+        tally = job.read_junit(junit(PASSED, ON_SERVERS, SKIPPED))
+        self.assertEqual((tally.passed, tally.failed), (2, 0))
+        self.assertEqual(tally.left_out, ["a cluster has many (2 tests, such as B.One)",
+                                          "no reason given (2 tests, such as B/C.X/0)"])
+        self.assertEqual(job.read_junit(junit(PASSED, DISABLED)).left_out,
+                         ["disabled (A.DISABLED_B)"])
+
+
+class CtestTest(unittest.TestCase):
+    def tally(self, *cases):
+        """The tally of a run of ctest with these results."""
+        with tempfile.TemporaryDirectory() as folder:
+            def run(command, **_):
+                self.command = command
+                (Path(folder) / "junit.xml").write_text(junit(*cases), encoding="utf-8")
+                return 0, ""
+
+            with mock.patch.object(job.processes, "run", run):
+                return job._ctest(Terminal(io.StringIO()), "a preset", Path(folder))
+
+    def test_the_output_of_tests_that_pass_is_kept(self):
+        self.assertEqual(self.tally(PASSED, ON_SERVERS).passed, 2)
+        self.assertIn("--test-output-size-passed", self.command)
+
+    def test_a_run_in_which_all_tests_are_left_out_fails(self):
+        tally = self.tally(SKIPPED)
+        self.assertEqual((tally.passed, tally.failed), (0, 1))
+        self.assertEqual(tally.problems, ["FAILED a preset: all tests were left out"])
+        self.assertEqual(tally.left_out, ["no reason given (A.Skips)"])
 
 
 class ReadCountsTest(unittest.TestCase):
@@ -130,6 +170,7 @@ class RunStepsTest(unittest.TestCase):
             counts, output = self.run_steps(job.live_step, job.fleet_step, lambda _: job.Tally(1))
         self.assertEqual(counts, (1, 0))
         self.assertEqual(len(re.findall(r"left out, not counted: ff-server .* --build", output)), 2)
+        self.assertEqual(re.findall(r"cores +(\w+)", output), ["none", "none", "ok"])
 
     def test_a_step_without_tests_fails(self):
         counts, output = self.run_steps(lambda _: job.Tally())
