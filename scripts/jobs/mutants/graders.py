@@ -76,11 +76,23 @@ def fuzz_verdict_holds(killed: bool, given: float, seconds: float) -> bool:
 
 # Matches what ctest prints: "The following tests FAILED:\n\t 12 - Name (Failed)". A parameter's
 # value may follow the name: "12 - All/Name.Holds/1  # GetParam() = (1, false) (Failed)".
-_FAILED = re.compile(r"^\s*\d+ - (\S+)(?:  # .*)? \([\w ]+\)$", re.MULTILINE)
+_FAILED = re.compile(r"^\s*(\d+) - (\S+)(?:  # .*)? \([\w ]+\)$", re.MULTILINE)
 
 
-def failed_tests(output: str) -> list[str]:
-    return _FAILED.findall(output)
+# Before what a test printed, ctest prints "6/7 Test #6: Name ...***Failed    0.01 sec".
+_TEST = re.compile(r"^\s*\d+/\d+ Test\s+#(\d+): ", re.MULTILINE)
+_REPORT = re.compile(r"runtime error: |(?:ERROR|WARNING): \w+Sanitizer")
+
+
+def failed_tests(output: str) -> dict[str, str]:
+    """The tests that failed: number -> name."""
+    return dict(_FAILED.findall(output))
+
+
+def reported_tests(output: str) -> set[str]:
+    """The numbers of the tests of whose failure a sanitizer has reported the reason."""
+    parts = _TEST.split(output)
+    return {number for number, said in zip(parts[1::2], parts[2::2]) if _REPORT.search(said)}
 
 
 def program_digests(directory: Path) -> dict[str, str]:
@@ -199,25 +211,40 @@ class Grader:
                 chosen.append(numbers[test])
         return chosen
 
-    def _ctest(self, name: str, filters: Sequence[str], to_the_end: bool = False) -> list[str]:
-        """Returns the tests that fail: only the first one, unless all tests run `to_the_end`."""
-        chosen = self._chosen(name, ["-LE", "long", *filters])
-        if not chosen:
-            return []
+    def _run_tests(self, name: str, numbers: Sequence[str], to_the_end: bool = False) -> str:
+        """Runs the tests with these numbers and returns what ctest prints."""
         # With filters ctest numbers the tests in another way, so here it gets the numbers alone, in
         # a file.
         path = self._work / "numbers"
-        path.write_text(f"0,0,0,{','.join(chosen)}\n", encoding="utf-8")
+        path.write_text(f"0,0,0,{','.join(numbers)}\n", encoding="utf-8")
         status, output = self._run([*(_MEMORY_LIMIT if name == "tests" else ()),
                                     "ctest", "--test-dir", str(self._work / name), "-I", str(path),
-                                    "-j", str(self._jobs),
+                                    "-j", str(self._jobs), "--output-on-failure",
                                     *([] if to_the_end else ["--stop-on-failure"]),
                                     "--no-tests=error", "--timeout",
                                     str(_TRAPPED_SECONDS if to_the_end else _TEST_SECONDS)])
-        failed = failed_tests(output)
-        if status != 0 and not failed:  # else the fault would count as survived
+        if status != 0 and not failed_tests(output):  # else the fault would count as survived
             raise GraderError(f"ctest could not run:\n{output[-2000:]}")
-        return failed
+        return output
+
+    def _ctest(self, name: str, filters: Sequence[str], to_the_end: bool = False) -> list[str]:
+        """Returns the tests that fail: only the first one, unless all tests run `to_the_end`. The
+        first one must fail a second time, alone: a test may fail for another reason than the fault,
+        such as a busy machine. Not so if a sanitizer has reported what is wrong: a race is not
+        seen each time."""
+        chosen = self._chosen(name, ["-LE", "long", *filters])
+        while chosen:
+            output = self._run_tests(name, chosen, to_the_end)
+            failed = failed_tests(output)
+            if not failed or to_the_end:
+                return list(failed.values())
+            reported = reported_tests(output) if name != "tests" else set()
+            for number, test in failed.items():
+                if number in reported or failed_tests(self._run_tests(name, [number])):
+                    return [test]
+            # ctest has stopped at a failure that says nothing. The other tests judge.
+            chosen = [number for number in chosen if number not in failed]
+        return []
 
     # ---- graders: the killer's name, "" if the fault survived, None if it does not compile ----
 

@@ -3,6 +3,7 @@
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.common import build
 from jobs.common.terminal import Terminal
@@ -164,9 +165,8 @@ class GraderTest(unittest.TestCase):
     def test_runs_only_what_the_fault_changes(self) -> None:
         self.assertIn("Other.One", self.log_of("tests"))
         self.grader.control(["tests", "fuzz"])
-        with self.grader.changed("small.cc", _PROJECT["small.cc"].replace("2 * x", "x == 3 ? 7 "
-                                                                                  ": 2 * x")):
-            self.assertEqual(self.grader.judge("tests", "x"), "Unit.Three")
+        self.assertEqual(self.judge("2 * x", "x == 5 ? 7 : 2 * x", "tests"), [""])
+        self.assertIn("Unit.Three", self.log())
         self.assertNotIn("Other.One", self.log())
         self.assertEqual(self.judge("154", "2 * 77", "tests", "fuzz"), ["", ""])
         # The build is the last command, because no program changed and so no target ran.
@@ -181,14 +181,67 @@ class GraderTest(unittest.TestCase):
         return found
 
 
+class AgainTest(unittest.TestCase):
+    """Runs of ctest, whose outputs are given."""
+
+    def killer(self, build_name: str, *outputs: str) -> tuple[list[str], list[list[str]]]:
+        """Returns the tests that fail, and the numbers of the tests that each run of ctest ran."""
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            grader = Grader(Terminal(), 1, 1, work)
+            left, ran = list(outputs), []
+
+            def run(_: list[str]) -> tuple[int, str]:
+                ran.append((work / "numbers").read_text().strip().split(",")[3:])
+                output = left.pop(0)
+                return 8 if "FAILED" in output else 0, output
+
+            with mock.patch.object(grader, "_run", run), \
+                    mock.patch.object(grader, "_chosen", lambda *_: ["3", "5", "9"]):
+                found = grader._ctest(build_name, [])
+            self.assertEqual(left, [])
+            return found, ran
+
+    PASSED = "100% tests passed, 0 tests failed out of 1\n"
+
+    def failed(self, *tests: str, said: str = "") -> str:
+        """What ctest prints if tests, given as NUMBER - NAME, fail."""
+        lines = [f"1/3 Test #{test.partition(' ')[0]}: a test ...***Failed    0.01 sec\n{said}\n"
+                 for test in tests]
+        return "".join([*lines, "The following tests FAILED:\n",
+                        *(f"\t  {test} (Failed)\n" for test in tests)])
+
+    def test_a_failure_counts_if_it_comes_again(self) -> None:
+        failed = self.failed("5 - A.B")
+        self.assertEqual(self.killer("tests", failed, failed),
+                         (["A.B"], [["3", "5", "9"], ["5"]]))
+
+    def test_if_it_does_not_the_other_tests_judge(self) -> None:
+        first, second = self.failed("5 - A.B"), self.failed("9 - C.D")
+        self.assertEqual(self.killer("tests", first, self.PASSED, second, second),
+                         (["C.D"], [["3", "5", "9"], ["5"], ["3", "9"], ["9"]]))
+        self.assertEqual(self.killer("tests", first, self.PASSED, self.PASSED)[0], [])
+        both = self.failed("5 - A.B", "9 - C.D")
+        self.assertEqual(self.killer("tests", both, self.PASSED, second),
+                         (["C.D"], [["3", "5", "9"], ["5"], ["9"]]))
+
+    def test_a_report_of_a_sanitizer_counts_at_once(self) -> None:
+        for said in ("WARNING: ThreadSanitizer: data race", "==1==ERROR: LeakSanitizer: leaks",
+                     "/x/a.cc:3: runtime error: index 4 out of bounds"):
+            self.assertEqual(self.killer("tsan", self.failed("5 - A.B", said=said))[0], ["A.B"])
+        failed = self.failed("5 - A.B", said="expected 1, got 2")
+        self.assertEqual(self.killer("tsan", failed, self.PASSED, self.PASSED)[0], [])
+
+
 class TextsTest(unittest.TestCase):
     def test_finds_the_tests_that_failed(self) -> None:
         output = ("90% tests passed, 2 tests failed out of 20\n\nThe following tests FAILED:\n"
                   "\t  3 - A.B (Failed)\n\t 14 - C.D/4 (SEGFAULT)\n\t 15 - C.D/5 (Not Run)\n"
                   "\t 16 - E/F.G/h_i  # GetParam() = (h i, false) (Failed)\n"
                   "Errors while running CTest\n")
-        self.assertEqual(failed_tests(output), ["A.B", "C.D/4", "C.D/5", "E/F.G/h_i"])
-        self.assertEqual(failed_tests("100% tests passed"), [])
+        self.assertEqual(failed_tests(output),
+                         {"3": "A.B", "14": "C.D/4", "15": "C.D/5", "16": "E/F.G/h_i"})
+        self.assertEqual(failed_tests("100% tests passed"), {})
 
 
 if __name__ == "__main__":
