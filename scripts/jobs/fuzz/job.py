@@ -13,6 +13,7 @@ from jobs.common import build, children, processes, reference, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
 from jobs.fuzz import batch as fuzz_batch, findings, merge, summary, targets
+from jobs.fuzz.options import LEAST_SECONDS
 from jobs.fuzz.session import EngineError, Session, Tools
 
 
@@ -22,7 +23,6 @@ class UsageError(Exception):
 
 FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}
 SANITIZED = "fuzz"
-_LEAST_SECONDS = 2  # the least time for each target
 
 
 def _binary(preset, target):
@@ -48,7 +48,12 @@ class Job:
         self._lanes = min(len(chosen), arguments.jobs // 2 if self._pair else arguments.jobs)
 
     def run(self):
-        seconds = max(_LEAST_SECONDS, self._arguments.seconds * self._lanes / len(self._chosen))
+        seconds = self._arguments.seconds * self._lanes / len(self._chosen)
+        if seconds < LEAST_SECONDS:
+            seconds = LEAST_SECONDS
+            whole = seconds * -(-len(self._chosen) // self._lanes)
+            self._terminal.line(f"each of the {len(self._chosen)} targets gets {seconds} s, the "
+                                f"least: about {whole} s in all")
         waiting = list(self._chosen)
         with children.Children() as started:
             try:

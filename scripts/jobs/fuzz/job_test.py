@@ -47,6 +47,22 @@ class JobTest(WithTarget):
         self.assertEqual(self.fuzz(), 0)
         self.assertEqual(self.kept(), [])
 
+    def test_says_that_each_target_gets_a_least_time(self):
+        several = [targets.Target(f"{letter}_fuzzer", self.root) for letter in "abc"]
+        for seconds, share, said in ((5, 2, "each of the 3 targets gets 2 s, the least: about 6 s "
+                                      "in all\n"), (6, 2, ""), (60, 20, "")):
+            said_now = io.StringIO()
+            with mock.patch.object(job, "Session") as session, mock.patch.object(job.time, "sleep"):
+                session.return_value.step.return_value = False
+                session.return_value.begun = None
+                session.return_value.findings.all = session.return_value.events = []
+                one = job.Job(Terminal(said_now), several, self.arguments(seconds=seconds), ())
+                one.rows = [[""] * 9]
+                one.run()
+            self.assertEqual([call.args[2] for call in session.call_args_list], [share] * 3)
+            self.assertTrue(said_now.getvalue().startswith(said))
+            self.assertEqual("the least" in said_now.getvalue(), bool(said))
+
     def test_a_finding_is_made_smaller_and_only_that_is_kept(self):
         self.new_input_fails()
         with mock.patch.object(job.findings, "minimize") as minimize:

@@ -6,6 +6,7 @@ import os
 from jobs.common import options
 
 ENGINES = ("libfuzzer", "afl")
+LEAST_SECONDS = 2  # for each target, however little --seconds gives to all
 SANITIZERS = ("address", "undefined", "coverage", "memory")
 _ABOUT = """\
 A fast build (fuzz-fast) explores while a sanitized one (fuzz) fuzzes beside it on the
@@ -34,7 +35,8 @@ def parser():
     made.option("--executions", "N", "run each target N times (such as 1e9) by its replay main: "
                 "no engine, mutators only, one process at low priority; --seed repeats a run",
                 options.count, default=0)
-    made.option("--seconds", "N", "seconds of the clock in all, shared evenly by the targets (60)",
+    made.option("--seconds", "N", "seconds of the clock in all, shared evenly by the targets "
+                f"(60); a target gets {LEAST_SECONDS} s at least, so many targets may take longer",
                 options.seconds, default=60)
     made.choice("--engine", ENGINES, "libfuzzer (default) or afl: AFL++ explores, the sanitized "
                 "build judges", default="libfuzzer")
