@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobs.common import build, children, processes, reference
 from jobs.common.terminal import duration
-from jobs.fuzz import afl, libfuzzer, targets
+from jobs.fuzz import afl, findings, libfuzzer, targets
 
 GRADING = build.ROOT / "results" / "mutants.json"
 LEAST_SECONDS = 3  # of CPU, for a target that finds its mutants sooner or has not been graded
@@ -43,21 +43,20 @@ class Watched:
         return self.status is not None
 
 
-def run_watched(terminal, label, starts, lanes):
+def run_watched(terminal, label, starts, lanes, judge):
     """Calls each of `starts`, which starts a process and returns its Watched. At most `lanes`
-    processes run at a time. Returns all Watched when all processes have ended."""
-    waiting, running, ended = list(starts), [], []
+    processes run at a time. Calls judge with each Watched as soon as its process has ended."""
+    waiting, running = list(starts), []
     begun = time.monotonic()
     while waiting or running:
         while waiting and len(running) < lanes:
             running.append(waiting.pop(0)())
         for watched in [each for each in running if each.over()]:
             running.remove(watched)
-            ended.append(watched)
+            judge(watched)
         names = ", ".join(watched.name for watched in running)
         terminal.progress(f"{label}: {names}, {duration(time.monotonic() - begun)}")
         time.sleep(0.1)
-    return ended
 
 
 def shares(grading, names):
@@ -70,8 +69,9 @@ def shares(grading, names):
 
 def smoke(terminal, tally, preset, wrapper):
     """Runs every target with libFuzzer and sanitizers, from its seed corpus; none may find
-    anything. A target gets the CPU time in which 95 of 100 runs find the slowest of the mutants
-    that it has found in the last grading, within bounds."""
+    anything, and what one finds is kept among its regressions. A target gets the CPU time in which
+    95 of 100 runs find the slowest of the mutants that it has found in the last grading, within
+    bounds."""
     chosen = [target for target in targets.all_targets() if not target.is_canary]
     lacking = reference.lacking()
     if lacking:
@@ -86,13 +86,15 @@ def smoke(terminal, tally, preset, wrapper):
     with tempfile.TemporaryDirectory(prefix="ffgrant-smoke-") as folder, \
             children.Children() as started:
 
+        def binary_of(target):
+            return build.build_directory(preset) / "fuzz" / target.name
+
         def start_of(target):
             def start():
                 work = Path(folder) / target.name
                 work.mkdir()
-                command = libfuzzer.command(
-                    build.build_directory(preset) / "fuzz" / target.name, target, f"{work}-",
-                    (work, target.corpus), (), wrapper)
+                command = libfuzzer.command(binary_of(target), target, f"{work}-",
+                                            (work, target.corpus), (), wrapper)
                 child = started.start(command, log=Path(folder) / f"{target.name}.log",
                                       env=libfuzzer.environment(), cwd=folder)
                 share = given[target.name]
@@ -101,23 +103,48 @@ def smoke(terminal, tally, preset, wrapper):
 
         # The longest come first, so that no lane is idle while another one has much left to do.
         chosen.sort(key=lambda target: -given[target.name])
-        for watched in run_watched(terminal, "smoke", map(start_of, chosen), _LANES):
-            judge_smoke(tally, watched)
+        by_subject = {target.subject: target for target in chosen}
+
+        def judge(watched):
+            target = by_subject[watched.name]
+            judge_smoke(tally, watched, lambda artifact, output: keep_finding(
+                target, artifact, output, binary_of(target), wrapper))
+
+        run_watched(terminal, "smoke", map(start_of, chosen), _LANES, judge)
 
 
-def judge_smoke(tally, watched):
+def keep_finding(target, artifact, output, binary, wrapper):
+    """Keeps the input that a run of a target found, since the run's folder is about to go. Returns
+    a line that names the file."""
+    try:
+        finding = findings.Finding(libfuzzer.signature(output), artifact.read_bytes(), output,
+                                   binary, wrapper)
+        # If the target dies in its mutator, libFuzzer leaves an empty file.
+        if not finding.data and findings.run_on(finding, artifact)[0] == 0:
+            return "no input was running when it died"
+        findings.keep(finding, target, artifact.parent)
+    except OSError as error:
+        return f"the input was not kept: {error}"
+    return f"the input is kept, to replay by: {finding.replay}"
+
+
+def judge_smoke(tally, watched, keep):
     """A run passes if it has used its share of CPU, executed inputs and found nothing. An
     interrupted target may hang, because its signal handler waits for the allocator. So a run whose
-    target had to be killed passes too."""
+    target had to be killed passes too. keep: a function that keeps an input which the target has
+    found, and says where it is."""
     output = watched.child.output()
     status = libfuzzer.Status()
     for line in output.splitlines():
         status.read(line)
     if (watched.used_its_share and watched.status in (libfuzzer.INTERRUPTED, -signal.SIGKILL)
-            and status.executions > 0):
+            and status.executions > 0 and not status.artifact):
         tally.passed += 1
         return
-    tail = "\n".join(output.rstrip().splitlines()[-40:])
+    said = output.rstrip().splitlines()[-40:]
+    if status.artifact:
+        said.append(keep(status.artifact, output))
+    tail = "\n".join(said)
     share = "" if watched.used_its_share else f" before it had used {watched.share:.0f} s of CPU"
     tally.fail(f"FAILED fuzz smoke {watched.name}: status {watched.status}{share}, "
                f"{status.executions} executions\n{tail}")
@@ -150,12 +177,15 @@ def canary(terminal, tally, preset, wrapper):
                 folder / "seeds", folder / "afl", _CANARY_SECONDS, seed=1),
                 dict(afl.environment(), AFL_BENCH_UNTIL_CRASH="1")),
         ]
-        for watched in run_watched(terminal, "canary", starts, _LANES):
+
+        def judge(watched):
             output = watched.child.output()
             if watched.name == "AFL++":
                 output = said_of_crashes(directory / f"{target.subject}_replay", wrapper,
                                          afl.inputs(folder / "afl", "crashes")) or output
             judge_canary(tally, watched.name, output)
+
+        run_watched(terminal, "canary", starts, _LANES, judge)
 
 
 def said_of_crashes(replay, wrapper, paths):

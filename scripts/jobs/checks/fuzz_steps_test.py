@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import io
 import json
+import signal
 import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 from jobs.checks import fuzz_steps
 from jobs.checks.job import Tally
-from jobs.common import children
+from jobs.common import children, processes
 from jobs.common.terminal import Terminal
 from jobs.fuzz import targets
 
@@ -33,13 +36,15 @@ class StepsTest(unittest.TestCase):
                 (False, 0, ran, 0),
                 (True, 72, "", 0),
                 (True, 72, "stat::number_of_executed_units: 0\n", 0),
-                (True, 77, ran, 0)):
+                (True, 77, ran, 0),
+                (True, -9, f"{ran}x; Test unit written to /x/crash-1\n", 0)):
             tally = Tally()
             watched = fuzz_steps.Watched("a", SimpleNamespace(output=lambda text=output: text), 9,
                                          3)
             watched.used_its_share, watched.status = used, status
-            fuzz_steps.judge_smoke(tally, watched)
+            fuzz_steps.judge_smoke(tally, watched, lambda path, _: f"kept: {path}")
             self.assertEqual((tally.passed, tally.failed), (passed, 1 - passed))
+            self.assertEqual("kept: /x/crash-1" in "".join(tally.problems), "written" in output)
 
     def test_a_target_gets_the_time_that_its_slowest_mutant_asks_for(self):
         grading = {"figures": {"targets": [{"target": "a_fuzzer", "seconds": 12.5},
@@ -66,14 +71,87 @@ class StepsTest(unittest.TestCase):
                                   log=Path(folder) / "log")
             begun = time.monotonic()
             watched = fuzz_steps.Watched("busy", child, 60, 0.2)
-            fuzz_steps.run_watched(Terminal(), "a test", [lambda: watched], 1)
+            fuzz_steps.run_watched(Terminal(), "a test", [lambda: watched], 1, id)
             self.assertTrue(watched.used_its_share)
             self.assertLess(time.monotonic() - begun, 60)
             idle = fuzz_steps.Watched("idle", started.start(["sleep", "60"],
                                                             log=Path(folder) / "idle"), -30, 0.2)
-            fuzz_steps.run_watched(Terminal(), "a test", [lambda: idle], 1)
+            fuzz_steps.run_watched(Terminal(), "a test", [lambda: idle], 1, id)
             self.assertFalse(idle.used_its_share)
             self.assertIsNotNone(idle.status)
+
+
+# This program behaves like libFuzzer that finds something. If its last argument is a file, it fails
+# on a file that is not empty.
+FAKE = """\
+#!/usr/bin/env python3
+import os, sys
+if os.path.isfile(sys.argv[-1]):
+    sys.exit(77 if os.path.getsize(sys.argv[-1]) else 0)
+prefix = next(a[17:] for a in sys.argv if a.startswith("-artifact_prefix="))
+open(prefix + "crash-1", "wb").write(DATA)
+print("FINDING: hash tag")
+print("artifact_prefix='x'; Test unit written to " + prefix + "crash-1")
+sys.exit(77)
+"""
+
+
+class FindingTest(unittest.TestCase):
+    """Runs of all targets, of which there is one, whose program behaves like libFuzzer."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+        self.target = targets.Target("a_fuzzer", self.root)
+        self.target.corpus.mkdir(parents=True)
+        self.tally = Tally()
+        self.grading = self.root / "mutants.json"
+        self.grading.write_text('{"figures": {"targets": []}}', encoding="utf-8")
+
+    def smoke(self, data):
+        program = self.root / "fuzz" / "a_fuzzer"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(FAKE.replace("DATA", repr(data)), encoding="utf-8")
+        program.chmod(0o755)
+        with mock.patch.object(targets, "all_targets", return_value=[self.target]), \
+                mock.patch.object(fuzz_steps, "GRADING", self.grading), \
+                mock.patch.object(fuzz_steps.reference, "lacking", return_value="no Rust"), \
+                mock.patch.object(fuzz_steps.build, "build_directory", return_value=self.root):
+            fuzz_steps.smoke(Terminal(io.StringIO()), self.tally, "asan-ubsan", ())
+        regressions = self.target.regressions
+        return sorted(regressions.iterdir()) if regressions.is_dir() else []
+
+    def test_is_kept_among_the_regressions_and_named(self):
+        [kept] = self.smoke(b"input")
+        self.assertEqual(kept.read_bytes(), b"input")
+        [problem] = self.tally.problems
+        self.assertIn("FAILED fuzz smoke a: status 77", problem)
+        self.assertRegex(problem.splitlines()[-1],
+                         rf"kept, to replay by: .*a_fuzzer .*regressions/{kept.name}$")
+
+    def test_a_fuzzer_that_dies_in_its_mutator_has_no_input(self):
+        self.assertEqual(self.smoke(b""), [])
+        self.assertIn("no input was running", self.tally.problems[0].splitlines()[-1])
+
+    def test_fails_if_it_can_not_be_kept(self):
+        with mock.patch.object(fuzz_steps.findings, "keep", side_effect=OSError("no room")):
+            self.smoke(b"input")
+        self.assertEqual(self.tally.failed, 1)
+        self.assertIn("not kept: no room", self.tally.problems[0].splitlines()[-1])
+
+    def test_is_kept_before_the_other_targets_end(self):
+        judged = []
+
+        def interrupted():
+            if judged:
+                raise processes.Interrupted(signal.SIGINT)
+            return SimpleNamespace(name="b", over=lambda: False)
+
+        starts = [lambda: SimpleNamespace(name="a", over=lambda: True), interrupted, interrupted]
+        with self.assertRaises(processes.Interrupted):
+            fuzz_steps.run_watched(Terminal(io.StringIO()), "a test", starts, 2, judged.append)
+        self.assertEqual([watched.name for watched in judged], ["a"])
 
 
 if __name__ == "__main__":
