@@ -136,11 +136,16 @@ class Outcome:
                       key=lambda name: -self.results[name].head.ratio)
 
     def name(self, benchmark):
-        """The name as the reader sees it; with the program's name if there are several programs."""
+        """The name as the reader sees it; with the program's name if there are several programs, or
+        if another program's file has the same name."""
         names = (*self.results, *self.listed, *(one.benchmark for one in self.unmeasured))
         suites = {name.suite for name in names if name.metric in _OF_BENCHMARKS}
-        return (f"{printable(benchmark.suite)}: {benchmark}"
-                if len(suites) > 1 and benchmark.metric in _OF_BENCHMARKS else str(benchmark))
+        if benchmark.metric in _OF_BENCHMARKS:
+            named = len(suites) > 1
+        else:
+            named = any(name[1:] == benchmark[1:] and name.suite != benchmark.suite
+                        for name in names)
+        return f"{printable(benchmark.suite)}: {benchmark}" if named else str(benchmark)
 
 
 # The functions below make the JSON.

@@ -15,6 +15,8 @@ class Copies:
 
     def __init__(self, suites, directory):
         self._suites = suites
+        # Programs of several suites may have the same file name.
+        self._numbers = {suite.name: number for number, suite in enumerate(suites)}
         self._directory = Path(directory)
         self._ways = {}  # path of a program -> copy, link or place
         self._generation = 0
@@ -33,8 +35,8 @@ class Copies:
         program = suite.arms[arm]
         way = self._ways.get(program.path, "copy")
         number = list(suite.arms).index(arm)
-        target = (self._directory / f"{self._generation:04}" / f"{number:02}"
-                  / Path(suite.name).name)
+        target = (self._directory / f"{self._generation:04}" / f"{self._numbers[suite.name]:04}"
+                  / f"{number:02}" / Path(suite.name).name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         if way == "copy":

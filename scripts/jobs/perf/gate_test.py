@@ -109,6 +109,20 @@ class GateTest(unittest.TestCase):
         self.assertIn("other: BM_A", output)
         self.assertIn("3 clean", output)
 
+    def test_several_programs_of_one_file_name(self):
+        bases = [fake.program(self.directory / "old" / name / "bench", nanoseconds=10.0).path
+                 for name in "xy"]
+        heads = [fake.program(self.directory / "new" / name / "bench", nanoseconds=nanoseconds).path
+                 for name, nanoseconds in (("x", 13.0), ("y", 10.0))]
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            status = gate.main(["--base-bin", *map(str, bases), "--head-bin", *map(str, heads),
+                                "--metric", "time", "--metric", "size"])
+        self.assertEqual(status, 1)
+        self.assertRegex(output.getvalue(), "x/bench: BM_A .*REGRESSED")
+        self.assertRegex(output.getvalue(), "y/bench: BM_A .*clean")
+        self.assertRegex(output.getvalue(), r"x/bench: bench \[size\] .*clean")
+
     def test_what_is_known_is_excused(self):
         known = self.directory / "known.json"
         known.write_text(json.dumps([

@@ -268,7 +268,7 @@ class Live(decide.Source):
 
     def _keep(self, suite, label, arm, data):
         if self._raw:
-            path = self._raw / f"{Path(suite.name).name}.{label}.{arm}.json"
+            path = self._raw / f"{suite.name.replace('/', '-')}.{label}.{arm}.json"
             while path.exists():
                 path = path.with_suffix(".more.json")
             path.write_bytes(data)

@@ -97,6 +97,26 @@ class LiveTest(unittest.TestCase):
             (times,) = live.take(tuple(live.benchmarks), 1)
             self.assertEqual(len(times), 4)
 
+    def test_programs_of_one_file_name_have_copies_of_their_own(self):
+        other = fake.program(self.directory / "old" / "y" / "program", nanoseconds=20.0)
+        newer = fake.program(self.directory / "new" / "y" / "program", nanoseconds=30.0)
+        suites = (self.suite("x/program"),
+                  self.suite("y/program", base=other, copy=other, head=newer))
+        raw = self.directory / "raw"
+        with self.live(*suites, raw=raw) as live:
+            (times,) = live.take(tuple(live.benchmarks), 1)
+            self.assertEqual([times[Benchmark(suite.name, Key("BM_A"))] for suite in suites],
+                             [(10.0, 10.0, 11.0), (20.0, 20.0, 30.0)])
+            paths = {(suite.name, arm): live.program(suite.name, arm).path
+                     for suite in suites for arm in suite.arms}
+            for suite in suites:
+                for arm, program in suite.arms.items():
+                    self.assertEqual(paths[suite.name, arm].read_bytes(),
+                                     program.path.read_bytes())
+        self.assertEqual(len(set(paths.values())), 6)
+        self.assertEqual(len({len(str(path)) for path in paths.values()}), 1)
+        self.assertEqual(len({path.name.split(".")[0] for path in raw.iterdir()}), 2)
+
     def test_one_program_of_several_that_fails_does_not_take_the_others_with_it(self):
         broken = fake.program(self.directory / "broken", extra="")
         broken.path.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
