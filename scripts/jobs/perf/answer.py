@@ -25,7 +25,6 @@ _NEARLY_EMPTY_CYCLES = 3
 _NEARLY_ALL = 20
 _USUAL_MHZ = 3000
 _MOST_NAMED = 5  # the most benchmarks that the first line names
-_OF_BENCHMARKS = (metrics.TIME, metrics.MEMORY)
 EMPTY = "measures nothing: an iteration takes a cycle or a few, as an empty loop does"
 
 
@@ -51,6 +50,7 @@ class Outcome:
     listed: list = field(default_factory=list)  # what all arms measure, even without a result
     interrupted: Any = None
     same_files: bool = False
+    wanted: tuple = (metrics.TIME,)  # the metrics that were asked for
 
     def excused(self, benchmark):
         return self.known.entry(str(benchmark))
@@ -97,6 +97,17 @@ class Outcome:
         return [name for name, result in self.results.items()
                 if self.vanished(name, result) and not self.excused(name)]
 
+    @property
+    def missing(self):
+        """The metrics that were asked for and about which nothing is known, not even that the time
+        did not suffice."""
+        told = {name.metric for name in (*self.results, *self.no_time)}
+        for one in self.unmeasured:
+            if one.late:  # a benchmark that was not tried for lack of time lacks all its metrics
+                told.update(metrics.OF_BENCHMARKS if one.benchmark.metric in metrics.OF_BENCHMARKS
+                            else (one.benchmark.metric,))
+        return [metric for metric in self.wanted if metric not in told]
+
     def _open(self, *verdicts):
         return [name for name, result in self.results.items()
                 if result.verdict in verdicts and not self.excused(name)]
@@ -108,8 +119,7 @@ class Outcome:
         if self.count(REGRESSED):
             return "regressed"
         late = any(one.late for one in self.unmeasured)
-        if self.blocking or self.emptied or self.incidents or (
-                not self.results and not self.no_time and not late):
+        if self.blocking or self.emptied or self.incidents or self.missing:
             return "unmeasured"
         if self.count(SUSPECTED):
             return "suspected"
@@ -139,8 +149,8 @@ class Outcome:
         """The name as the reader sees it; with the program's name if there are several programs, or
         if another program's file has the same name."""
         names = (*self.results, *self.listed, *(one.benchmark for one in self.unmeasured))
-        suites = {name.suite for name in names if name.metric in _OF_BENCHMARKS}
-        if benchmark.metric in _OF_BENCHMARKS:
+        suites = {name.suite for name in names if name.metric in metrics.OF_BENCHMARKS}
+        if benchmark.metric in metrics.OF_BENCHMARKS:
             named = len(suites) > 1
         else:
             named = any(name[1:] == benchmark[1:] and name.suite != benchmark.suite
@@ -266,7 +276,9 @@ def action(outcome):
                             for text in _worse(outcome, suspects, ", not confirmed"))
         parts.append(f"{said}; measure again {_again(outcome)}")
     verdict = outcome.verdict
-    if verdict == "unmeasured" and not parts:
+    if outcome.missing and len(outcome.wanted) > 1:
+        parts.append(f"{' and '.join(outcome.missing)} could not be measured")
+    elif verdict == "unmeasured" and not parts:
         parts.append("nothing could be measured")
     if parts:
         line = f"**Look at these**: {'; '.join(parts)}."

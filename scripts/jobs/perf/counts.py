@@ -215,6 +215,9 @@ def plan(terminal, chosen, directory, clock):
                 raise
             incidents.append(str(error))
             continue
+        if len(chosen.suites) > 1 and not chosen.filter and not any(
+                trial.listed for trial in trials.values()):
+            incidents.append(f"{suite.name}: the programs list no benchmark")
         compared, unmeasured = account(suite.name, trials)
         left_out += unmeasured
         for benchmark in compared:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from jobs.common.terminal import Terminal
-from jobs.perf import answer, answer_text, choice, fingerprint, home, options, statuses
+from jobs.perf import answer, answer_text, choice, fingerprint, home, metrics, options, statuses
 from jobs.perf.error import PerfError
 from jobs.perf.measuring import measure
 
@@ -34,6 +34,17 @@ def write_json(path, document):
     write(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
+def _no_match(chosen, measured):
+    """A text for the metrics of benchmarks, if there is no benchmark. No text if something else
+    failed, since this may have kept benchmarks from being listed."""
+    names = (*measured.listed, *measured.results, *(one.benchmark for one in measured.unmeasured))
+    if measured.facts.incidents or not set(metrics.OF_BENCHMARKS) & set(chosen.metrics) or any(
+            name.metric in metrics.OF_BENCHMARKS for name in names):
+        return []
+    return [f"no benchmark matches {chosen.filter!r}" if chosen.filter else
+            "the programs list no benchmark"]
+
+
 def main(argv):
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -48,22 +59,22 @@ def main(argv):
     else:
         measured = measure(terminal, chosen, arguments)
         facts = measured.facts
-        if not measured.listed and not measured.unmeasured and not facts.incidents:
-            raise PerfError("the programs list no benchmark" if not chosen.filter else
-                            f"no benchmark matches {chosen.filter!r}")
+        no_match = _no_match(chosen, measured)
+        if no_match and not measured.listed and not measured.unmeasured:
+            raise PerfError(no_match[0])
         context = next(iter(facts.contexts.values()), {})
         outcome = answer.Outcome(
             date, command, time.monotonic() - start, chosen.base, chosen.head,
             fingerprint.identity(context, chosen.compiler, chosen.flags),
             fingerprint.conditions(context), measured.results, measured.unmeasured,
             [f"{name}: the base has this program, the head lacks it" for name in chosen.lacking]
-            + facts.incidents,
+            + facts.incidents + no_match,
             facts.notes, {suite.name: facts.contexts.get(suite.name, {})
                           for suite in chosen.suites},
             chosen.known, arguments.budget, measured.settling_budget,
             {f"{suite}, {arm}": words for (suite, arm), words in facts.words.items()
              if words},
-            measured.listed, measured.interrupted)
+            measured.listed, measured.interrupted, wanted=chosen.metrics)
     answer_text.print_text(outcome, terminal)
     if arguments.json:
         write_json(arguments.json, answer.document(outcome))

@@ -14,6 +14,9 @@ from jobs.perf.account import Benchmark
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
 
+# Makes an error of each row that a fake program has written.
+_FAILS = """sed -i 's/"threads"/"error_occurred": true, "error_message": "no", &/g' "$out"\n"""
+
 
 class GateTest(unittest.TestCase):
     """Tests the whole command, with scripts in place of programs: their times do not vary."""
@@ -92,6 +95,33 @@ class GateTest(unittest.TestCase):
     def test_no_match_is_an_error(self):
         with self.assertRaisesRegex(PerfError, "no benchmark"):
             self.gate(self.head(10.0), "--filter", "BM_X")
+
+    def test_each_metric_needs_a_result(self):
+        """An empty time lane is no pass because the size was measured."""
+        both = ("--metric", "time", "--metric", "size")
+        status, output = self.gate(self.head(10.0), "--filter", "BM_typo", *both)
+        self.assertEqual(status, 2)
+        self.assertIn("Look at these: failed: no benchmark matches 'BM_typo'; time could not be "
+                      "measured.", output)
+        self.base = fake.program(self.base, extra=_FAILS).path
+        status, output = self.gate(self.head(10.0, extra=_FAILS), *both)
+        self.assertEqual(status, 2)
+        self.assertIn("Look at these: time could not be measured.", output)
+        status, output = self.gate(self.head(10.0), "--metric", "size")
+        self.assertEqual(status, 0)
+        status, output = self.gate(self.head(10.0), "--budget", "0.0001", *both)
+        self.assertEqual(status, 3)
+
+    def test_programs_that_list_nothing_are_named(self):
+        empty = self.directory / "empty"
+        empty.write_text("#!/bin/sh\n", encoding="utf-8")
+        empty.chmod(0o755)
+        more = ("--base-bin", str(empty), "--head-bin", str(empty))
+        status, output = self.gate(self.head(10.0), *more)
+        self.assertEqual(status, 2)
+        self.assertIn("empty: the programs list no benchmark", output)
+        status, output = self.gate(self.head(10.0), *more, "--filter", "BM_A")
+        self.assertEqual(status, 0)
 
     def test_a_program_that_fails_is_no_pass(self):
         status, output = self.gate(self.head(10.0, extra="echo no good; exit 1"))

@@ -6,6 +6,7 @@ import math
 TIME, MEMORY, SIZE, COMPILE = "time", "peak memory", "size", "compile time"
 UNITS = {TIME: "ns", MEMORY: "bytes", SIZE: "bytes", COMPILE: "ns"}
 WORSE = {TIME: "slower", MEMORY: "larger", SIZE: "larger", COMPILE: "slower"}
+OF_BENCHMARKS = (TIME, MEMORY)  # the metrics for which benchmarks run
 ARGUMENTS = {"time": TIME, "memory": MEMORY, "size": SIZE, "compile": COMPILE}
 
 

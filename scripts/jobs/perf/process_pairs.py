@@ -135,6 +135,9 @@ class Live(decide.Source):
                 made[who] = first.trial(suite, arm)
             trials[arm] = made[who]
         compared, left_out = account(suite.name, trials)
+        if len(self._suites) > 1 and not self._filter and not any(
+                trial.listed for trial in trials.values()):
+            self.facts.incidents.append(f"{suite.name}: the programs list no benchmark")
         self.benchmarks += compared
         self.unmeasured += left_out
         for arm, trial in trials.items():
