@@ -6,7 +6,7 @@ import unittest
 from unittest import mock
 
 from jobs.common.terminal import Terminal
-from jobs.perf import builds, choice, fake, home, options
+from jobs.perf import builds, choice, fake, home, options, revisions
 from jobs.perf.error import PerfError
 
 _COMMAND = "mkdir -p out && cp source out/bench && chmod +x out/bench && echo x >>builds"
@@ -77,6 +77,7 @@ class BuildsTest(fake.RepositoryCase):
         parser = options.parser("gate", "", "")
         options.add_programs(parser)
         options.add_effort(parser)
+        options.add_metrics(parser)
         return choice.choose(Terminal(io.StringIO()), parser.parse_args(argv), parser)
 
     def test_what_the_gate_compares(self):
@@ -90,6 +91,71 @@ class BuildsTest(fake.RepositoryCase):
                          ["x", "y", "--build", "true", "--program", "z"]):
                 with self.assertRaises(SystemExit, msg=argv):
                     self.choose(*argv)
+
+    def compiled(self, *argv):
+        """The lines and folders that --metric compile compares."""
+        found = self.choose("--metric", "compile", *argv).compile
+        return found and [found[arm] for arm in ("base", "head")]
+
+    def test_a_command_compiles_each_revision_in_its_folder(self):
+        second = self.commit(130.0)
+        (line, base), (other, head) = self.compiled(
+            "--base", self.first, "--build", _COMMAND, "--program", "out/bench", "--compile",
+            "make")
+        self.assertEqual((line, other), ("make", "make"))
+        self.assertIn("100.0", (base / "source").read_text(encoding="utf-8"))
+        self.assertIn("130.0", (head / "source").read_text(encoding="utf-8"))
+
+        def built(_terminal, revision):
+            """Takes the place of a build of this project's benchmarks."""
+            folder = revisions.PERF / "bin" / revision.commit
+            fake.program(folder / "x_benchmark")
+            revisions.source_of(folder).mkdir(parents=True, exist_ok=True)
+            return folder
+
+        def resolved(text):
+            return revisions.Revision(text, text, text)
+
+        with mock.patch.object(revisions, "directory_of", built), \
+                mock.patch.object(revisions, "resolve", resolved):
+            asked = ("--base", self.first, "--head", second, "--compile", "make")
+            self.assertEqual(self.compiled(*asked), [
+                ("make", revisions.PERF / "src" / self.first),
+                ("make", revisions.PERF / "src" / second)])
+            self.assertIsNone(self.compiled("--base", second, "--head", second, "--compile",
+                                            "make"))
+            (revisions.PERF / "src" / self.first).rmdir()
+            with mock.patch.object(revisions, "directory_of", lambda _, revision:
+                                   revisions.PERF / "bin" / revision.commit), \
+                    self.assertRaisesRegex(PerfError, "no sources"):
+                self.compiled(*asked)
+
+    def test_no_command_is_compared_with_itself(self):
+        program = str(fake.program(self.root / "program").path)
+        two = ("--base-compile", "make old", "--head-compile", "make new")
+        self.assertEqual(self.compiled(*two), [("make old", None), ("make new", None)])
+        self.assertEqual(self.compiled(program, program, *two),
+                         [("make old", None), ("make new", None)])
+        for in_tree, argv in (
+                (False, ["--base-compile", "make", "--head-compile", "make"]),
+                (True, [program, program, "--compile", "make"]),
+                (True, [program, program, "--metric", "time", "--compile", "make"]),
+                (True, ["--head-bin", program, *two]), (True, ["--filter", "x", *two]),
+                (True, ["--program", program, *two]), (True, ["--base-compile", "make"]),
+                (False, ["--compile", "make"]), (False, ["--base", self.first, *two]),
+                (False, ["--head", self.first, "--compile", "make"])):
+            with mock.patch.object(home, "IN_TREE", in_tree), \
+                    mock.patch("sys.stderr", io.StringIO()), \
+                    self.assertRaises(SystemExit, msg=argv):
+                self.compiled(*argv)
+
+    def test_what_is_known_holds_without_programs_too(self):
+        known = self.root / "known.json"
+        known.write_text('[{"benchmark": "build*", "reason": "x", "until": "2999-01-01"}]',
+                         encoding="utf-8")
+        chosen = self.choose("--metric", "compile", "--base-compile", "make old",
+                             "--head-compile", "make new", "--known", str(known))
+        self.assertIsNotNone(chosen.known.entry("build [compile time]"))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Chosen:
     metrics: tuple = (metrics.TIME,)
     sections: tuple = ()  # sections of programs to measure; none: the whole file
     compile: object = None  # arm -> (line for sh, folder), for compile time
+    same_files: bool = False  # whether both sides are the same files
 
 
 def environment(texts):
@@ -154,13 +155,14 @@ def _revisions(terminal, arguments):
     filter_text = OURS if arguments.filter is None else arguments.filter
     if base.content == head.content:
         terminal.line(f"{base.label} and {head.label} are the same files: nothing to compare")
-        return Chosen([], base.label, head.label, filter_text, "", "")
+        return Chosen([], base.label, head.label, filter_text, "", "", same_files=True)
     folders = [revisions.directory_of(terminal, revision) for revision in (base, head)]
     suites, lacking = _suites_of(folders, arguments)
+    sources = tuple(map(revisions.source_of, folders))
     return Chosen(suites, base.label, head.label, filter_text,
                   fingerprint.compiler_version(revisions.COMPILER), revisions.FLAGS,
-                  tuple(map(revisions.source_of, folders)), revisions.PERF / "run", lacking,
-                  _known(arguments))
+                  sources, revisions.PERF / "run", lacking, _known(arguments),
+                  compile=_compiling(arguments, *sources))
 
 
 def _built(terminal, arguments):
@@ -176,40 +178,68 @@ def _built(terminal, arguments):
                    compile=_compiling(arguments, base.folder, head.folder))
 
 
-def _compiling(arguments, base_folder=None, head_folder=None):
-    """The commands for compiling.Compiling; None if no command is given."""
+def _lines(arguments):
+    """The lines for sh that compile base and head; None if they are not given."""
     base, head = (getattr(arguments, f"{side}_compile", None) or getattr(arguments, "compile", None)
                   for side in ("base", "head"))
-    if not base or not head:
+    return (base, head) if base and head else None
+
+
+def _compiling(arguments, base_folder, head_folder):
+    """The commands for compiling.Compiling, in the folders of two revisions; None if no command is
+    given."""
+    lines = _lines(arguments)
+    if not lines:
         return None
+    for folder in (base_folder, head_folder):
+        if not folder.is_dir():  # a build that scripts/perf baseline kept
+            raise PerfError("--baseline keeps no sources to compile: --base is needed")
     from jobs.perf import compiling
-    return compiling.commands(base, head, base_folder or arguments.cwd,
-                              head_folder or arguments.cwd)
+    return compiling.commands(lines[0], lines[1], base_folder, head_folder)
 
 
-def _with_metrics(chosen, arguments, parser):
-    """The Chosen with the metrics that are asked for."""
-    wanted = tuple(dict.fromkeys(metrics.ARGUMENTS[name] for name in arguments.metric)) \
-        or (metrics.TIME,)
-    compiling = chosen.compile or _compiling(arguments)
-    if (metrics.COMPILE in wanted) != bool(compiling):
-        parser.error("--metric compile and --compile (or --base-compile and --head-compile) go "
-                     "together")
-    if arguments.section and metrics.SIZE not in wanted:
-        parser.error("--section goes with --metric size")
-    return replace(chosen, metrics=wanted, sections=tuple(arguments.section),
-                   compile=compiling)
+def _compiling_here(chosen, arguments, parser):
+    """The commands for compiling.Compiling if no revision has a folder of its own."""
+    lines = _lines(arguments)
+    if not lines:
+        return None
+    if lines[0] == lines[1]:
+        if chosen.same_files:
+            return None
+        parser.error("--compile would compare a command with itself: --base-compile and "
+                     "--head-compile are needed, or revisions")
+    from jobs.perf import compiling
+    return compiling.commands(lines[0], lines[1], arguments.cwd, arguments.cwd)
+
+
+def _names_sides(arguments):
+    """Whether the arguments say what base and head are, other than by the commands that compile
+    them."""
+    return bool(arguments.programs or arguments.base_bin or arguments.head_bin or arguments.build
+                or arguments.program or arguments.base or arguments.head or arguments.baseline)
 
 
 def choose(terminal, arguments, parser):
     """Builds or finds what the arguments of gate and counts ask for."""
     if getattr(arguments, "metric", None) is None:  # counts has one metric of its own
         return _choose(terminal, arguments, parser)
-    if arguments.metric == ["compile"] and not (arguments.programs or arguments.base_bin
-                                                or arguments.build):
-        return _with_metrics(Chosen([], "base", "head", "", "unknown", "unknown"), arguments,
-                             parser)
-    return _with_metrics(_choose(terminal, arguments, parser), arguments, parser)
+    wanted = tuple(dict.fromkeys(metrics.ARGUMENTS[name] for name in arguments.metric)) \
+        or (metrics.TIME,)
+    lines = _lines(arguments)
+    if (metrics.COMPILE in wanted) != bool(lines):
+        parser.error("--metric compile and --compile (or --base-compile and --head-compile) go "
+                     "together")
+    if arguments.section and metrics.SIZE not in wanted:
+        parser.error("--section goes with --metric size")
+    if wanted == (metrics.COMPILE,) and not _names_sides(arguments) and (
+            lines[0] != lines[1] or not home.IN_TREE):
+        if arguments.filter:
+            parser.error("--filter chooses benchmarks, and none are compared")
+        chosen = Chosen([], "base", "head", "", "unknown", "unknown", known=_known(arguments))
+    else:
+        chosen = _choose(terminal, arguments, parser)
+    return replace(chosen, metrics=wanted, sections=tuple(arguments.section),
+                   compile=chosen.compile or _compiling_here(chosen, arguments, parser))
 
 
 def _choose(terminal, arguments, parser):

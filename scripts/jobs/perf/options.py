@@ -45,8 +45,9 @@ def add_metrics(parser, sides=("base", "head"), given="what is compared (time)")
                              "whole file; may be repeated")
     parser.add_argument("--compile", metavar="COMMAND",
                         help="for --metric compile: a line for sh that compiles everything that "
-                             "counts, each time anew; with --build it runs in each revision's "
-                             "folder")
+                             "counts, each time anew"
+                             + ("; it runs in each revision's folder. Without revisions, "
+                                "--base-compile and --head-compile are needed" if sides else ""))
     for side in sides:
         parser.add_argument(f"--{side}-compile", metavar="COMMAND",
                             help=f"the same, for the {side} alone")
