@@ -4,6 +4,7 @@ processes that it starts and waits for.
 
 There is a command of the base and a command of the head; each is a line for sh. A command has to do
 all of its work each time: nothing is measured if the command skips a file that is already there.
+So each command is tried twice, and a run that takes less than a fifth of a try's time is an error.
 ccache is switched off. A short command runs a few times in a round, and the least time counts, as
 with a benchmark's repetitions.
 """
@@ -20,6 +21,7 @@ from jobs.perf.gbench_json import Key
 
 SUITE = "build"  # readers do not see this name, since there is only one such suite
 _LEAST = 1e-3  # seconds; for less time the kernel's clock is too coarse
+_SAME_WORK = 0.2  # the least share of a try's processor time that each run of its arm has to take
 _ENOUGH = 2.0  # seconds that an arm's runs in a round may take, if there is more than one
 _MOST_RUNS = 5
 
@@ -39,6 +41,7 @@ class Compiling(decide.Source):
         self._clock = clock
         self._random = random.Random(seed)
         self._seconds = 0.0
+        self._work = {}  # arm -> the most seconds of its tries
         self._runs = 1  # the number of runs of each arm in a round
         self.name = Benchmark(suite, Key("build"), metrics.COMPILE)
         self.benchmarks, self.unmeasured = [self.name], []
@@ -46,14 +49,16 @@ class Compiling(decide.Source):
         self._try()
 
     def _try(self):
-        """Runs each command once, which also brings its files into memory."""
-        begun = self._clock.elapsed()
+        """Runs each command twice. The first time also brings its files into memory."""
         tried = [arm for arm in self._commands if arm != "copy"]
-        for arm in tried:
-            self._once(arm)
-            if self.lost:
-                self.benchmarks = []
-                return
+        for _ in range(2):
+            begun = self._clock.elapsed()
+            for arm in tried:
+                nanoseconds = self._once(arm)
+                if self.lost:
+                    self.benchmarks = []
+                    return
+                self._work[arm] = max(self._work.get(arm, 0.0), nanoseconds * 1e-9)
         a_run = (self._clock.elapsed() - begun) / len(tried)
         self._runs = max(1, min(_MOST_RUNS, int(_ENOUGH / max(a_run, 1e-3))))
         self._seconds = a_run * self._runs * len(self._commands)
@@ -92,6 +97,9 @@ class Compiling(decide.Source):
             self._lose(arm, f"the command {ended.why()}: {ended.words(3)}")
         elif seconds < _LEAST:
             self._lose(arm, "the command takes no time: it has to do all of its work each time")
+        elif seconds < _SAME_WORK * self._work.get("base" if arm == "copy" else arm, 0.0):
+            self._lose(arm, "the command did not do its work again: it has to do all of its work "
+                            "each time")
         else:
             return seconds * 1e9
         return None

@@ -144,6 +144,29 @@ class CompilingTest(unittest.TestCase):
             self.assertTrue(source.unmeasured[0].blocks)
             self.assertIn(why, source.unmeasured[0].text)
 
+    def test_what_works_only_the_first_time_is_no_pass(self):
+        """As with a build that later finds all its files there, which takes some time too."""
+        with tempfile.TemporaryDirectory() as folder:
+            base, head = (f"cd {folder}; [ -e {side} ] || {{ touch {side}; "
+                          f"{_WORK.format(200_000)}; }}; {_WORK.format(5_000)}"
+                          for side in ("base", "head"))
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                status = gate.main(["--metric", "compile", "--base-compile", base,
+                                    "--head-compile", head, "--budget", "60"])
+        self.assertEqual(status, 2)
+        self.assertIn("base: the command did not do its work again", output.getvalue())
+
+    def test_what_works_no_longer_in_a_round_is_no_pass(self):
+        with tempfile.TemporaryDirectory() as folder:
+            line = (f"cd {folder}; [ -e done ] || {{ {_WORK.format(200_000)}; }}; "
+                    f"{_WORK.format(5_000)}")
+            source = self.source(line, line)
+            self.assertEqual(source.benchmarks, [source.name])
+            (Path(folder) / "done").touch()
+            self.assertEqual(source.take((source.name,), 1), [])
+        self.assertEqual(source.lost, {source.name})
+        self.assertTrue(source.unmeasured[0].blocks)
+
     def test_the_budget_is_a_bound(self):
         begun = time.monotonic()
         source = self.source("sleep 30", "sleep 30", 0.5)
