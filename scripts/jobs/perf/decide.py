@@ -23,8 +23,8 @@ after 10, 20 and 40 pairs. At each look:
 Each look spends a part of the error probability, so that three looks together err no more often
 than one test. A benchmark that regressed is measured once more from the start, with fresh pairs,
 from fresh copies of the programs. Its verdict is regressed only if it regresses in the fresh pairs
-too. If the fresh pairs do not tell, or no time is left for them, the benchmark's verdict is
-suspected.
+too. If the fresh pairs do not tell, if it fails in them, or if no time is left for them, the
+benchmark's verdict is suspected.
 
 Time goes first to the benchmarks about which more pairs tell most: to the confirmation of
 benchmarks that seem slower, then to those that may be slower, then to those that were never looked
@@ -139,11 +139,13 @@ class _Stage:
                     note_of(verdict, look, len(samples), starved, self._rules), starved)
 
 
-def _confirmed(first, second):
+def _confirmed(first, second, is_lost):
     """The result after the confirmation: the first result's figures, with the verdict that follows
-    from the second result."""
+    from the second result. is_lost: whether the benchmark can't be measured any more."""
     starved = second is None or second.out_of_time
-    if second is None:
+    if second is None and is_lost:
+        verdict, note, starved = SUSPECTED, "seemed slower; it failed in fresh pairs", False
+    elif second is None:
         verdict, note = SUSPECTED, "seemed slower; no time was left to confirm it"
     elif second.verdict == REGRESSED:
         verdict, note, starved = REGRESSED, "", False
@@ -287,16 +289,22 @@ class Decision:
             self._given_up.update(name for name in short if name not in stage.results)
 
     def results(self):
-        """name -> Result, for every benchmark that has at least one pair and is not lost."""
+        """name -> Result, for every benchmark that has at least one pair and is not lost, or seemed
+        slower before it was lost."""
         lost = set(self._source.lost)
         first, second = self._first, self._second
         for stage in (first, second):
             stage.look([name for name in stage.open()
                         if name not in lost and len(stage.samples[name])], out_of_time=True)
         self._add_suspects()
-        return {name: _confirmed(first.results[name], second.results.get(name))
-                if first.results[name].verdict == REGRESSED else first.results[name]
-                for name in self._names if name in first.results and name not in lost}
+        found = {}
+        for name in self._names:
+            result = first.results.get(name)
+            if result and result.verdict == REGRESSED:
+                found[name] = _confirmed(result, second.results.get(name), name in lost)
+            elif result and name not in lost:
+                found[name] = result
+        return found
 
     def pairs_to_settle(self):
         """name -> pairs: the benchmarks for which the time did not suffice, and how many more pairs

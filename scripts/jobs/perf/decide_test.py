@@ -218,6 +218,19 @@ class DecideTest(unittest.TestCase):
         self.assertEqual(self.verdicts(Losing({"a": 0.0, "b": 0.0})), {"a": CLEAN})
         self.assertEqual(self.results["a"].pairs, 10)
 
+    def test_what_is_lost_while_it_is_confirmed_stays_suspected(self):
+        class Losing(Source):
+            def take(self, names, count):
+                rounds = super().take(names, count)
+                if self.freshened:
+                    self.lost = {"a"}
+                    return rounds[:3]
+                return rounds
+
+        self.assertEqual(self.verdicts(Losing({"a": 0.05, "b": 0.0})), {"a": SUSPECTED, "b": CLEAN})
+        self.assertEqual(self.results["a"].note, "seemed slower; it failed in fresh pairs")
+        self.assertFalse(self.results["a"].out_of_time)
+
     def test_results_may_be_asked_before_the_end(self):
         class Stopped(Source):
             def take(self, names, count):

@@ -168,6 +168,18 @@ class GateTest(unittest.TestCase):
         with self.assertRaisesRegex(PerfError, "entry 1: needs benchmark, reason and until"):
             self.gate(self.head(10.0), "--known", str(known))
 
+    def test_what_seemed_slower_and_then_failed_is_not_excused(self):
+        known = self.directory / "known.json"
+        known.write_text(json.dumps([{"benchmark": "*", "reason": "noisy", "until": "2999-01-01"}]),
+                         encoding="utf-8")
+        # The trial and ten rounds work, and the confirmation does not.
+        fails = f'[ "$(wc -l <"{self.directory}/head.log")" -le 11 ] || {_FAILS}'
+        head = self.head(10.6, extra=fails)
+        status, output = self.gate(head, "--known", str(known))
+        self.assertEqual(status, 4)
+        self.assertIn("seemed slower, not confirmed: BM_A +6.0%", output)
+        self.assertIn("not measured: BM_A: head: failed: no (known until", output)
+
     def test_wrong_usage(self):
         for arguments in (["--base-bin", "x"], ["--base", "x", "--base-bin", "y"], ["--what"]):
             with self.assertRaises(SystemExit) as stop, \
