@@ -108,9 +108,13 @@ class Outcome:
                             else (one.benchmark.metric,))
         return [metric for metric in self.wanted if metric not in told]
 
-    def _open(self, *verdicts):
-        return [name for name, result in self.results.items()
-                if result.verdict in verdicts and not self.excused(name)]
+    @property
+    def open(self):
+        """The benchmarks that could not be told, but may be if they are measured again."""
+        names = [name for name, result in self.results.items()
+                 if result.verdict in (INCONCLUSIVE, INVALID)]
+        names += [*self.no_time, *(one.benchmark for one in self.unmeasured if one.late)]
+        return [name for name in names if not self.excused(name)]
 
     @property
     def verdict(self):
@@ -118,12 +122,11 @@ class Outcome:
             return "clean"
         if self.count(REGRESSED):
             return "regressed"
-        late = any(one.late for one in self.unmeasured)
         if self.blocking or self.emptied or self.incidents or self.missing:
             return "unmeasured"
         if self.count(SUSPECTED):
             return "suspected"
-        if self._open(INCONCLUSIVE, INVALID) or self.no_time or late or self.interrupted:
+        if self.open or self.interrupted:
             return "inconclusive"
         return "clean"
 
@@ -283,9 +286,7 @@ def action(outcome):
     if parts:
         line = f"**Look at these**: {'; '.join(parts)}."
     elif verdict == "inconclusive":
-        open_ = (outcome.count(INCONCLUSIVE, INVALID) + len(outcome.no_time)
-                 + sum(one.late for one in outcome.unmeasured))
-        line = f"**Measure again** {_again(outcome)}: {open_} could not be told."
+        line = f"**Measure again** {_again(outcome)}: {len(outcome.open)} could not be told."
     else:
         line = f"**Nothing to do**: nothing is {outcome.worse}."
         if outcome.same_files:

@@ -75,12 +75,14 @@ def _notes(outcome):
 
 def _left_out(outcome):
     """(name, why) of the benchmarks that were not compared; those that block come first."""
+    left_out = [(one.benchmark, one.text)
+                for one in sorted(outcome.unmeasured, key=lambda one: not one.blocks)]
+    left_out += [(name, "no time was left to measure it") for name in outcome.no_time]
     made = []
-    for one in sorted(outcome.unmeasured, key=lambda one: not one.blocks):
-        entry = outcome.excused(one.benchmark)
-        made.append((outcome.name(one.benchmark),
-                     one.text + (f" (known until {entry.until}: {entry.reason})" if entry else "")))
-    made += [(outcome.name(name), "no time was left to measure it") for name in outcome.no_time]
+    for name, why in left_out:
+        entry = outcome.excused(name)
+        made.append((outcome.name(name),
+                     why + (f" (known until {entry.until}: {entry.reason})" if entry else "")))
     return _shortened(made)
 
 

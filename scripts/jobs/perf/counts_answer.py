@@ -57,11 +57,12 @@ class Outcome:
             return "clean"
         if "regressed" in verdicts:
             return "regressed"
-        late = any(one.late for one in self.unmeasured)
-        if self.incidents or self.blocking or (not self.comparisons and not late):
+        if self.incidents or self.blocking or not (
+                self.comparisons or any(one.late for one in self.unmeasured)):
             return "unmeasured"
         if "suspected" in verdicts:
             return "suspected"
+        late = any(one.late and not self.excused(one.benchmark) for one in self.unmeasured)
         return "inconclusive" if "inconclusive" in verdicts or late else "clean"
 
     @property

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import datetime
 import tempfile
 import unittest
 from pathlib import Path
 
-from jobs.perf import callgrind, counts as perf_counts
+from jobs.perf import callgrind, counts as perf_counts, known
 from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.callgrind import Counts
 from jobs.perf.error import PerfError
@@ -152,6 +153,15 @@ class CompareTest(unittest.TestCase):
 
     def test_nothing_counted_is_no_pass(self):
         self.assertEqual(self.status([]), 2)
+
+    def test_what_is_known_needs_no_time(self):
+        (found,), _ = self.compare([self.counts(10_000)], [self.counts(10_000)])
+        late = Unmeasured(B, {"base and head": "no time was left to count it"}, False, True)
+        entry = known.Entry("b", "slow", datetime.date(2999, 1, 1))
+        for entries, status in (((), 3), ((entry,), 0)):
+            self.assertEqual(perf_counts.Outcome(
+                None, "", 1.0, "", "", (found,), (late,), (), known.Known(entries)).exit_status,
+                status)
 
     def test_annotates_by_function_and_line(self):
         roots = [self.directory / "old", self.directory / "new"]

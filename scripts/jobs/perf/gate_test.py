@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import io
 import json
 import tempfile
@@ -9,8 +10,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import answer, answer_text, decide, fake, gate, metrics, texts
-from jobs.perf.account import Benchmark
+from jobs.perf import answer, answer_text, decide, fake, gate, known as perf_known, metrics, texts
+from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
 
@@ -204,6 +205,22 @@ class OutcomeTest(unittest.TestCase):
                                  (("suspected", "inconclusive"), 4),
                                  (("inconclusive", "regressed", "clean"), 1)):
             self.assertEqual(self.outcome(*verdicts).exit_status, status)
+
+    def test_what_is_known_needs_no_time(self):
+        entry = perf_known.Entry("b*", "noisy", datetime.date(2999, 1, 1))
+        name, other = Benchmark("suite", Key("b9")), Benchmark("suite", Key("c"))
+        late = Unmeasured(name, {"head": "was not tried: the time was up"}, False, True)
+        for changes in ({"listed": [name]}, {"unmeasured": [late]}):
+            outcome = dataclasses.replace(self.outcome("clean", "inconclusive"), **changes)
+            self.assertEqual(outcome.exit_status, 3)
+            self.assertIn("2 could not be told", answer.action(outcome))
+            excused = dataclasses.replace(outcome, known=perf_known.Known((entry,)))
+            self.assertEqual(excused.exit_status, 0)
+            self.assertIn("known until 2999-01-01: noisy", answer_text.markdown(dataclasses.replace(
+                excused, date=datetime.datetime(2026, 1, 1))))
+            more = dataclasses.replace(excused, listed=[*excused.listed, other])
+            self.assertEqual(more.exit_status, 3)
+            self.assertIn("1 could not be told", answer.action(more))
 
     def test_the_worst_comes_first(self):
         made = answer_text.table(self.outcome("clean", "inconclusive", "regressed"))
