@@ -9,8 +9,8 @@ from pathlib import Path
 class Copies:
     """The paths from which the programs of all suites run: copies, in folders whose names all have
     one length. A program that does not work from a copy (for example, because it looks for files
-    beside itself) runs through a link. If the program does not work through a link either, it runs
-    where it is.
+    beside itself) runs through a link. If the program does not work through a link either, or if
+    more of its benchmarks work there, it runs where it is.
     """
 
     def __init__(self, suites, directory):

@@ -18,6 +18,13 @@ def stall(clock):
     return max(_LEAST_STALL, _STALL_SHARE * clock.budget)
 
 
+def _may_miss_files(trial):
+    """Whether a program may have looked in vain for files beside itself: a process of it died, or a
+    benchmark says that it failed or was skipped."""
+    return trial.died or any(reason.startswith(("failed: ", "skipped: "))
+                             for reason in trial.reasons.values())
+
+
 class FirstRun:
     """Tries programs. keep(suite, label, arm, data), if given, gets the JSON of each process."""
 
@@ -39,7 +46,8 @@ class FirstRun:
             except PerfError:
                 if self._clock.left() <= 0 or not self._copies.next_way(suite, arm):
                     raise
-        if not trial.died or self._clock.left() <= 0 or not self._copies.in_place(suite, arm):
+        if not _may_miss_files(trial) or self._clock.left() <= 0 \
+                or not self._copies.in_place(suite, arm):
             return trial
         try:
             again = self._here(suite, arm)  # the program may miss files beside it

@@ -82,6 +82,23 @@ class LiveTest(unittest.TestCase):
         with self.live() as live:
             self.assertEqual(live.take((A,), 1), [{A: (10.0, 10.0, 11.0)}])
 
+    def test_a_benchmark_that_works_only_beside_its_files_is_measured_there(self):
+        """It says that it fails, or that it is skipped, and the program does not."""
+        for field in ("error_occurred", "skipped"):
+            fails = (f"""sed -i 's/"BM_A"/&, "{field}": true/' "$out"\n""")
+            extra = '[ -e "$(dirname "$0")/library" ] || ' + fails
+            self.base = fake.program(self.base.path, extra=extra)
+            (self.base.path.parent / "library").touch()
+            with self.live() as live:
+                self.assertEqual(live.benchmarks, [A, B])
+                self.assertEqual(live.program("suite", "copy").path, self.base.path)
+                self.assertEqual(live.take((A,), 1), [{A: (10.0, 10.0, 11.0)}])
+            # What fails everywhere runs from a copy, as everything else does.
+            self.base = fake.program(self.base.path, extra=fails)
+            with self.live() as live:
+                self.assertEqual(live.benchmarks, [B])
+                self.assertNotEqual(live.program("suite", "base").path, self.base.path)
+
     def test_compares_what_all_arms_have_and_names_the_rest(self):
         self.head = fake.program(self.head.path, ("BM_B/1", "BM_C"))
         with self.live() as live:
