@@ -58,6 +58,16 @@ class Counts:
     def iterations(self):
         return 1 if self.fixed else 10 ** (self.part - 1)
 
+    def of_one(self):
+        """The instructions of one iteration, without what the start and the end of the loop take;
+        None if the benchmark sets the iterations."""
+        if self.fixed:
+            return None
+        if self.part == 1:
+            return self.events["Ir"]
+        before = self.at(self.part - 1)
+        return (self.events["Ir"] - before.events["Ir"]) / (self.iterations - before.iterations)
+
     def at(self, part):
         """The counts of an earlier part."""
         if part == self.part:

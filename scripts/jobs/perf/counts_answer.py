@@ -11,6 +11,7 @@ from jobs.perf import answer, callgrind, statuses
 from jobs.perf.gbench_json import printable
 from jobs.perf.texts import block, code, plain
 
+GONE = "the head does nothing: an iteration takes what the loop itself takes, or less"
 ORDER = ("regressed", "suspected", "inconclusive", "improved", "clean")
 
 
@@ -22,6 +23,7 @@ class Comparison:
     head: callgrind.Counts
     verdict: str  # one of ORDER
     note: str = ""
+    gone: bool = False  # whether the loop of the head does nothing any more
 
     def change(self, event="Ir"):
         """The relative change: 0.01 is one hundredth more. None if the event was not counted."""
@@ -57,7 +59,7 @@ class Outcome:
             return "clean"
         if "regressed" in verdicts:
             return "regressed"
-        if self.incidents or self.blocking or not (
+        if self.incidents or self.blocking or self.emptied or not (
                 self.comparisons or any(one.late for one in self.unmeasured)):
             return "unmeasured"
         if "suspected" in verdicts:
@@ -68,6 +70,11 @@ class Outcome:
     @property
     def blocking(self):
         return [one for one in self.unmeasured if one.blocks and not self.excused(one.benchmark)]
+
+    @property
+    def emptied(self):
+        """The comparisons of benchmarks whose loop does nothing any more in the head."""
+        return [each for each in self.comparisons if each.gone and not self.excused(each.name)]
 
     @property
     def exit_status(self):
@@ -92,6 +99,9 @@ def action(outcome):
     if outcome.blocking:
         parts.append("not counted: " + ", ".join(
             code(str(one.benchmark)) for one in outcome.blocking[:5]))
+    if outcome.emptied:
+        parts.append("the head does nothing any more: " + ", ".join(
+            code(str(each.name)) for each in outcome.emptied[:5]))
     parts += [code(text) for text in outcome.incidents]
     if suspects:
         parts.append(f"seemed more, not confirmed: {some(suspects)}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import datetime
 import tempfile
 import unittest
@@ -45,6 +46,10 @@ def part(directory, number, total, extra=30):
     path = directory / f"part.{number}"
     path.write_text(PART.format(total=total, extra=extra), encoding="utf-8")
     files = tuple(directory / f"part.{each}" for each in range(1, number + 1))
+    for each, file in enumerate(files, 1):
+        if not file.exists():
+            file.write_text(PART.format(total=total // 10 ** (number - each), extra=extra),
+                            encoding="utf-8")
     return Counts(number, callgrind.read_events(path.read_text(encoding="utf-8")), path, False,
                   files)
 
@@ -119,6 +124,34 @@ class CompareTest(unittest.TestCase):
         (found,), _ = self.compare([self.counts(10_000), self.counts(10_000)],
                                    [self.counts(9_900), self.counts(9_900)])
         self.assertEqual(found.verdict, "improved")
+
+    def loop(self, start, an_iteration, number=4):
+        """The counts of a loop whose start takes some instructions itself."""
+        self.number += 1
+        directory = self.directory / str(self.number)
+        for each in range(1, number):
+            part(directory, each, start + an_iteration * 10 ** (each - 1))
+        return part(directory, number, start + an_iteration * 10 ** (number - 1))
+
+    def test_a_loop_that_does_nothing_any_more_is_no_improvement(self):
+        for base, head, status in (
+                (self.loop(250, 46), self.loop(246, 0), 2),  # the loop is gone altogether
+                (self.loop(250, 46), self.loop(246, 2), 2),
+                (self.loop(250, 3_000_000, 1), self.loop(246, 2), 2),
+                (self.loop(250, 146), self.loop(250, 5), 2),  # what KeepRunning() takes
+                (self.loop(250, 46), self.loop(250, 5), 0),
+                (self.loop(250, 46), self.loop(250, 3), 0),
+                (self.loop(250, 6), self.loop(250, 2), 0),
+                (self.loop(250, 2), self.loop(250, 0), 0)):
+            (found,), _ = self.compare([base], [head])
+            self.assertEqual((found.verdict, self.status([found])), ("improved", status))
+            outcome = perf_counts.Outcome(None, "", 1.0, "", "", (found,))
+            self.assertEqual("the head does nothing any more: `a`" in perf_counts.action(outcome),
+                             status == 2)
+            self.assertEqual("does nothing" in found.note, status == 2)
+            entry = known.Entry("a", "removed", datetime.date(2999, 1, 1))
+            self.assertEqual(dataclasses.replace(
+                outcome, known=known.Known((entry,))).exit_status, 0)
 
     def test_what_counts_by_chance_is_inconclusive(self):
         (found,), _ = self.compare([self.counts(10_000), self.counts(10_000)],

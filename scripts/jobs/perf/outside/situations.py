@@ -199,6 +199,8 @@ COUNTS = (
               ns=(10000, 10400)),
     Situation("counts: an error in the head", ERROR, "good for error", "error", lane="counts",
               left_out=_m("BM_fails")),
+    Situation("counts: the optimiser removed what the head measures", ERROR, "real", "empty loop",
+              lane="counts", says=("the head does nothing any more: BM_work",)),
     Situation("counts: needs a variable", ERROR, "needs variable", lane="counts"),
     Situation("counts: needs a variable, and has it", CLEAN, "needs variable", lane="counts",
               options=("--env", "ODD_DATA=1")),
