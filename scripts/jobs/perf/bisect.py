@@ -71,7 +71,8 @@ def _parser():
         description="Finds the first revision at which a benchmark is slower than at GOOD. "
                     "Revisions that can't be built or told are skipped.",
         epilog="Exit status: 0 found; 2 wrong usage, or it could not be measured; 3 BAD is not "
-               "slower than GOOD as far as can be told, or skipped revisions leave it open.")
+               "slower than GOOD as far as can be told, or seemed slower and this could not be "
+               "confirmed, or skipped revisions leave it open; 128 + signal if interrupted.")
     parser.add_argument("--good", metavar="REV", required=True)
     parser.add_argument("--bad", metavar="REV", required=True)
     parser.add_argument("--benchmark", metavar="NAME", required=True,
@@ -92,8 +93,12 @@ def main(argv):
     # If the good and the bad revision do not differ, there is nothing to look for.
     status = commands.run(["gate", "--base", good, "--head", bad,
                            "--filter", samples.exactly([arguments.benchmark]), *options])
-    if status == commands.HARNESS_ERROR:
+    if status == commands.HARNESS_ERROR or status >= 128:  # 128 + the signal of an interrupt
         return status
+    if status == commands.SUSPICION:
+        terminal.line(f"{arguments.benchmark} at {arguments.bad} seemed slower than at "
+                      f"{arguments.good}, which could not be confirmed: a larger --budget may do")
+        return commands.INCONCLUSIVE
     if status != commands.REGRESSION:
         terminal.line(f"{arguments.benchmark} at {arguments.bad} is not slower than at "
                       f"{arguments.good}, as far as can be told")

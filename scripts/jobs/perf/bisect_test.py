@@ -63,7 +63,8 @@ class BisectTest(fake.RepositoryCase):
         perf_bisect_bisect = perf_bisect.bisect
         for self.status, expected, text in (
                 (commands.REGRESSION, 0, "commit 2"), (commands.CLEAN, 3, "not slower"),
-                (commands.INCONCLUSIVE, 3, "not slower"), (commands.HARNESS_ERROR, 2, "")):
+                (commands.INCONCLUSIVE, 3, "not slower"), (commands.HARNESS_ERROR, 2, ""),
+                (commands.SUSPICION, 3, "seemed slower than at"), (130, 130, ""), (143, 143, "")):
             output = io.StringIO()
             with mock.patch.object(commands, "run", gate), \
                     mock.patch.object(perf_bisect, "bisect", bisect), \
@@ -72,6 +73,9 @@ class BisectTest(fake.RepositoryCase):
                                            "--benchmark", "BM_A/1"])
             self.assertEqual(status, expected)
             self.assertIn(text, output.getvalue())
+            if not text:
+                self.assertEqual(output.getvalue(), "")
+            self.assertEqual("not slower" in output.getvalue(), text == "not slower")
 
 
 class VerdictTest(unittest.TestCase):
