@@ -288,11 +288,13 @@ def main(argv):
             for each in [each for each in outcome.ordered()
                          if each.verdict == "regressed"][:_ANNOTATED]:
                 annotations += annotate(each, chosen.sources)
-    _print(terminal, outcome, annotations)
-    if arguments.json:
-        gate.write_json(arguments.json, document(outcome))
-    if arguments.markdown:
-        gate.write(arguments.markdown, markdown(outcome, annotations))
+    try:  # the files come first, because perhaps nobody reads the output any more
+        if arguments.json:
+            gate.write_json(arguments.json, document(outcome))
+        if arguments.markdown:
+            gate.write(arguments.markdown, markdown(outcome, annotations))
+    finally:
+        _print(terminal, outcome, annotations)
     return outcome.exit_status
 
 

@@ -5,8 +5,9 @@ import datetime
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from jobs.perf import callgrind, counts as perf_counts, known
+from jobs.perf import callgrind, choice, counts as perf_counts, known
 from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.callgrind import Counts
 from jobs.perf.error import PerfError
@@ -231,6 +232,20 @@ class CompareTest(unittest.TestCase):
                              .replace("\n12 30", "\n10 30"), encoding="utf-8")
         found = perf_counts.Comparison(A, base, head, "clean")
         self.assertEqual(perf_counts.annotate(found, roots)[1:], ["  by function"])
+
+
+class CommandTest(unittest.TestCase):
+    def test_files_are_written_even_if_nobody_reads_the_output(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(callgrind, "is_installed", return_value=True), \
+                mock.patch.object(choice, "choose", return_value=choice.Chosen(
+                    [], "old", "new", "", "", "")), \
+                mock.patch.object(perf_counts, "_print", side_effect=BrokenPipeError):
+            files = [Path(folder) / name for name in ("out.json", "out.md")]
+            with self.assertRaises(BrokenPipeError):
+                perf_counts.main(["--json", str(files[0]), "--markdown", str(files[1])])
+            for path in files:
+                self.assertIn("Nothing to do", path.read_text(encoding="utf-8"))
 
 
 class TableTest(unittest.TestCase):

@@ -75,9 +75,11 @@ def main(argv):
             {f"{suite}, {arm}": words for (suite, arm), words in facts.words.items()
              if words},
             measured.listed, measured.interrupted, wanted=chosen.metrics)
-    answer_text.print_text(outcome, terminal)
-    if arguments.json:
-        write_json(arguments.json, answer.document(outcome))
-    if arguments.markdown:
-        write(arguments.markdown, answer_text.markdown(outcome))
+    try:  # the files come first, because perhaps nobody reads the output any more
+        if arguments.json:
+            write_json(arguments.json, answer.document(outcome))
+        if arguments.markdown:
+            write(arguments.markdown, answer_text.markdown(outcome))
+    finally:
+        answer_text.print_text(outcome, terminal)
     return outcome.exit_status

@@ -181,6 +181,20 @@ class GateTest(unittest.TestCase):
         self.assertIn("seemed slower, not confirmed: BM_A +6.0%", output)
         self.assertIn("not measured: BM_A: head: failed: no (known until", output)
 
+    def test_files_are_written_even_if_nobody_reads_the_output(self):
+        json_file, markdown = self.directory / "out.json", self.directory / "out.md"
+        files = ("--json", str(json_file), "--markdown", str(markdown))
+        with mock.patch.object(answer_text, "print_text", side_effect=BrokenPipeError), \
+                self.assertRaises(BrokenPipeError):
+            self.gate(self.head(10.6), *files)
+        self.assertEqual(json.loads(json_file.read_text(encoding="utf-8"))["verdict"], "regressed")
+        self.assertIn("REGRESSED", markdown.read_text(encoding="utf-8"))
+
+    def test_the_answer_is_printed_even_if_no_file_can_be_written(self):
+        with contextlib.redirect_stdout(io.StringIO()) as output, self.assertRaises(OSError):
+            gate.main([str(self.base), str(self.base), "--json", str(self.directory)])
+        self.assertIn("2 clean", output.getvalue())
+
     def test_wrong_usage(self):
         for arguments in (["--base-bin", "x"], ["--base", "x", "--base-bin", "y"], ["--what"]):
             with self.assertRaises(SystemExit) as stop, \
