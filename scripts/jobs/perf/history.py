@@ -9,14 +9,14 @@ build/perf/history: record writes there, and trend and report read there.
 import argparse
 import io
 import os
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
 from jobs.common.terminal import Terminal
-from jobs.perf import history_files, home, statuses
+from jobs.perf import history_branch, history_files, home, statuses
 from jobs.perf.error import PerfError
+from jobs.perf.history_branch import as_someone, git
 
 BRANCH = "perf-history"
 _REMOTE = "origin"
@@ -25,63 +25,41 @@ _TRIES = 5  # how many times a push is tried, since others push too
 _ROOT = home.REPOSITORY
 
 
-def _git(*words, directory=_ROOT, check=True, text=True):
-    """What a git command prints; None if it fails and is allowed to fail."""
-    try:
-        done = subprocess.run(["git", *words], cwd=directory, stdin=subprocess.DEVNULL,
-                              capture_output=True, check=False, text=text)
-    except FileNotFoundError:
-        raise PerfError("git is needed") from None
-    if done.returncode == 0:
-        return done.stdout.strip() if text else done.stdout
-    if check:
-        error = done.stderr if text else done.stderr.decode(errors="replace")
-        raise PerfError(f"git {' '.join(words)}: {error.strip()}")
-    return None
-
-
 def _has(name, directory):
-    return _git("rev-parse", "--verify", "--quiet", f"refs/{name}", directory=directory,
-                check=False) is not None
+    return git("rev-parse", "--verify", "--quiet", f"refs/{name}", directory=directory,
+               check=False) is not None
 
 
 def _has_remote(directory):
-    return _REMOTE in (_git("remote", directory=directory) or "").split()
+    return _REMOTE in (git("remote", directory=directory) or "").split()
 
 
 def fetch(terminal, worktree, project=_ROOT):
     """Makes or updates the branch's worktree. A branch that exists nowhere begins empty."""
     if _has_remote(project):
-        _git("fetch", "--quiet", _REMOTE,
-             f"+refs/heads/{BRANCH}:refs/remotes/{_REMOTE}/{BRANCH}", directory=project,
-             check=False)
+        git("fetch", "--quiet", _REMOTE,
+            f"+refs/heads/{BRANCH}:refs/remotes/{_REMOTE}/{BRANCH}", directory=project,
+            check=False)
     remote = f"{_REMOTE}/{BRANCH}" if _has(f"remotes/{_REMOTE}/{BRANCH}", project) else None
     if (worktree / ".git").exists():
         if remote:
-            _git("rebase", "--quiet", remote, directory=worktree)
+            git("rebase", "--quiet", remote, directory=worktree)
         return
     if worktree.exists() and any(worktree.iterdir()):
         raise PerfError(f"{worktree} is there, and no worktree of the branch {BRANCH}")
-    _git("worktree", "prune", directory=project)
+    git("worktree", "prune", directory=project)
     if not _has(f"heads/{BRANCH}", project):
         if remote:
-            _git("branch", "--quiet", BRANCH, remote, directory=project)
+            git("branch", "--quiet", BRANCH, remote, directory=project)
         else:
             # The first commit is empty: the branch shares no file and no commit with main.
-            tree = _git("hash-object", "-t", "tree", "-w", os.devnull, directory=project)
-            commit = _git(*_as_someone(project), "commit-tree", tree, "-m",
-                          "Begin the history of the performance", directory=project)
-            _git("branch", "--quiet", BRANCH, commit, directory=project)
+            tree = git("hash-object", "-t", "tree", "-w", os.devnull, directory=project)
+            commit = git(*as_someone(project), "commit-tree", tree, "-m",
+                         "Begin the history of the performance", directory=project)
+            git("branch", "--quiet", BRANCH, commit, directory=project)
             terminal.line(f"the branch {BRANCH} is new")
     worktree.parent.mkdir(parents=True, exist_ok=True)
-    _git("worktree", "add", "--quiet", str(worktree), BRANCH, directory=project)
-
-
-def _as_someone(directory):
-    """Settings for git that name a committer if git knows none."""
-    if _git("config", "user.email", directory=directory, check=False):
-        return ()
-    return ("-c", "user.name=perf", "-c", "user.email=perf@localhost")
+    git("worktree", "add", "--quiet", str(worktree), BRANCH, directory=project)
 
 
 def commit(terminal, worktree, message, push):
@@ -90,42 +68,49 @@ def commit(terminal, worktree, message, push):
     if not (worktree / ".git").exists():
         raise PerfError(f"{worktree} is no worktree of the branch {BRANCH}: "
                         f"{home.COMMAND} history fetch")
-    _git("add", "--all", directory=worktree)
-    if _git("diff", "--cached", "--name-only", directory=worktree):
-        _git(*_as_someone(worktree), "commit", "--quiet", "--message", message,
-             directory=worktree)
+    with history_files.locked(worktree):  # others who commit or fetch here
+        _check_branch(worktree)
+        _commit(terminal, worktree, message)
+        if push:
+            _push(terminal, worktree)
+
+
+def _check_branch(worktree):
+    if git("symbolic-ref", "--quiet", "HEAD", directory=worktree,
+           check=False) != f"refs/heads/{BRANCH}":
+        raise PerfError(f"{worktree} is not on the branch {BRANCH}: git -C {worktree} status")
+
+
+def _commit(terminal, worktree, message):
+    folders = [path for path in worktree.iterdir() if path.is_dir()]
+    with history_files.locked(*folders):  # so that no file vanishes while git looks
+        git("add", "--all", "--", ".", ":(exclude,glob)**/.writing-*", directory=worktree)
+    if git("diff", "--cached", "--name-only", directory=worktree):
+        git(*as_someone(worktree), "commit", "--quiet", "--message", message, directory=worktree)
     else:
         terminal.line("nothing new to commit")
-    if not push:
-        return
+
+
+def _push(terminal, worktree):
     for number in range(_TRIES):
-        if _git("push", "--quiet", _REMOTE, f"HEAD:refs/heads/{BRANCH}", directory=worktree,
-                check=number == _TRIES - 1) is not None:
+        if git("push", "--quiet", _REMOTE, f"HEAD:refs/heads/{BRANCH}", directory=worktree,
+               check=number == _TRIES - 1) is not None:
             terminal.line(f"pushed to {BRANCH}")
             return
-        _git("fetch", "--quiet", _REMOTE, BRANCH, directory=worktree)
-        _merge(worktree)
+        git("fetch", "--quiet", _REMOTE, BRANCH, directory=worktree)
+        _merge(worktree, "FETCH_HEAD")
 
 
-def _merge(worktree):
+def _merge(worktree, revision):
     """Puts the points of this worktree's own commits on top of what others pushed."""
-    ours = _git("rev-parse", "HEAD", directory=worktree)
-    _git("reset", "--quiet", "--hard", "FETCH_HEAD", directory=worktree)
-    with tempfile.TemporaryDirectory() as temporary:
-        _extract(worktree, ours, "", Path(temporary))
-        added, problems = history_files.migrate(temporary, worktree)
-    if problems:
-        raise PerfError("the history can't be put together:\n" + "\n".join(problems))
-    if added:
-        _git("add", "--all", directory=worktree)
-        _git(*_as_someone(worktree), "commit", "--quiet", "--message",
-             _git("log", "-1", "--format=%s", ours, directory=worktree), directory=worktree)
+    ours, theirs = (git("rev-parse", name, directory=worktree) for name in ("HEAD", revision))
+    history_branch.move(worktree, ours, history_branch.union(ours, theirs, worktree))
 
 
 def _extract(directory, revision, path, target):
     """Writes the history's files (*.jsonl) of a revision's folder to another folder."""
-    data = _git("archive", "--format=tar", f"{revision}:{path}" if path else revision,
-                directory=directory, text=False)
+    data = git("archive", "--format=tar", f"{revision}:{path}" if path else revision,
+               directory=directory, text=False)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive.getmembers():
             parts = Path(member.name).parts
@@ -139,9 +124,9 @@ def _extract(directory, revision, path, target):
 def _last_revision_with(path, project):
     """The newest commit of HEAD's history that has the folder of the old history; None if no commit
     has it."""
-    if _git("cat-file", "-e", f"HEAD:{path}", directory=project, check=False) is not None:
+    if git("cat-file", "-e", f"HEAD:{path}", directory=project, check=False) is not None:
         return "HEAD"
-    gone = _git("log", "-1", "--format=%H", "--diff-filter=D", "--", path, directory=project)
+    gone = git("log", "-1", "--format=%H", "--diff-filter=D", "--", path, directory=project)
     return f"{gone}^" if gone else None
 
 

@@ -13,6 +13,7 @@ Several writers may run at once, and a writer that is killed leaves the file as 
 damaged nevertheless, only this line is lost: `scripts/perf history repair` takes it out.
 """
 
+import collections
 import contextlib
 import fcntl
 import os
@@ -63,18 +64,37 @@ def check(suite, revision, machine=None, root=ROOT):
         raise HistoryError(f"{root} can't be written: {error.strerror}") from None
 
 
-@contextlib.contextmanager
-def _locked(folder):
-    """Holds the folder's lock; other writers wait."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
+def _lock(folder):
+    """Makes the folder if there is none, and waits for its lock. Returns the descriptor that holds
+    the lock. A folder that was moved or removed meanwhile is not the one that others lock."""
+    while True:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 
-def _replace(path, data):
+@contextlib.contextmanager
+def locked(*folders):
+    """Holds the locks of folders; other writers wait."""
+    with contextlib.ExitStack() as held:
+        for folder in sorted(set(folders)):
+            held.callback(os.close, _lock(folder))
+        yield
+
+
+def replace(path, data):
     """Puts a file in place as a whole or not at all."""
     handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
     try:
@@ -100,8 +120,7 @@ def append(point, root=ROOT):
     text = text_of(point)
     parse_point(text)  # raises if this module could not read the line
     path = path_of(point, root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.parent):
+    with locked(path.parent):
         for left in path.parent.glob(".writing-*"):  # left by a writer that was killed
             left.unlink(missing_ok=True)
         try:
@@ -110,7 +129,7 @@ def append(point, root=ROOT):
             data = b""
         if data and not data.endswith(b"\n"):
             data += b"\n"
-        _replace(path, data + text.encode() + b"\n")
+        replace(path, data + text.encode() + b"\n")
     return path
 
 
@@ -133,13 +152,18 @@ def keep(point, root=ROOT):
             from None
 
 
+def _split(data):
+    """The lines of a file's bytes; the last one may lack its end."""
+    return data.split(b"\n")[:None if data and not data.endswith(b"\n") else -1]
+
+
 def _lines(path):
     """[(number of the line, from 1, and its bytes)] of a file."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise HistoryError(f"{path}: {error.strerror}") from None
-    return list(enumerate(data.split(b"\n")[:None if data and not data.endswith(b"\n") else -1], 1))
+    return list(enumerate(_split(data), 1))
 
 
 def _point_at(path, number, line):
@@ -204,7 +228,7 @@ def repair(path):
     """Takes the damaged lines out of a file, and returns how many there were. The lines go to a
     file beside it, whose name ends in .damaged."""
     path = Path(path)
-    with _locked(path.parent):
+    with locked(path.parent):
         good, bad = [], []
         for number, line in _lines(path):
             try:
@@ -215,9 +239,27 @@ def repair(path):
         if bad:
             aside = path.with_name(path.name + ".damaged")
             before = aside.read_bytes() if aside.exists() else b""
-            _replace(aside, before + b"".join(line + b"\n" for line in bad))
-            _replace(path, b"".join(line + b"\n" for line in good))
+            replace(aside, before + b"".join(line + b"\n" for line in bad))
+            replace(path, b"".join(line + b"\n" for line in good))
     return len(bad)
+
+
+def merged(base, ours, theirs):
+    """Puts two versions of a file together that were both made from `base`; all are bytes. A line
+    that either version has added is there, once if both have added it, and a line that either has
+    taken out is gone. Damaged lines are lines as any. The lines of `theirs` come first."""
+    old, mine, other = (collections.Counter(_split(data)) for data in (base, ours, theirs))
+    left = {}
+    for line in old | mine | other:
+        changes = (mine[line] - old[line], other[line] - old[line])
+        opposed = min(changes) < 0 < max(changes)
+        left[line] = old[line] + (sum(changes) if opposed else max(changes, key=abs))
+    lines = []
+    for line in (*_split(theirs), *_split(ours)):
+        if left[line] > 0:
+            left[line] -= 1
+            lines.append(line)
+    return b"".join(line + b"\n" for line in lines)
 
 
 def migrate(source, root=ROOT):

@@ -3,9 +3,12 @@
 import dataclasses
 import datetime
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -146,6 +149,32 @@ class FileTest(unittest.TestCase):
         self.assertEqual([writer.wait(60) for writer in writers], [0, 0, 0])
         (points,) = history_files.read_all(self.root).values()
         self.assertEqual(len({one.command for one in points}), 120)
+
+    def test_a_writer_follows_a_folder_that_was_moved_while_it_waited(self):
+        path = history_files.append(point(), self.root)
+        moved = self.root.parent / f"{self.root.name}.moved"
+        self.addCleanup(shutil.rmtree, moved, ignore_errors=True)
+        with history_files.locked(path.parent):
+            writer = threading.Thread(target=history_files.append, args=(point(), self.root))
+            writer.start()
+            time.sleep(0.2)
+            path.parent.rename(moved)
+            path.parent.mkdir()
+            with history_files.locked(path.parent):
+                pass
+        writer.join(60)
+        self.assertEqual(len(history_files.read(path)), 1)
+
+    def test_versions_of_a_file_are_put_together_line_by_line(self):
+        for base, ours, theirs, found in (
+                ("", "", "", ""), ("", "a", "b", "ba"), ("", "a", "a", "a"),
+                ("a", "ab", "ac", "acb"), ("a", "ab", "a", "ab"), ("xa", "ab", "xac", "acb"),
+                ("xa", "xab", "ac", "acb"), ("xa", "a", "a", "a"), ("", "aa", "a", "aa"),
+                ("a", "a", "", ""), ("aa", "aab", "a", "ab")):
+            with self.subTest(base=base, ours=ours, theirs=theirs):
+                made = history_files.merged(*("\n".join(text).encode()
+                                              for text in (base, ours, theirs)))
+                self.assertEqual(made.decode(), "".join(f"{line}\n" for line in found))
 
     def test_a_write_that_fails_leaves_the_file_as_it_was(self):
         path = history_files.append(point(), self.root)

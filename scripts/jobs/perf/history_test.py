@@ -4,9 +4,10 @@ import datetime
 import io
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from jobs.common.terminal import Terminal
-from jobs.perf import fake, history, history_files
+from jobs.perf import fake, history, history_branch, history_files
 from jobs.perf.error import PerfError
 from jobs.perf.history_files_test import line, point
 
@@ -62,20 +63,135 @@ class BranchTest(fake.RepositoryCase):
         self.assertEqual(points, [point()])
 
     def test_two_that_push_at_once_lose_nothing(self):
+        other = self.two()
+        second = self.at(1)
+        history_files.append(point(), self.worktree)
+        history_files.append(second, other)
+        self.commit(push=True)
+        history.commit(self.terminal, other, "Record", True)
+        self.fetch()
+        (points,) = history_files.read_all(self.worktree).values()
+        self.assertEqual(sorted(points, key=lambda each: each.date), [point(), second])
+
+    def two(self):
+        """Makes a remote and a second clone with a worktree; returns this worktree."""
         remote = self.remote()
         self.fetch()
         self.commit(push=True)
         other = self.root.parent / "other"
         self.git("clone", "--quiet", str(remote), str(other))
         history.fetch(self.terminal, other / "history", other)
-        second = point(date=point().date + datetime.timedelta(days=1))
-        history_files.append(point(), self.worktree)
-        history_files.append(second, other / "history")
+        return other / "history"
+
+    def at(self, day):
+        return point(date=point().date + datetime.timedelta(days=day))
+
+    def pushed(self):
+        """The points that the remote has, and the texts of lines that can't be read there."""
+        seen = self.root.parent / "seen"
+        self.git("clone", "--quiet", "--branch", "perf-history", str(self.root.parent
+                                                                     / "remote.git"), str(seen))
+        found = history_files.read_all(seen)
+        points = [each for its in found.values() for each in its]
+        return sorted(points, key=lambda each: each.date), found.problems
+
+    def on_push(self, text):
+        """Lets git run a line for sh before each push of this clone."""
+        hook = self.root / ".git" / "hooks" / "pre-push"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        hook.chmod(0o755)
+
+    def test_a_point_that_comes_while_another_is_pushed_stays(self):
+        other = self.two()
+        history_files.append(self.at(1), other)
+        history.commit(self.terminal, other, "Record", True)
+        path = history_files.append(self.at(0), self.worktree)
+        alone = path.read_bytes()
+        history_files.append(self.at(2), self.worktree)
+        both = self.root.parent / "both"
+        both.write_bytes(path.read_bytes())
+        path.write_bytes(alone)
+        self.on_push(f"[ ! -e '{both}' ] || mv '{both}' '{path}'")
         self.commit(push=True)
-        history.commit(self.terminal, other / "history", "Record", True)
+        self.assertEqual(self.pushed(), ([self.at(0), self.at(1)], []))
+        self.assertEqual(sorted(history_files.read(path), key=lambda each: each.date),
+                         [self.at(0), self.at(1), self.at(2)])
+        self.assertEqual(self.git("-C", str(self.worktree), "status", "--short").split(),
+                         ["M", str(path.relative_to(self.worktree))])
+
+    def test_a_damaged_line_stops_no_push_and_stays_where_it_is(self):
+        other = self.two()
+        for number, worktree in enumerate((other, self.worktree)):
+            path = history_files.append(self.at(number), worktree)
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(f"broken {number}\n")
+            history.commit(self.terminal, worktree, "Record", True)
+        points, problems = self.pushed()
+        self.assertEqual((points, len(problems)), ([self.at(0), self.at(1)], 2))
+
+    def test_a_repair_is_not_undone_by_a_push(self):
+        other = self.two()
+        path = history_files.append(self.at(0), self.worktree)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("broken\n")
+        self.commit(push=True)
+        history.fetch(self.terminal, other, other.parent)
+        history_files.append(self.at(1), other)
+        history.commit(self.terminal, other, "Record", True)
+        history.repair(self.terminal, self.worktree)
+        self.commit(push=True)
+        self.assertEqual(self.pushed(), ([self.at(0), self.at(1)], []))
+        (aside,) = (self.root.parent / "seen").glob("*/*.damaged")
+        self.assertEqual(aside.read_bytes(), b"broken\n")
+
+    def test_a_kill_while_the_branch_moves_loses_nothing(self):
+        for last in ("commit-tree", "reset"):
+            with self.subTest(last):
+                self.doCleanups()
+                self.setUp()
+                other = self.two()
+                history_files.append(self.at(1), other)
+                history.commit(self.terminal, other, "Record", True)
+                history_files.append(self.at(0), self.worktree)
+
+                def killed(*words, last=last, git=history_branch.git, **more):
+                    if last in words:
+                        raise KeyboardInterrupt
+                    return git(*words, **more)
+                with mock.patch.object(history_branch, "git", killed), \
+                        self.assertRaises(KeyboardInterrupt):
+                    self.commit(push=True)
+                history_files.append(self.at(2), self.worktree)
+                self.commit(push=True)
+                self.assertEqual(self.pushed(), ([self.at(0), self.at(1), self.at(2)], []))
+
+    def test_other_files_of_the_branch_come_along(self):
+        other = self.two()
+        for name, text in (("README", "new"), ("sub/more", "x")):
+            (other / name).parent.mkdir(exist_ok=True)
+            (other / name).write_text(text, encoding="utf-8")
+        history.commit(self.terminal, other, "Say what this is", True)
+        history_files.append(self.at(0), self.worktree)
+        self.commit(push=True)
+        self.assertEqual((self.worktree / "README").read_text(encoding="utf-8"), "new")
+        self.assertEqual(self.pushed(), ([self.at(0)], []))
+        self.assertEqual(self.git("-C", str(self.worktree), "status", "--short"), "")
+
+    def test_a_writer_s_unfinished_file_is_not_committed(self):
         self.fetch()
-        (points,) = history_files.read_all(self.worktree).values()
-        self.assertEqual(sorted(points, key=lambda each: each.date), [point(), second])
+        path = history_files.append(point(), self.worktree)
+        (path.parent / ".writing-x").touch()
+        self.commit()
+        self.assertNotIn(".writing", self.git("ls-tree", "-r", "--name-only", "perf-history"))
+
+    def test_a_worktree_on_another_branch_is_not_pushed(self):
+        self.remote()
+        self.fetch()
+        self.git("-C", str(self.worktree), "checkout", "--quiet", "--detach")
+        history_files.append(point(), self.worktree)
+        with self.assertRaisesRegex(PerfError, "not on the branch"):
+            self.commit(push=True)
 
     def test_a_folder_that_is_something_else_is_left_alone(self):
         self.worktree.mkdir(parents=True)
