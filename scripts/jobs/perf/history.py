@@ -9,6 +9,7 @@ build/perf/history: record writes there, and trend and report read there.
 import argparse
 import io
 import os
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -20,6 +21,8 @@ from jobs.perf.history_branch import as_someone, git
 
 BRANCH = "perf-history"
 _REMOTE = "origin"
+_NO_SUCH_REF = 2  # git ls-remote's status
+_ASIDE = ".before-"  # in the name of a folder whose points fetch takes over
 _OLD = "results/history"  # where the history was before it had a branch
 _TRIES = 5  # how many times a push is tried, since others push too
 _ROOT = home.REPOSITORY
@@ -34,30 +37,83 @@ def _has_remote(directory):
     return _REMOTE in (git("remote", directory=directory) or "").split()
 
 
-def fetch(terminal, worktree, project=_ROOT):
-    """Makes or updates the branch's worktree. A branch that exists nowhere begins empty."""
+def _fetched(project):
+    """The commit of the branch on the remote, as far as it is known here; None if the branch was
+    never there. A remote that can't be asked is an error, since the branch may be there."""
+    name = f"refs/remotes/{_REMOTE}/{BRANCH}"
     if _has_remote(project):
-        git("fetch", "--quiet", _REMOTE,
-            f"+refs/heads/{BRANCH}:refs/remotes/{_REMOTE}/{BRANCH}", directory=project,
-            check=False)
-    remote = f"{_REMOTE}/{BRANCH}" if _has(f"remotes/{_REMOTE}/{BRANCH}", project) else None
-    if (worktree / ".git").exists():
-        if remote:
-            git("rebase", "--quiet", remote, directory=worktree)
-        return
-    if worktree.exists() and any(worktree.iterdir()):
-        raise PerfError(f"{worktree} is there, and no worktree of the branch {BRANCH}")
+        words = ("ls-remote", "--exit-code", _REMOTE, f"refs/heads/{BRANCH}")
+        asked = history_branch.run(*words, directory=project)
+        if asked.returncode == 0:
+            git("fetch", "--quiet", _REMOTE, f"+refs/heads/{BRANCH}:{name}", directory=project)
+        elif asked.returncode != _NO_SUCH_REF:
+            raise PerfError(f"git {' '.join(words)}: {asked.stderr.strip()}")
+    return git("rev-parse", "--verify", "--quiet", name, directory=project, check=False)
+
+
+def fetch(terminal, worktree, project=_ROOT):
+    """Makes or updates the branch's worktree. A branch that exists nowhere begins empty. Points
+    that were recorded in the folder before it was a worktree are taken over."""
+    worktree = worktree.absolute()
+    theirs = _fetched(project)
+    if not (worktree / ".git").exists():
+        aside = _set_aside(worktree)
+        try:
+            _add(terminal, worktree, theirs, project)
+        except BaseException:
+            if aside and not worktree.exists():
+                aside.rename(worktree)
+            raise
+    with history_files.locked(worktree):  # others who commit or fetch here
+        _check_branch(worktree)
+        if theirs:
+            _merge(worktree, theirs)
+        for aside in sorted(path for path in worktree.parent.iterdir()
+                            if path.name.startswith(worktree.name + _ASIDE)):
+            _take_over(aside, worktree)
+            terminal.line("the points that were recorded before are taken over")
+
+
+def _set_aside(folder):
+    """Renames a folder of points, which is no worktree, and returns its new path; None if there is
+    nothing in it. A folder of anything else stays, and is an error."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*")]
+    if not paths:
+        return None
+    if not all(len(path.parts) == 1 if (folder / path).is_dir() else
+               len(path.parts) == 2 and (path.name.endswith(history_branch.OF_LINES)
+                                         or path.name.startswith(".writing-")) for path in paths):
+        raise PerfError(f"{folder} is there, and no worktree of the branch {BRANCH}")
+    aside = Path(tempfile.mkdtemp(prefix=folder.name + _ASIDE, dir=folder.parent))
+    with history_files.locked(*(path for path in folder.iterdir() if path.is_dir())):
+        folder.rename(aside)  # no writer is at work in it; those who wait find the new folder
+    return aside
+
+
+def _take_over(aside, worktree):
+    """Adds the lines of a folder that was set aside to the worktree, and removes the folder."""
+    for path in sorted(aside.glob("*/*")):
+        if not path.name.endswith(history_branch.OF_LINES):
+            continue
+        target = worktree / path.relative_to(aside)
+        with history_files.locked(target.parent):
+            there = target.read_bytes() if target.exists() else b""
+            history_files.replace(target, history_files.merged(b"", path.read_bytes(), there))
+    shutil.rmtree(aside)
+
+
+def _add(terminal, worktree, theirs, project):
+    """Makes the worktree, and the branch if it is not here."""
     git("worktree", "prune", directory=project)
     if not _has(f"heads/{BRANCH}", project):
-        if remote:
-            git("branch", "--quiet", BRANCH, remote, directory=project)
-        else:
+        commit = theirs
+        if not commit:
             # The first commit is empty: the branch shares no file and no commit with main.
             tree = git("hash-object", "-t", "tree", "-w", os.devnull, directory=project)
             commit = git(*as_someone(project), "commit-tree", tree, "-m",
                          "Begin the history of the performance", directory=project)
-            git("branch", "--quiet", BRANCH, commit, directory=project)
             terminal.line(f"the branch {BRANCH} is new")
+        git("branch", "--quiet", "--no-track", BRANCH, commit, directory=project)
     worktree.parent.mkdir(parents=True, exist_ok=True)
     git("worktree", "add", "--quiet", str(worktree), BRANCH, directory=project)
 
@@ -164,7 +220,8 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog=f"{home.PROGRAM} history", allow_abbrev=False,
         description="Maintains the history. fetch makes or updates its worktree, which is of "
-                    f"the branch {BRANCH}; commit commits what record appended there; migrate "
+                    f"the branch {BRANCH}, and takes over points that were recorded there before; "
+                    "commit commits what record appended there; migrate "
                     f"takes over a history of the old form (the last that HEAD's history held in "
                     f"{_OLD}); repair moves damaged lines from the files to files beside them.",
         epilog="Exit status: 0 done; 2 wrong usage, or it could not be done.")

@@ -14,7 +14,7 @@ import tempfile
 from jobs.perf import history_files, home
 from jobs.perf.error import PerfError
 
-_OF_LINES = (".jsonl", ".jsonl.damaged")  # the ends of the names of files whose lines are points
+OF_LINES = (".jsonl", ".jsonl.damaged")  # the ends of the names of files whose lines are points
 
 
 def run(*words, directory=home.REPOSITORY, text=True, given=None, environment=None):
@@ -77,7 +77,7 @@ def union(ours, theirs, directory):
         entries = [each.get(path) for each in (old, mine, other)]
         if entries[1] in (entries[0], entries[2]):
             continue
-        if path.endswith(_OF_LINES):
+        if path.endswith(OF_LINES):
             data = history_files.merged(*(_content(entry, directory) for entry in entries))
             made = git("hash-object", "-w", "--stdin", directory=directory, text=False, given=data)
             changed[path] = ("100644", made.decode().strip()) if data or entries[1] else None
@@ -118,7 +118,7 @@ def move(worktree, ours, target):
 def _bring(path, before, after, stays):
     """Brings a file along, of which the commits have `before` and `after`."""
     now = path.read_bytes() if path.exists() else b""
-    if path.name.endswith(_OF_LINES):
+    if path.name.endswith(OF_LINES):
         data = history_files.merged(before, now, after)
     else:
         data = after if now == before else now

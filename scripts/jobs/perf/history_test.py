@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import shutil
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -198,6 +199,88 @@ class BranchTest(fake.RepositoryCase):
         (self.worktree / "mine").touch()
         with self.assertRaisesRegex(PerfError, "no worktree of the branch"):
             self.fetch()
+
+    def test_a_remote_that_cannot_be_asked_is_an_error(self):
+        self.git("remote", "add", "origin", str(self.root.parent / "gone.git"))
+        with self.assertRaisesRegex(PerfError, "git ls-remote"):
+            self.fetch()
+        self.assertEqual(self.git("branch", "--list", "perf-history"), "")
+        self.assertFalse(self.worktree.exists())
+
+    def test_a_lost_worktree_gets_what_the_remote_has_meanwhile(self):
+        other = self.two()
+        history_files.append(self.at(0), self.worktree)
+        self.commit()
+        shutil.rmtree(self.root / "build")
+        history_files.append(self.at(1), other)
+        history.commit(self.terminal, other, "Record", True)
+        self.fetch()
+        (points,) = history_files.read_all(self.worktree).values()
+        self.assertEqual(sorted(points, key=lambda each: each.date), [self.at(0), self.at(1)])
+
+    def test_points_of_both_sides_are_no_conflict(self):
+        other = self.two()
+        history_files.append(self.at(0), self.worktree)
+        self.commit()
+        path = history_files.append(self.at(2), self.worktree)  # and one that is not committed
+        history_files.append(self.at(1), other)
+        history.commit(self.terminal, other, "Record", True)
+        self.fetch()
+        self.assertEqual(sorted(history_files.read(path), key=lambda each: each.date),
+                         [self.at(0), self.at(1), self.at(2)])
+        self.commit(push=True)
+        self.assertEqual(self.pushed(), ([self.at(0), self.at(1), self.at(2)], []))
+
+    def test_a_branch_that_began_apart_from_the_remote_s_is_joined_to_it(self):
+        self.fetch()
+        history_files.append(self.at(0), self.worktree)
+        self.commit()
+        other = self.root.parent / "other"
+        remote = self.remote()
+        self.git("clone", "--quiet", str(remote), str(other))
+        self.git("-C", str(other), "commit", "--quiet", "--allow-empty", "-m", "x")
+        history.fetch(self.terminal, other / "history", other)
+        history_files.append(self.at(1), other / "history")
+        history.commit(self.terminal, other / "history", "Record", True)
+        self.fetch()
+        self.commit(push=True)
+        self.assertEqual(self.pushed(), ([self.at(0), self.at(1)], []))
+
+    def test_points_that_were_recorded_before_the_first_fetch_are_taken_over(self):
+        other = self.two()
+        history_files.append(self.at(0), other)
+        history.commit(self.terminal, other, "Record", True)
+        shutil.rmtree(self.root / "build")
+        path = history_files.append(self.at(1), self.worktree)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("broken\n")
+        with self.assertRaisesRegex(PerfError, "history fetch"):
+            self.commit(push=True)
+        self.fetch()
+        self.commit(push=True)
+        points, problems = self.pushed()
+        self.assertEqual((points, len(problems)), ([self.at(0), self.at(1)], 1))
+        self.assertEqual([each.name for each in self.worktree.parent.iterdir()], ["history"])
+
+    def test_points_that_a_killed_fetch_had_set_aside_are_taken_over(self):
+        self.remote()
+        history_files.append(self.at(0), self.worktree)
+        with mock.patch.object(history, "_take_over", side_effect=KeyboardInterrupt), \
+                self.assertRaises(KeyboardInterrupt):
+            self.fetch()
+        history_files.append(self.at(1), self.worktree)
+        self.fetch()
+        (points,) = history_files.read_all(self.worktree).values()
+        self.assertEqual(points, [self.at(1), self.at(0)])
+
+    def test_a_folder_stays_where_it_is_if_git_makes_no_worktree(self):
+        self.remote()
+        self.git("branch", "perf-history")
+        self.git("worktree", "add", "--quiet", str(self.root.parent / "x"), "perf-history")
+        path = history_files.append(self.at(0), self.worktree)
+        with self.assertRaisesRegex(PerfError, "worktree add"):
+            self.fetch()
+        self.assertEqual(history_files.read(path), [self.at(0)])
 
     def test_takes_over_what_main_held_last(self):
         old = self.root / "results" / "history" / "amd-epyc-0123456789ab"
