@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jobs.perf import metrics, trial as perf_trial
-from jobs.perf.gbench_json import Key
+from jobs.perf.gbench_json import SKIPPED, Key
 
 ABSENT = "is not in it"
 
@@ -27,7 +27,8 @@ class Unmeasured:
     """A benchmark that is not compared. reasons: arm -> why; arms that measured the benchmark are
     left out. blocks: whether the benchmark keeps the gate from passing, because the base measured
     it and the head did not, or because the head left no row for it, as when the head dies there.
-    late: whether only time was lacking."""
+    With only one arm a benchmark blocks unless it says itself that it is skipped. late: whether
+    only time was lacking."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool
@@ -64,6 +65,8 @@ def account(suite, trials):
         if reasons:
             late = all(key in trials[arm].late for arm in reasons)
             blocks = base not in reasons or key in trials[head].without_row
+            if base == head:
+                blocks = blocks or not reasons[head].startswith(SKIPPED)
             left_out.append(Unmeasured(benchmark, reasons, blocks and not late, late))
         else:
             compared.append(benchmark)

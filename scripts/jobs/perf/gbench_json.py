@@ -17,6 +17,7 @@ _REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
 # If the repetitions are left out of the JSON, one of these statistics of the library stands for the
 # process.
 _AGGREGATES = ("median", "mean")
+SKIPPED = "skipped: "  # begins the reason of a benchmark that says itself that it is not for here
 _NO_LOOP = 0.02  # nanoseconds: less than any processor takes for an iteration
 _ROWS = re.compile(r'"benchmarks"\s*:\s*\[')
 
@@ -163,7 +164,7 @@ def reading(key, rows):
             return Reading(None, f"failed: {row.get('error_message') or 'no message'}")
     for row in rows:
         if row.get("skipped") is True:
-            return Reading(None, f"skipped: {row.get('skip_message') or 'no message'}")
+            return Reading(None, f"{SKIPPED}{row.get('skip_message') or 'no message'}")
     values = [_time(row, key.name) for row in rows if not _is_aggregate(row)]
     note = ""
     if not values:

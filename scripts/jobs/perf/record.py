@@ -231,7 +231,8 @@ def main(argv):
     for name in lacking:
         terminal.line(f"not measured: {name}: too few pairs in the budget")
     failures += live.facts.incidents
-    failures += [f"{one.benchmark}: {one.text}" for one in unmeasured if one.blocks]
+    failures += [f"{one.benchmark}: {one.text}" for one in unmeasured if one.blocks or one.late]
+    failures += [f"{name}: too few pairs in the budget" for name in lacking]
     if not told and not failures:
         failures.append("nothing could be measured")
     for text in failures:

@@ -2,13 +2,14 @@
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import fake, history_files, kernel, record, revisions
+from jobs.perf import fake, history_files, kernel, record, revisions, schema
 from jobs.perf.error import PerfError
 
 _HERE = revisions.Revision("0729f9c13a5b" + "0" * 28, "content", "working tree", changed=True)
@@ -113,6 +114,55 @@ class RecordTest(unittest.TestCase):
         (kept,) = self.directory.glob("unrecorded-other-*.jsonl")
         self.assertEqual(history_files.parse_point(kept.read_text(encoding="utf-8")).suite,
                          "other")
+
+    def with_row(self, more):
+        """A program whose rows of BM_Odd say more."""
+        made = fake.program(self.directory / "odd", ("BM_Z", "BM_Odd"), 8.0)
+        text = made.path.read_text(encoding="utf-8")
+        made.path.write_text(text.replace(
+            "    separator=,\n", f"""    case $name in *Odd) printf ', {more}' ;; esac
+    printf '}}'
+    separator=,
+""").replace('"iterations": 100}', '"iterations": 100'), encoding="utf-8")
+        return self.record("--bin", str(made.path), "--suite", "other", "--revision",
+                           "aaaaaaaaaaaa", "--json", str(self.directory / "out.json"))
+
+    def test_a_benchmark_that_fails_is_status_2(self):
+        status, output, history = self.with_row(
+            '"error_occurred": true, "error_message": "no memory"')
+        self.assertEqual(status, 2)
+        self.assertIn("not measured: BM_Odd: head: failed: no memory", output)
+        ((_, (point,)),) = history.items()
+        self.assertEqual(list(point.benchmarks), ["BM_Z"])
+        document = json.loads((self.directory / "out.json").read_text(encoding="utf-8"))
+        schema.check(document)
+        self.assertEqual((document["verdict"], document["exit_status"]), ("unmeasured", 2))
+        self.assertIn("BM_Odd: head: failed: no memory", document["action"])
+
+    def test_a_benchmark_that_says_that_it_is_not_for_here_is_no_failure(self):
+        status, output, _ = self.with_row('"skipped": true, "skip_message": "no AVX-512"')
+        self.assertEqual(status, 0)
+        self.assertIn("not measured: BM_Odd: head: skipped: no AVX-512", output)
+
+    def test_a_benchmark_without_time_is_status_2(self):
+        pairs = record._pairs
+
+        def few(live, count, clock):
+            found = pairs(live, count, clock)
+            (name,) = [name for name in found if str(name) == "BM_Odd"]
+            del found[name][3:]
+            return found
+        with mock.patch.object(record, "_pairs", few):
+            status, output, history = self.with_row('"x": 1')
+        self.assertEqual(status, 2)
+        self.assertIn("BM_Odd: too few pairs in the budget", output)
+        ((_, (point,)),) = history.items()
+        self.assertEqual(list(point.benchmarks), ["BM_Z"])
+
+    def test_a_section_that_is_not_there_is_status_2(self):
+        _, (status, output, _) = self.bin("--metric", "size", "--section", ".text")
+        self.assertEqual(status, 2)
+        self.assertIn("no ELF file", output)
 
     def test_what_is_not_measured_is_named(self):
         made = fake.program(self.directory / "crash", ("BM_Z", "BM_Crash"), 8.0)

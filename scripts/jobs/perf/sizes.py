@@ -70,7 +70,8 @@ class Sizes(decide.Source):
                 reasons = {arm: why for arm, (size, why) in found.items()
                            if size is None and arm != "copy"}
                 if reasons:
-                    self.unmeasured.append(Unmeasured(name, reasons, arms[0] not in reasons))
+                    blocks = len(arms) == 1 or arms[0] not in reasons
+                    self.unmeasured.append(Unmeasured(name, reasons, blocks))
                 else:
                     self.benchmarks.append(name)
                     self._values[name] = tuple(found[arm][0] for arm in arms)
