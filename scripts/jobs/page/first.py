@@ -93,7 +93,7 @@ def _gate_figure(document):
                   f"{unsure or 'none'} undecided; margins up to {margin:.1f} %, "
                   f"{min(entry['pairs'] for entry in entries)} to "
                   f"{max(entry['pairs'] for entry in entries)} process pairs", "gate",
-                  False if slower else None if unsure else True)
+                  False if slower else None if unsure or gate_part.troubles(document) else True)
 
 
 def _coverage_figure(document):

@@ -60,6 +60,9 @@ class FirstTest(unittest.TestCase):
             {"condition": "plain", "slowdown": 5, "memory": "in cache", "found": 0.98,
              "low": 0.95, "high": 0.995}]})
         clean = gate_document(gate_entry("BM_A_Core/x", 1, "clean"))
+        failed = dict(clean, incidents=["head: a process died"])
+        self.assertEqual([first.figures(None, each, documents())[2].good
+                          for each in (clean, failed)], [True, None])
         slower = gate_document(gate_entry("BM_A_Core/x", 1.1, "regressed"))
         self.assertEqual(self.third(slower, perf_selftest=selftest), "gate")
         self.assertEqual(self.third(clean, perf_selftest=selftest), "selftest")

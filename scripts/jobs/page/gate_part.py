@@ -27,14 +27,18 @@ VERDICTS = {"regressed": ("behind", "bad"), "suspected": ("behind", "bad"),
              "inconclusive": ("undecided", "none"), "improved": ("ahead", "good"),
              "clean": ("unchanged", "")}
 _MOST_ROWS = 70
+_MOST_NAMED = 3  # the most names or failures that a line tells
 
 
 def read_answer(lane, *folders):
-    """The newest answer of a lane ("time" or "counts") in these folders; None if there is none."""
-    found = [(path, document) for folder in folders
+    """The newest answer of a lane ("time" or "counts") in these folders; None if there is none. An
+    error is an answer too; it has no benchmarks."""
+    found = [(path, {"benchmarks": [], **document} if document.get("verdict") == "error"
+              else document) for folder in folders
              for path, document in bench_results.read_documents(folder)
              if isinstance(document, dict) and document.get("lane") == lane
-             and isinstance(document.get("benchmarks"), list)]
+             and (isinstance(document.get("benchmarks"), list)
+                  or document.get("verdict") == "error")]
     newest = max(found, key=lambda one: str(one[1].get("date")), default=None)
     if newest is None:
         return None
@@ -45,6 +49,40 @@ def read_answer(lane, *folders):
             raise ReportError(f"{path}: {one.get('name')}: lacks {', '.join(sorted(lacking))}"
                               if lacking else f"{path}: verdict {one['verdict']!r} is unknown")
     return document
+
+
+def _some(texts):
+    """A few of several texts, each once."""
+    texts = list(dict.fromkeys(texts))
+    return ", ".join(texts[:_MOST_NAMED]) + (
+        f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else "")
+
+
+def troubles(document):
+    """Texts that say what kept an answer from being one about all benchmarks: what failed, what the
+    head no longer measures, an interruption. Without an answer there are none."""
+    if not document:
+        return []
+    if document.get("verdict") == "error":
+        return [f"no answer: {(str(document.get('error')).splitlines() or [''])[0]}"]
+    found = []
+    if document.get("incidents"):
+        found.append(f"failed: {_some(document['incidents'])}")
+    # The gate, too, calls a head empty that measures nothing in less than a third of base's time.
+    emptied = [entry["name"] for entry in document["benchmarks"]
+               if entry.get("measures_nothing") == ["head"] and entry["verdict"] == "improved"
+               and entry["base_ns"] > 3 * entry["head_ns"] and not entry.get("known")]
+    if emptied:
+        found.append(f"the head measures nothing any more: {_some(emptied)}")
+    blocking = [one["name"] for one in document.get("unmeasured") or ()
+                if one.get("blocks") and not one.get("known")]
+    if blocking:
+        found.append(f"not measured: {_some(blocking)}")
+    if document.get("interrupted"):
+        found.append(f"stopped by {document['interrupted']} before its end")
+    if document.get("verdict") == "unmeasured" and not found:
+        found.append("nothing could be measured")
+    return found
 
 
 def percent(ratio, digits=1):
@@ -124,10 +162,23 @@ def _plot(suite, part, entries, caption):
         "pairs"], [_row(entry) for entry in worst], (0, 1)))
 
 
+def _why_not(document, text):
+    """Why an answer shows nothing: what it says went wrong, or else `text`."""
+    found = troubles(document)
+    return f"the last answer says: {'; '.join(found)}" if found else text
+
+
+def _warnings(document):
+    """A paragraph that says what went wrong, in a list; the list is empty if all went well."""
+    found = troubles(document)
+    return [f"Not all of it could be measured: {'; '.join(found)}."] if found else []
+
+
 def gate(document):
     section = Section("gate", "Slower than before?", "Gate")
     if not document or not document["benchmarks"]:
-        section.missing.append(Missing("no answer of the gate is recorded", _GATE))
+        section.missing.append(Missing(_why_not(document, "no answer of the gate is recorded"),
+                                       _GATE))
         return section
     entries = document["benchmarks"]
     section.lead = [
@@ -136,7 +187,7 @@ def gate(document):
         "them (A/A). Dots are medians of the pairs' ratios, bars "
         "their confidence intervals. Inside of the grey band, 2 % or three times "
         "today's A/A noise, nothing is called a change. Right is slower; an arrow at the edge "
-        "lies farther out than the others, its figure beside it."]
+        "lies farther out than the others, its figure beside it."] + _warnings(document)
     section.legend = [(mark, verdict) for verdict, (mark, _) in VERDICTS.items()
                       if verdict in counts(entries)]
     caption = Caption(
@@ -176,14 +227,15 @@ def instructions(document):
     """The section of instruction counts. Counts are exact, so a table is enough."""
     section = Section("counts", "More instructions than before?", "Instructions")
     if not document or not document["benchmarks"]:
-        section.missing.append(Missing("no instructions were counted", _COUNTS))
+        section.missing.append(Missing(_why_not(document, "no instructions were counted"),
+                                       _COUNTS))
         return section
     entries = document["benchmarks"]
     section.lead = [
         f"Head is {document.get('head')}, base is {document.get('base')}: {_said(entries)}.",
         "Instructions of the measured loop under callgrind: exact, also on a busy machine, and "
         "blind to what instructions wait for. A change of more than 0.5 % counts as one; reads and "
-        "writes of memory stand beside it and are not judged."]
+        "writes of memory stand beside it and are not judged."] + _warnings(document)
     rows = []
     for entry in _worst_first(entries, lambda entry: ratio_of(entry["Ir"])):
         events = [entry[event] for event in ("Ir", "Dr", "Dw")]

@@ -41,6 +41,15 @@ class ReadGateTest(unittest.TestCase):
         self.write("a.json", dict(gate_document(), date="2026-11-25T00:00:00Z"))
         self.assertEqual(self.read()["date"], "2026-11-25T00:00:00Z")
 
+    def test_an_error_is_the_newest_answer_too(self):
+        self.write("b.json", dict(gate_document(), date="2026-11-24T00:00:00Z"))
+        self.write("a.json", answer.error_document(
+            "time", "./scripts/perf gate", datetime.datetime(2026, 11, 25), "no such program"))
+        document = self.read()
+        self.assertEqual((document["error"], document["benchmarks"]), ("no such program", []))
+        (missing,) = gate_part.gate(document).missing
+        self.assertIn("no such program", missing.what)
+
     def test_other_files_are_none(self):
         self.assertIsNone(self.read())
         self.write("bench.json", {"context": {}, "benchmarks": []})
@@ -78,6 +87,13 @@ class GateTest(unittest.TestCase):
         for document in (None, gate_document()):
             section = gate_part.gate(document)
             self.assertIn("./scripts/perf gate", section.missing[0].command)
+
+    def test_what_failed_is_said(self):
+        document = dict(gate_document(gate_entry("BM_A", 1.0, "clean")),
+                        incidents=["head: a process died"], interrupted="SIGINT")
+        said = " ".join(gate_part.gate(document).lead)
+        self.assertIn("head: a process died", said)
+        self.assertIn("stopped by SIGINT", said)
 
     def test_worst_comes_first(self):
         section = gate_part.gate(gate_document(

@@ -120,7 +120,14 @@ def slower(gate, counts, lines, repository=""):
                          lambda entry: gate_part.ratio_of(entry["Ir"]) or 1.0))
     rows.sort(key=lambda row: row.order, reverse=True)
     rests_on = _looked_at(gate, counts, lines)
-    if not rests_on and not rows:
+    troubles = [f"{who}: {text}" for document, who in (
+        (gate, "the gate"), (counts, "the count of instructions"))
+        for text in gate_part.troubles(document)]
+    if troubles and not rows:
+        section.lead.append(f"That can't be told: {'; '.join(troubles)}.")
+        if rests_on:
+            section.lead.append(f"What was measured did not get slower: {'; '.join(rests_on)}.")
+    elif not rests_on and not rows:
         section.lead.append("Nothing is known yet: neither an answer of the gate nor a history is "
                             "here.")
     elif not rows:
@@ -134,6 +141,8 @@ def slower(gate, counts, lines, repository=""):
             section.lead.append(f"{len(rows)} slowdowns, of which the latest {_MOST_ROWS} are "
                                 "listed; the sections below have all.")
     doubts = _doubts(gate, counts, lines)
+    if rows:
+        doubts = [*troubles, *doubts]
     if doubts and (rests_on or rows):
         section.lead.append(f"Not told: {'; '.join(doubts)}.")
     return section

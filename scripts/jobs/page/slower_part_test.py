@@ -63,6 +63,33 @@ class SlowerTest(unittest.TestCase):
         clean["unmeasured"] = [{"name": "BM_x"}]
         self.assertIn("did not measure 1", slower_part.slower(clean, None, []).lead[-1])
 
+    def test_what_failed_is_no_good_news(self):
+        emptied = gate_entry("BM_a", 0.01, "improved", measures_nothing=["head"])
+        entry = gate_entry("BM_a", 1.0, "clean")
+        for entries, more, text in (
+                ([entry], {"incidents": ["head: a process died"] * 2}, "head: a process died"),
+                ([emptied], {}, "the head measures nothing any more: BM_a"),
+                ([entry], {"interrupted": "SIGINT", "verdict": "inconclusive"},
+                 "stopped by SIGINT"),
+                ([entry], {"verdict": "unmeasured", "unmeasured": [
+                    {"name": "BM_x", "blocks": True, "known": None}]}, "not measured: BM_x"),
+                ([], {"verdict": "unmeasured"}, "nothing could be measured"),
+                ([], {"verdict": "error", "error": "no such program\nmore"},
+                 "no such program")):
+            with self.subTest(text):
+                document = dict(gate_document(*entries), **more)
+                for section in (slower_part.slower(document, None, []),
+                                slower_part.slower(document, None, [line([])])):
+                    said = " ".join(section.lead)
+                    self.assertIn(text, said)
+                    self.assertNotIn("as far as can be told", said)
+                    self.assertNotIn("Nothing is known", said)
+        document = dict(gate_document(gate_entry("BM_a", 1.3, "regressed")),
+                        incidents=["head: a process died"])
+        section = slower_part.slower(document, None, [])
+        self.assertEqual(len(section.tables), 1)
+        self.assertIn("head: a process died", section.lead[-1])
+
     def test_the_latest_comes_first_and_not_all_of_many(self):
         lines = [Line("cpu-0", "s", f"BM_{number}", [
             type(point)(**{**vars(point), "benchmarks": {f"BM_{number}": next(iter(
