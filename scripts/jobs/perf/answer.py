@@ -227,11 +227,12 @@ def document(outcome):
     }
 
 
-def error_document(lane, command, date, text):
-    """The document that --json gets if the command failed, and so nothing can be said."""
+def error_document(lane, command, date, text, status=statuses.HARNESS_ERROR):
+    """The document that --json gets if the command failed or was interrupted, and so nothing can be
+    said. status: the exit status of the command."""
     return {"format": FORMAT, "lane": lane, "date": date.strftime(_DATE),
             "command": printable(command), "verdict": "error",
-            "exit_status": statuses.HARNESS_ERROR, "error": printable(text),
+            "exit_status": status, "error": printable(text),
             "action": f"Look at this: it could not be measured. {printable(text)}"}
 
 

@@ -57,8 +57,9 @@ def _files(argv):
     return None, None
 
 
-def _tell(command, argv, text):
-    """Says, on stderr and in the caller's files, why there is no answer."""
+def _tell(command, argv, text, status=HARNESS_ERROR):
+    """Says, on stderr and in the caller's files, why there is no answer. status: the exit status
+    that follows."""
     print(f"perf {command}: {text}", file=sys.stderr)
     if command not in ("gate", "counts", "record", "trend"):
         return
@@ -68,7 +69,7 @@ def _tell(command, argv, text):
         if json_file:
             gate.write_json(json_file, answer.error_document(
                 _LANES.get(command, command), shlex.join([home.COMMAND, command, *argv]),
-                datetime.datetime.now(datetime.timezone.utc), text))
+                datetime.datetime.now(datetime.timezone.utc), text, status))
         if markdown:
             gate.write(markdown, answer_text.error_markdown(command, text))
     except Exception as error:  # pylint: disable=broad-except
@@ -90,7 +91,7 @@ def run(argv, commands=None):
                 importlib.import_module(module)
         return importlib.import_module(commands[command]).main(rest)
     except processes.Interrupted as interrupted:
-        _tell(command, rest, f"stopped by {interrupted}")
+        _tell(command, rest, f"stopped by {interrupted}", interrupted.exit_status)
         return interrupted.exit_status
     except SystemExit as stop:
         if stop.code not in (0, None):

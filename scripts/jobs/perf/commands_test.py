@@ -2,14 +2,17 @@
 
 import contextlib
 import io
+import json
 import signal
 import sys
+import tempfile
 import types
 import unittest
+from pathlib import Path
 from unittest import mock
 
 from jobs.common import build, processes
-from jobs.perf import commands
+from jobs.perf import commands, schema
 from jobs.perf.error import PerfError
 
 
@@ -46,7 +49,14 @@ class RunTest(unittest.TestCase):
         def interrupted(_argv):
             raise processes.Interrupted(signal.SIGTERM)
 
-        self.assertEqual(self.run_command(["gate"], interrupted)[0], 128 + signal.SIGTERM)
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "out.json"
+            self.assertEqual(self.run_command(["gate", "--json", str(out)], interrupted)[0],
+                             128 + signal.SIGTERM)
+            document = json.loads(out.read_text(encoding="utf-8"))
+        self.assertEqual((document["verdict"], document["exit_status"]),
+                         ("error", 128 + signal.SIGTERM))
+        schema.check(document)
 
     def test_an_unknown_command_is_wrong_usage(self):
         for argv in ([], ["gat"]):

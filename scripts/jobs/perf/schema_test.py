@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import copy
 import json
 import unittest
@@ -32,6 +33,15 @@ class SchemaTest(unittest.TestCase):
                 schema.check(dict(document, more=1))
             with self.assertRaises(ValueError):
                 schema.check(dict(document, format=1))
+
+    def test_an_error_has_the_status_of_an_error_or_of_a_signal(self):
+        document = self.examples()["error"]
+        for status, right in ((2, True), (130, True), (143, True), (0, False), (1, False),
+                              (128, False), (2.5, False), ("2", False)):
+            with self.subTest(status=status), contextlib.ExitStack() as stack:
+                if not right:
+                    stack.enter_context(self.assertRaises(ValueError))
+                schema.check(dict(document, exit_status=status))
 
 
 if __name__ == "__main__":
