@@ -24,6 +24,7 @@ from jobs.perf.error import PerfError
 MAX_P = 1e-5
 MIN_MAGNITUDE = 0.03
 _WINDOW = 50
+_REPAIR = f"{home.COMMAND} history repair takes them out"
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,15 @@ def _bridges(history):
 
 def _action(history, found):
     slower = [each for each in found if each.relative > 0]
-    if history.problems:
-        return (f"Look at these: lines that can't be read; {home.COMMAND} history repair takes "
-                "them out.")
+    parts = []
     if slower:
         worst = max(slower, key=lambda each: each.relative)
-        return (f"Look at these: {len(slower)} became slower, {worst.benchmark} the most: "
-                f"{worst.relative:+.1%} at {worst.point.revision}.")
+        parts.append(f"{len(slower)} became slower, {worst.benchmark} the most: "
+                     f"{worst.relative:+.1%} at {worst.point.revision}")
+    if history.problems:
+        parts.append(f"lines that can't be read; {_REPAIR}")
+    if parts:
+        return f"Look at these: {'; '.join(parts)}."
     return "Nothing to do: nothing became slower."
 
 
@@ -131,17 +134,21 @@ def main(argv):
         prog=f"{home.PROGRAM} trend",
         description="Prints the change points of the history: times in multiples of the reference "
                     "kernel's, each machine by itself.",
-        epilog="Exit status: 0, whatever changed; 2 wrong usage, or the history can't be read.")
-    parser.add_argument("--history", metavar="DIR", type=Path, default=history_files.ROOT,
+        epilog="Exit status: 0, whatever changed; 2 wrong usage, no history in the folder that "
+               "--history names, or nothing of it can be read.")
+    parser.add_argument("--history", metavar="DIR", type=Path,
                         help=f"the history's folder ({home.HISTORY_TEXT}: the branch "
                              "perf-history)")
     parser.add_argument("--json", metavar="FILE", type=Path)
     arguments = parser.parse_args(argv)
     terminal = Terminal()
     date = datetime.datetime.now(datetime.timezone.utc)
-    history = history_files.read_all(arguments.history)
-    if not history and not history.problems:
-        if arguments.history != history_files.ROOT:
+    history = history_files.read_all(arguments.history or history_files.ROOT)
+    if not history and history.problems:
+        raise PerfError("\n".join(["nothing of the history can be read:", *history.problems,
+                                   _REPAIR]))
+    if not history:
+        if arguments.history:
             raise PerfError(f"no history in {arguments.history}")
         terminal.line(f"no history here yet; {home.COMMAND} history fetch gets the branch, and "
                       f"{home.COMMAND} record begins one")

@@ -137,9 +137,33 @@ class TrendTest(unittest.TestCase):
         with self.assertRaisesRegex(PerfError, "no history"):
             self.trend()
         with mock.patch.object(history_files, "ROOT", self.root):
-            status, output = self.trend()
+            with self.assertRaisesRegex(PerfError, "no history"):
+                self.trend()  # asked for by its name, although it is the usual folder
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
+                status = trend.main([])
         self.assertEqual(status, 0)
-        self.assertIn("record begins one", output)
+        self.assertIn("record begins one", output.getvalue())
+
+    def test_a_history_of_which_nothing_can_be_read_is_an_error(self):
+        (point,) = points([1.0])
+        path = history_files.append(point, self.root)
+        path.write_text("{\n", encoding="utf-8")
+        with self.assertRaisesRegex(PerfError, r"suite\.jsonl:1: not JSON"):
+            self.trend()
+        with mock.patch.object(history_files, "ROOT", self.root), \
+                self.assertRaisesRegex(PerfError, "history repair"):
+            trend.main([])
+
+    def test_a_damaged_line_does_not_hide_what_became_slower(self):
+        for point in points(level(20, 2.0) + level(20, 2.2, seed=2)):
+            path = history_files.append(point, self.root)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("{\n")
+        self.trend("--json", str(self.root / "out.json"))
+        action = json.loads((self.root / "out.json").read_text(encoding="utf-8"))["action"]
+        self.assertIn("1 became slower, BM_A the most", action)
+        self.assertIn("history repair", action)
 
 
 class WithoutOtavaTest(unittest.TestCase):
