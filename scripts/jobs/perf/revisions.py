@@ -10,6 +10,7 @@ make of it now.
 
 import hashlib
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 
@@ -72,9 +73,13 @@ def default_base():
 
 
 def _settings(source, tree, compiler, flags):
+    # CMake hands the flags to a shell as they are, and there may be a blank in the checkout's path.
+    # The quotes stand inside of the text, because CMake removes quotes around a whole value.
+    maps = " ".join(f"-ffile-prefix-map={shlex.quote(str(path)) if path else ''}=."
+                    for path in (source, tree))
     return ("-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_COMPILER={compiler}",
             f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
-            f"-DCMAKE_CXX_FLAGS=-ffile-prefix-map={source}=. -ffile-prefix-map={tree}=.",
+            f"-DCMAKE_CXX_FLAGS={maps}",
             "-DFFGRANT_BUILD_TESTS=OFF", "-DFFGRANT_BUILD_BENCHMARKS=ON",
             "-DFFGRANT_BUILD_FUZZERS=OFF", "-DFFGRANT_WERROR=OFF")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import io
+import shlex
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -89,6 +90,23 @@ class RevisionTest(fake.RepositoryCase):
         terminal = Terminal(io.StringIO())
         self.assertNotEqual(revisions.directory_of(terminal, revision),
                             revisions.directory_of(terminal, revision, flags="-O3"))
+
+    def test_blanks_in_the_checkout_s_path_stay_in_one_flag(self):
+        self.replace(revisions, "PERF", self.root / "build" / "my perf")
+        commands = []
+
+        def step(terminal, label, command):
+            commands.append(command)
+            self.run_step(terminal, label, command)
+        self.replace(build, "run_step", step)
+        self.directory(revisions.resolve("HEAD"))
+        source, tree = commands[0][2], commands[0][4]
+        (flags,) = [word.partition("=")[2] for word in commands[0]
+                    if word.startswith("-DCMAKE_CXX_FLAGS=")]
+        self.assertIn("my perf", source)
+        self.assertTrue(flags.startswith("-"))  # CMake removes quotes around a whole value
+        self.assertEqual(shlex.split(flags),  # CMake hands the flags to a shell
+                         [f"-ffile-prefix-map={source}=.", f"-ffile-prefix-map={tree}=."])
 
     def test_the_base_is_where_head_left_main(self):
         self.git("checkout", "--quiet", "-b", "topic")
