@@ -21,7 +21,9 @@ for argument in "$@"; do
     --benchmark_out=*) out=${argument#*=} ;;
   esac
 done
-names=$(printf '%s\n' NAMES | grep -E -- "$filter")
+without=
+case $filter in -*) without=-v filter=${filter#-} ;; esac
+names=$(printf '%s\n' NAMES | grep -E $without -- "$filter")
 if [ "$list" ]; then printf '%s\n' "$names"; exit; fi
 echo "$0 $*" >>LOG
 separator=

@@ -27,9 +27,11 @@ _MOST_STRIKES = 3  # after this many deaths of an arm, the benchmarks that were 
 
 @dataclass(frozen=True)
 class Suite:
-    """Programs with the same benchmarks, as arm -> Program. The first arm is the base."""
+    """Programs with the same benchmarks, as arm -> Program. The first arm is the base. filter: in
+    place of the run's filter."""
     name: str
     arms: dict
+    filter: str | None = None
 
 
 @dataclass
@@ -126,7 +128,8 @@ class Live(decide.Source):
     def _prepare(self, suite):
         """Lists the benchmarks, and runs the benchmarks of each arm once, with checks, to learn
         their time."""
-        first = FirstRun(self._terminal, self._copies, self._filter, self._effort, self._clock,
+        wanted = self._filter if suite.filter is None else suite.filter
+        first = FirstRun(self._terminal, self._copies, wanted, self._effort, self._clock,
                          self.target, self._keep if self._raw else None)
         made, trials = {}, {}
         for arm, program in suite.arms.items():
@@ -148,7 +151,7 @@ class Live(decide.Source):
                 self.facts.notes[Benchmark(suite.name, key)] = note
             self._paces[suite.name, arm] = Pace(
                 trial.start, (trial.seconds - trial.start) / max(1, len(trial.times)))
-            if not self._filter:
+            if not wanted:
                 self._all[suite.name, arm] = frozenset(trial.listed)
 
     # The methods below make the rounds.

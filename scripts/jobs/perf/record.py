@@ -62,13 +62,13 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
     """Measures programs (suite -> Program). Returns the measurements (Benchmark -> Measurement),
     and the process_pairs.Live and the record_more.More that took them."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
-    # The kernel is a suite of its own, and `pattern` matches it, so that no filter leaves it out.
-    suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference}))
+    # The kernel is a suite of its own, with its own filter, so that no filter leaves it out.
+    suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference},
+                                      f"^{REFERENCE}$" if filter_text else ""))
     clock = process_pairs.Clock(arguments.budget)
-    pattern = f"({filter_text})|^{REFERENCE}$" if filter_text else ""
     wanted = {metrics.ARGUMENTS[name] for name in arguments.metric}
     slow = 1 + len(wanted & {metrics.MEMORY, metrics.COMPILE})  # these metrics take time
-    with process_pairs.Live(terminal, suites, pattern, options.effort_of(arguments), clock,
+    with process_pairs.Live(terminal, suites, filter_text, options.effort_of(arguments), clock,
                             arguments.seed, directory=directory) as live:
         if not any(name.suite == _REFERENCE_SUITE for name in live.benchmarks):
             if clock.left() <= 0:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -64,6 +65,14 @@ class RecordTest(unittest.TestCase):
         self.assertEqual((suite, sorted(point.benchmarks)), ("a", ["BM_X_Core", "BM_X_Plain"]))
         with self.assertRaisesRegex(PerfError, "no benchmark"):
             self.record("--filter", "BM_Z")
+
+    def test_a_filter_that_says_which_not_leaves_the_kernel(self):
+        for pattern, left in (("-Core", ["BM_X_Plain"]), ("-Core|Reference", ["BM_X_Plain"])):
+            with self.subTest(pattern):
+                shutil.rmtree(self.directory / "history", ignore_errors=True)
+                _, _, history = self.record(f"--filter={pattern}")
+                self.assertEqual([sorted(point.benchmarks) for (point,) in history.values()],
+                                 [left])
 
     def test_any_program(self):
         program = fake.program(self.directory / "other", ("BM_Z",), 8.0)
