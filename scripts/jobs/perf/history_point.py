@@ -21,8 +21,8 @@ low and high are bytes, and time_ns and reference_ns are left out: bytes need no
 import datetime
 import hashlib
 import json
-import math
 import re
+import sys
 from dataclasses import dataclass
 
 from jobs.perf import metrics
@@ -122,7 +122,7 @@ def _measurement(name, entry):
     require(set(numbers) == set(fields), f"{name}: needs exactly {', '.join(fields)}")
     for field, value in numbers.items():
         require(isinstance(value, (int, float)) and not isinstance(value, bool)
-                 and math.isfinite(value) and value > 0,
+                 and 0 < value <= sys.float_info.max,
                  f"{name}: {field} is not a positive number")
     made = Measurement(**{"time_ns": None, "reference_ns": None, **entry})
     require(isinstance(made.pairs, int), f"{name}: pairs is not a whole number")
@@ -138,7 +138,7 @@ def parse_point(text):
     """A line as a Point; raises HistoryError if it is not of the form above."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HistoryError(f"not JSON: {error}") from None
     require(isinstance(document, dict), "not an object")
     fields = Point.__dataclass_fields__

@@ -40,8 +40,15 @@ def check(document):
     validators = _validator()
     if validators is None:
         return
-    part = "error" if document.get("verdict") == "error" else {"time": "gate"}.get(
-        document.get("lane"), document.get("lane"))
+    if not isinstance(document, dict):
+        raise ValueError("no object, and so no answer")
+    lane = document.get("lane")
+    if document.get("verdict") == "error":
+        part = "error"
+    elif lane == "time":
+        part = "gate"
+    else:
+        part = lane if isinstance(lane, str) else "any"
     problems = [f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
                 for error in validators.get(part, validators["any"]).iter_errors(document)]
     problems += [error.message for error in validators["any"].iter_errors(document)][:1]

@@ -2,10 +2,13 @@
 
 import contextlib
 import copy
+import io
 import json
+import tempfile
 import unittest
+from pathlib import Path
 
-from jobs.perf import schema
+from jobs.perf import schema, validate
 
 
 @unittest.skipUnless(schema.is_installed(), "no jsonschema: ./scripts/bootstrap --for test")
@@ -34,6 +37,17 @@ class SchemaTest(unittest.TestCase):
             with self.assertRaises(ValueError):
                 schema.check(dict(document, format=1))
 
+    def test_what_is_no_object_is_refused(self):
+        for document in ([], [{}], "gate", 3, None, True):
+            with self.subTest(document=document), \
+                    self.assertRaisesRegex(ValueError, "no object"):
+                schema.check(document)
+
+    def test_a_lane_of_another_type_is_refused(self):
+        for lane in ([], {}, None, 3):
+            with self.subTest(lane=lane), self.assertRaises(ValueError):
+                schema.check(dict(self.examples()["gate"], lane=lane))
+
     def test_an_error_has_the_status_of_an_error_or_of_a_signal(self):
         document = self.examples()["error"]
         for status, right in ((2, True), (130, True), (143, True), (0, False), (1, False),
@@ -42,6 +56,17 @@ class SchemaTest(unittest.TestCase):
                 if not right:
                     stack.enter_context(self.assertRaises(ValueError))
                 schema.check(dict(document, exit_status=status))
+
+    def test_validate_names_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "list.json"
+            for text in ("[]", "{", "[" * 100_000):
+                path.write_text(text, encoding="utf-8")
+                output = io.StringIO()
+                with contextlib.redirect_stdout(output):
+                    self.assertEqual(validate.main([str(path)]), 2)
+                self.assertIn(f"{path}: ", output.getvalue())
+                self.assertIn("1 files, 1 problems", output.getvalue())
 
 
 if __name__ == "__main__":

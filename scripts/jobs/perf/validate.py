@@ -21,6 +21,8 @@ def _problems(path):
         schema.check(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         return [f"{path}: {error.strerror}"]
+    except RecursionError:
+        return [f"{path}: too deeply nested"]
     except ValueError as error:
         return [f"{path}: {error}"]
     return []
