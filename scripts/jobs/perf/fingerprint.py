@@ -2,6 +2,7 @@
 """Describes what a time depends on besides the code. The history's fingerprint is made of a part of
 this description (history_point.identity)."""
 
+import hashlib
 import os
 import platform
 import re
@@ -62,3 +63,15 @@ def conditions(context):
 
 def compiler_version(compiler):
     return machine.first_line([compiler, "--version"]) or "unknown"
+
+
+def code_of_gate(*sources, jobs=Path(__file__).parents[1]):
+    """A digest of the gate's own code, and of `sources`. Tries of one gate say nothing about
+    another."""
+    files = sorted(path for room in ("perf", "common") for path in (jobs / room).glob("*.py")
+                   if not path.stem.endswith("_test"))
+    digest = hashlib.sha256()
+    for path in (*files, *sources):
+        data = path.read_bytes()
+        digest.update(f"{path.name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()[:12]

@@ -4,11 +4,29 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+from pathlib import Path
 
 from jobs.perf import fingerprint, history_files
 
 _CONTEXT = {"num_cpus": 2, "library_build_type": "debug", "caches": [
     {"level": 1, "type": "Data", "size": 32768, "num_sharing": 1}]}
+
+
+class CodeTest(unittest.TestCase):
+    def test_changes_with_each_file_of_the_gate_and_with_no_test(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for name in ("perf/a.py", "perf/a_test.py", "common/b.py", "growth.cc"):
+                (root / name).parent.mkdir(exist_ok=True)
+                (root / name).write_text(name, encoding="utf-8")
+            seen = [fingerprint.code_of_gate(root / "growth.cc", jobs=root)]
+            for name, changes in (("perf/a.py", True), ("common/b.py", True), ("growth.cc", True),
+                                  ("perf/a_test.py", False), ("perf/new.py", True)):
+                (root / name).write_text("x", encoding="utf-8")
+                code = fingerprint.code_of_gate(root / "growth.cc", jobs=root)
+                self.assertEqual(code not in seen, changes, name)
+                seen.append(code)
+        self.assertRegex(fingerprint.code_of_gate(), "^[0-9a-f]{12}$")
 
 
 class IdentityTest(unittest.TestCase):

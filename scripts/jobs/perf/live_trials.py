@@ -5,7 +5,8 @@ crowded suite.
 Ten benchmarks stay in a core's own caches, and one of them is slower by a known amount. Three
 others are so noisy that nothing can be told about them. One core is busy, and the budget is two
 minutes. Each try is a whole run of the gate on programs that run now. A finished try is saved
-immediately, so that an interrupted run goes on where it was.
+immediately, so that an interrupted run goes on where it was, as long as gate and program are the
+same.
 """
 
 import contextlib
@@ -148,8 +149,9 @@ def document(kept, command):
 def run(terminal, arguments, command):
     folder = revisions.directory_of(terminal, revisions.working_tree())
     program = samples.Program(Path(folder) / "perf_crowded")
-    settings = {"folder": folder.name, "budget": arguments.budget,
-                "cpu": fingerprint.identity({}, "", "")["cpu"],
+    # The folder's name tells the program's sources and its compiler.
+    settings = {"folder": folder.name, "gate": fingerprint.code_of_gate(),
+                "budget": arguments.budget, "cpu": fingerprint.identity({}, "", "")["cpu"],
                 "cpus": len(os.sched_getaffinity(0))}
     if arguments.fresh:
         _KEPT.unlink(missing_ok=True)

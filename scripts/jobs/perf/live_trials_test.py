@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 from jobs.common.terminal import Terminal
-from jobs.perf import live_trials, revisions
+from jobs.perf import fingerprint, live_trials, revisions
 from jobs.perf.samples import Program
 
 
@@ -91,6 +91,12 @@ class LiveTrialsTest(unittest.TestCase):
     def test_tries_of_another_budget_are_not_taken(self):
         self.run_live("--tries", "1")
         self.run_live("--tries", "1", "--budget", "60")
+        self.assertEqual(len(self.asked), 6)
+
+    def test_tries_of_another_gate_are_not_taken(self):
+        self.run_live("--tries", "1")
+        with mock.patch.object(fingerprint, "code_of_gate", lambda *_: "other"):
+            self.run_live("--tries", "1")
         self.assertEqual(len(self.asked), 6)
 
 

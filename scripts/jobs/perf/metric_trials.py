@@ -157,7 +157,9 @@ def document(tries, settings, command):
 
 
 def run(terminal, arguments, command):
-    settings = {"budget": arguments.budget, "cpu": fingerprint.identity({}, "", "")["cpu"],
+    settings = {"gate": fingerprint.code_of_gate(SOURCE),
+                "compiler": fingerprint.compiler_version("g++"), "budget": arguments.budget,
+                "cpu": fingerprint.identity({}, "", "")["cpu"],
                 "cpus": len(os.sched_getaffinity(0))}
     tries = [] if arguments.fresh else _read(settings)
     with tempfile.TemporaryDirectory(prefix="growth-") as folder:
