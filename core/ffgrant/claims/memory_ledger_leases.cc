@@ -49,13 +49,15 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
 
 [[gnu::always_inline]] inline bool MemoryLedger::Impl::StartLease(
     Record& record, Region& region, const WorkerIdentity& worker, const LaneIdView& lane,
-    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now, Missing& missing) noexcept {
+    const LeaseId& lease_id, std::int64_t ttl_ms, std::int64_t now, Missing& missing,
+    ErrorDetails* details) noexcept {
   // Usually the instance that got the grant also claims, and the lease takes over the worker's name
   // from the grant.
   const bool same = workers.SecondIs(record.grant_worker, worker.worker_instance_id.text);
   const NameId name = same ? record.grant_worker : HoldWorker(region, worker);
   if (name == NamePool::kFull) [[unlikely]] {
     missing = Missing::kName;
+    Detail(details, "names");
     return false;
   }
   const bool own_lane = lanes.FirstIs(record.lane, lane.text());
@@ -63,6 +65,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
     if (!texts.SetLease(record.texts, own_lane ? std::string_view() : lane.text())) {
       if (!same) UndoWorker(region, name);
       missing = Missing::kText;
+      Detail(details, "texts");
       return false;
     }
   }
@@ -96,7 +99,7 @@ void AddNotActiveDetails(const internal::ExecutionRecord& record, std::int64_t n
     return ClaimError::kInvalidClaimGrant;
   }
   if (!StartLease(*held, held.region(), args.worker, args.lane, args.lease_id, args.lease_ttl_ms,
-                  now, missing)) {
+                  now, missing, details)) {
     return ClaimError::kLedgerFull;
   }
   held->total_attempt_count += 1;
@@ -153,7 +156,7 @@ ClaimOutcome MemoryLedger::ClaimResumed(const ClaimResumedArgs& args,
       return ClaimError::kInvalidClaimGrant;
     }
     if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
-                      args.lease_ttl_ms, now, missing)) {
+                      args.lease_ttl_ms, now, missing, details)) {
       return ClaimError::kLedgerFull;
     }
     Leased(*held, LeaseKind::kResumed, outcome.lease);
@@ -309,7 +312,7 @@ ClaimOutcome MemoryLedger::Reclaim(const ReclaimArgs& args, ErrorDetails* detail
       return ClaimError::kInvalidClaimGrant;
     }
     if (!m.StartLease(*held, held.region(), args.worker, args.lane, args.lease_id,
-                      args.lease_ttl_ms, now, missing)) {
+                      args.lease_ttl_ms, now, missing, details)) {
       return ClaimError::kLedgerFull;
     }
     held->total_attempt_count += 1;

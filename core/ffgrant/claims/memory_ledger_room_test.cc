@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -46,6 +47,7 @@ class MemoryLedgerRoomTest : public ::testing::Test {
 
   void ExpectFullOfNames(ClaimError error, const std::string& id, const ExecutionState& before) {
     EXPECT_EQ(error, ClaimError::kLedgerFull) << id;
+    EXPECT_EQ(calls_.Details(), std::vector<std::string>{"names"}) << id;
     EXPECT_EQ(calls_.State(id), before) << id;
   }
 
@@ -64,7 +66,6 @@ TEST_F(MemoryLedgerRoomTest, WhoHasANameNeedsNoRoom) {
     if (i >= kWorkers) {
       const ExecutionState before = calls_.State(id);
       ExpectFullOfNames(calls_.Issue(id, Unknown(), 1000), id, before);
-      EXPECT_EQ(calls_.Details(), std::vector<std::string>{"names"});
     }
     ASSERT_EQ(calls_.Issue(id, Known(i), 1000), ClaimError::kNone) << id;
   }
@@ -163,6 +164,49 @@ TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
   EXPECT_TRUE(calls.Claim(IdOf(0), Known(0)));  // this frees the grant's texts
   EXPECT_EQ(issue(2, "h"), ClaimError::kNone);
   EXPECT_EQ(issue(3, ""), ClaimError::kNone);
+}
+
+// Each of the three calls that begin a lease says whether it had no room for the worker's name or
+// for the lane's text. A call that is answered leaves no detail behind.
+TEST_F(MemoryLedgerRoomTest, ALeaseWithoutRoomSaysWhatIsMissing) {
+  MemoryLedgerOptions options = Options(clock_);
+  options.max_names = 1;
+  options.max_text_bytes = 60;  // no room for a list of texts
+  MemoryLedger ledger(options);
+  Calls calls(ledger, clock_);
+  const std::string id = IdOf(0);
+  const WorkerIdentity other_instance = {Known(0).worker_id, {"another instance"}};
+  const auto expect_full = [&](const ClaimOutcome& outcome, std::string_view of) {
+    EXPECT_EQ(outcome.error, ClaimError::kLedgerFull);
+    EXPECT_EQ(calls.Details(), std::vector<std::string>{std::string(of)});
+  };
+  ASSERT_TRUE(calls.Create(id));
+  ASSERT_EQ(calls.Issue(id, Known(0), 1000), ClaimError::kNone);
+  expect_full(calls.Claim(id, other_instance), "names");
+  expect_full(calls.Claim(id, Known(0), 1000, kOtherLane), "texts");
+  const ClaimOutcome claimed = calls.Claim(id, Known(0));
+  ASSERT_TRUE(claimed);
+  EXPECT_TRUE(calls.Details().empty());
+
+  ASSERT_TRUE(ledger.Suspend({Id(id), claimed.lease.fence}));
+  ASSERT_TRUE(ledger.Resume({Id(id), 0}));
+  ASSERT_EQ(calls.Issue(id, Known(0), 1000), ClaimError::kNone);
+  expect_full(calls.ClaimResumed(id, other_instance), "names");
+  expect_full(
+      ledger.ClaimResumed({Id(id), Known(0), kOtherLane, {UuidOf(1)}, 1000}, &calls.details),
+      "texts");
+  ASSERT_TRUE(calls.ClaimResumed(id, Known(0), 10));
+  EXPECT_TRUE(calls.Details().empty());
+
+  clock_.Advance(10);
+  ASSERT_TRUE(ledger.MarkLeaseExpiredIfDue(Id(id)));
+  ASSERT_EQ(calls.IssueReclaim(id, Known(0), 1000), ClaimError::kNone);
+  expect_full(calls.Reclaim(id, other_instance), "names");
+  expect_full(ledger.Reclaim({Id(id), Known(0), kOtherLane, {UuidOf(1)}, 1000, {UuidOf(2)}, {}},
+                             &calls.details),
+              "texts");
+  ASSERT_TRUE(calls.Reclaim(id, Known(0)));
+  EXPECT_TRUE(calls.Details().empty());
 }
 
 // The bytes of a worker's long name can be freed once the worker's grant has run out, and a

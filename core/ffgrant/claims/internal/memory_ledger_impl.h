@@ -163,12 +163,12 @@ class MemoryLedger::Impl {
                       std::uint32_t& looked_at, Missing& missing) noexcept;
 
   // Starts a lease for an execution whose live grant belongs to this worker: consumes the grant and
-  // raises the epoch. Returns false, and changes nothing, if there is no room. The arguments come
-  // by reference. If they came by value, two words that were just stored would be loaded as one,
-  // and the load would stall.
+  // raises the epoch. If there is no room, returns false with the detail that says for what, and
+  // changes nothing. The arguments come by reference. If they came by value, two words that were
+  // just stored would be loaded as one, and the load would stall.
   inline bool StartLease(Record& record, Region& region, const WorkerIdentity& worker,
                          const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
-                         std::int64_t now, Missing& missing) noexcept;
+                         std::int64_t now, Missing& missing, ErrorDetails* details) noexcept;
 
   // Makes the first checks of contract 7.4, which all calls with a fence share. Marks a lease whose
   // time has passed as expired.
