@@ -241,21 +241,38 @@ TEST(GrantPipeline, TheFirstLimitIsThatOfTheOldestRequest) {
   }
 }
 
+// Submits `count` requests with the tags from 1 on. Returns when the server has got them all.
+void SubmitAndSend(GrantPipeline& grants, HttpServer& server, std::uint64_t count) {
+  for (std::uint64_t tag = 1; tag <= count; ++tag) {
+    EXPECT_TRUE(grants.Submit("w", Claiming(), tag));
+    // The server's backlog has room for 64 connections.
+    while (tag % 32 == 0 && server.requests().size() < tag) EXPECT_TRUE(grants.Poll(0).empty());
+  }
+  while (server.requests().size() < count) EXPECT_TRUE(grants.Poll(0).empty());
+}
+
+// One look at the sockets finds 64 that are ready.
 TEST(GrantPipeline, AnAnswerThatHasArrivedIsTakenHoweverLate) {
-  HttpServer server([](const std::string&) {
-    SleepMs(300);  // when the answer comes, nobody polls any more
-    return HttpResponse(200, kGrant);
-  });
-  IssuerOptions options = To(server);
-  options.request_timeout_ms = 1000;
-  GrantPipeline grants(options);
-  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
-  while (server.requests().empty()) ASSERT_TRUE(grants.Poll(0).empty());
-  SleepMs(1100);
-  EXPECT_EQ(grants.PrepareWait(), 0);
-  const auto done = grants.Poll(0);
-  ASSERT_EQ(done.size(), 1u);
-  EXPECT_TRUE(done[0].status) << done[0].status.message;
+  for (const int count : {1, 100}) {
+    std::atomic<bool> may_answer{false};
+    HttpServer server([&](const std::string&) {
+      may_answer.wait(false);  // when the answer comes, nobody polls any more
+      return HttpResponse(200, kGrant);
+    });
+    IssuerOptions options = To(server, 100);
+    options.request_timeout_ms = 3000;
+    options.connect_timeout_ms = 60'000;  // else libcurl looks at all sockets after this time
+    GrantPipeline grants(options);
+    SubmitAndSend(grants, server, static_cast<std::uint64_t>(count));
+    may_answer = true;
+    may_answer.notify_all();
+    while (server.answers() < count) std::this_thread::yield();
+    SleepMs(3010);
+    EXPECT_EQ(grants.PrepareWait(), 0);
+    const auto done = grants.Poll(0);
+    EXPECT_EQ(done.size(), static_cast<std::size_t>(count));
+    for (const auto& each : done) EXPECT_TRUE(each.status) << each.tag << each.status.message;
+  }
 }
 
 TEST(GrantPipeline, WithoutAServerNothingWasSent) {
@@ -329,30 +346,37 @@ TEST(GrantPipeline, AStopRequestEndsAllRequestsAtOnce) {
   EXPECT_EQ(poll(&one, 1, 0), 0);
 }
 
-// One wait may find both an answer and the stop request.
+// One wait may find both an answer and the stop request, and there may be more answers than one
+// look at the sockets finds.
 TEST(GrantPipeline, AnAnswerThatHasArrivedOutlivesAStopRequest) {
-  std::atomic<bool> may_answer{false};
-  HttpServer server([&](const std::string& request) {
-    if (request.find("/workers/silent/") != std::string::npos) return std::string();
-    while (!may_answer) std::this_thread::yield();
-    return HttpResponse(200, kGrant);
-  });
-  const Pipe stop;
-  IssuerOptions options = To(server);
-  options.request_timeout_ms = 60'000;
-  options.stop_descriptor = stop.descriptor();
-  GrantPipeline grants(options);
-  EXPECT_TRUE(grants.Submit("w", Claiming(), 1));
-  EXPECT_TRUE(grants.Submit("silent", Claiming(), 2));
-  while (server.requests().size() < 2) ASSERT_TRUE(grants.Poll(0).empty());
-  may_answer = true;
-  pollfd one = {grants.descriptor(), POLLIN, 0};
-  ASSERT_EQ(poll(&one, 1, 30'000), 1) << "the answer has not arrived";
-  EXPECT_TRUE(stop.PutByte());
-  const auto all = All(grants);
-  EXPECT_TRUE(all.at(1).status) << all.at(1).status.message;
-  EXPECT_EQ(all.at(1).grant.view().expires_at_ms, 1700000000000u);
-  EXPECT_EQ(all.at(2).status.error, IssuerError::kStopped);
+  for (const int count : {1, 100}) {
+    std::atomic<bool> may_answer{false};
+    HttpServer server([&](const std::string& request) {
+      if (request.find("/workers/silent/") != std::string::npos) return std::string();
+      may_answer.wait(false);
+      return HttpResponse(200, kGrant);
+    });
+    const Pipe stop;
+    IssuerOptions options = To(server, 101);
+    options.request_timeout_ms = 60'000;
+    options.stop_descriptor = stop.descriptor();
+    GrantPipeline grants(options);
+    const auto all_answered = static_cast<std::uint64_t>(count);
+    SubmitAndSend(grants, server, all_answered);
+    EXPECT_TRUE(grants.Submit("silent", Claiming(), all_answered + 1));
+    while (server.requests().size() <= all_answered) EXPECT_TRUE(grants.Poll(0).empty());
+    EXPECT_TRUE(stop.PutByte());  // the wait finds the stop request first
+    may_answer = true;
+    may_answer.notify_all();
+    while (server.answers() < count) std::this_thread::yield();
+    const auto all = All(grants);
+    for (const auto& [tag, done] : all) {
+      EXPECT_EQ(done.status.error, tag <= all_answered ? IssuerError::kNone : IssuerError::kStopped)
+          << tag << done.status.message;
+    }
+    EXPECT_EQ(all.size(), all_answered + 1);
+    EXPECT_EQ(all.at(1).grant.view().expires_at_ms, 1700000000000u);
+  }
 }
 
 TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {

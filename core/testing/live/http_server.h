@@ -70,6 +70,8 @@ class HttpServer {
     return requests_;
   }
   int connections() const { return connections_; }
+  // The number of answers that have been sent. They have arrived, too: see SendUnasked().
+  int answers() const { return answers_; }
   // Sends bytes on every open connection. On the loopback interface the bytes have arrived when
   // send() has returned. The client may have closed some of these connections, although the threads
   // that serve them have not noticed this yet.
@@ -129,6 +131,7 @@ class HttpServer {
         break;
       }
       EXPECT_EQ(write(connection, out.data(), out.size()), static_cast<ssize_t>(out.size()));
+      ++answers_;
     }
     {
       const std::lock_guard lock(mutex_);
@@ -142,6 +145,7 @@ class HttpServer {
   std::uint16_t port_ = 0;
   std::atomic<bool> ends_{false};
   std::atomic<int> connections_{0};
+  std::atomic<int> answers_{0};
   std::mutex mutex_;
   std::vector<std::string> requests_;
   std::set<int> open_;  // connections
