@@ -29,6 +29,8 @@ struct KeptEntry {
 
   std::atomic<std::int64_t> held_until{0};  // on the keeper's clock, with the margin subtracted
   std::atomic<ClaimError> error{ClaimError::kNone};
+  // Whether the keeper no longer keeps the lease. From then on there may be no keeper.
+  std::atomic<bool> is_released{false};
   std::int64_t due = 0;
   bool renewing = false;
 };
@@ -85,8 +87,12 @@ KeptLease& KeptLease::operator=(KeptLease&& other) noexcept {
   return *this;
 }
 
+KeptLease::operator bool() const noexcept {
+  return entry_ != nullptr && !entry_->is_released.load();
+}
+
 ClaimError KeptLease::error() const noexcept {
-  if (entry_ == nullptr) return ClaimError::kNone;
+  if (!*this) return ClaimError::kNone;
   const ClaimError error = entry_->error.load();
   if (error != ClaimError::kNone) return error;
   return keeper_->NowMs() >= entry_->held_until.load() ? ClaimError::kLeaseExpired
@@ -96,16 +102,12 @@ ClaimError KeptLease::error() const noexcept {
 bool KeptLease::lost() const noexcept { return error() != ClaimError::kNone; }
 
 std::int64_t KeptLease::LeftMs() const noexcept {
-  if (entry_ == nullptr || entry_->error.load() != ClaimError::kNone) {
-    return 0;
-  }
+  if (!*this || entry_->error.load() != ClaimError::kNone) return 0;
   return std::max<std::int64_t>(0, entry_->held_until.load() - keeper_->NowMs());
 }
 
 void KeptLease::Release() noexcept {
-  if (entry_ == nullptr) return;
-  keeper_->Release(entry_);
-  entry_.reset();
+  if (*this) keeper_->Release(entry_);
 }
 
 // ---- the keeper ----------------------------------------------------------------
@@ -160,6 +162,7 @@ KeptLease LeaseKeeper::Keep(const ExecutionIdView& id, const Lease& lease, std::
 void LeaseKeeper::Release(const std::shared_ptr<Entry>& entry) noexcept {
   const Lock lock(mutex_);
   std::erase(entries_, entry);
+  entry->is_released.store(true);
 }
 
 std::size_t LeaseKeeper::size() const {

@@ -48,8 +48,8 @@ namespace internal {
 struct KeptEntry;
 }
 
-// A lease that is being kept, until it is released or this object dies. The object is moveable, and
-// its keeper must outlive it. Thread-safe except for moving.
+// A lease that is being kept, until it is released or this object dies. The object is moveable. Its
+// keeper must live until then. Thread-safe except for moving.
 class KeptLease {
  public:
   KeptLease() = default;
@@ -69,13 +69,15 @@ class KeptLease {
   // Ends the keeping: no renewal is begun after this call. A renewal that is under way may still be
   // sent and arrive; a server refuses it once the execution has ended.
   void Release() noexcept;
-  explicit operator bool() const noexcept { return entry_ != nullptr; }
+  // Returns whether this object keeps a lease, be it lost or not.
+  explicit operator bool() const noexcept;
 
  private:
   friend class LeaseKeeper;
   KeptLease(LeaseKeeper* keeper, std::shared_ptr<internal::KeptEntry> entry) noexcept;
 
   LeaseKeeper* keeper_ = nullptr;
+  // Release() does not change this pointer, since other threads may use it meanwhile.
   std::shared_ptr<internal::KeptEntry> entry_;
 };
 

@@ -240,7 +240,7 @@ TEST_F(Keeping, HoldsNoLockWhileItTells) {
   EXPECT_EQ(left.get(), 0u);
   EXPECT_EQ(own.size(), 1u);
   EXPECT_FALSE(next.lost());
-  next.Release();  // a kept lease must not outlive its keeper
+  next.Release();  // a lease that is kept must not outlive its keeper
 }
 
 // An answer that comes after the lease's time does not count. The lease counts as lost by then,
@@ -329,6 +329,22 @@ TEST_F(Keeping, AReleasedLeaseIsNeitherRenewedNorLost) {
   (void)keeper_.RunDue();
   EXPECT_TRUE(ledger_.asked.empty());
   EXPECT_TRUE(told_.empty());
+}
+
+// After the release nothing asks the keeper any more.
+TEST_F(Keeping, AReleasedLeaseMayOutliveItsKeeper) {
+  KeptLease kept;
+  {
+    LeaseKeeper keeper(ledger_, Options());
+    kept = keeper.Keep(Id(), LeaseOf(), kTtl, now_);
+    EXPECT_TRUE(kept);
+    kept.Release();
+  }
+  now_ += kTtl;
+  EXPECT_FALSE(kept);
+  EXPECT_FALSE(kept.lost());
+  EXPECT_EQ(kept.LeftMs(), 0);
+  kept.Release();
 }
 
 TEST_F(Keeping, ReleasedWhileItIsRenewedNobodyIsTold) {
@@ -546,6 +562,35 @@ TEST(KeeperThreads, AnEndDuringACallOfOnLostIsNotMissed) {
     is_quick = std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(900);
   }
   EXPECT_TRUE(is_quick);
+}
+
+// Two threads release a lease while a third one asks for it.
+TEST(KeeperThreads, ALeaseIsReleasedWhileOthersAskForIt) {
+  Frozen ledger;
+  ledger.Thaw();
+  LeaseKeeper keeper(ledger);
+  for (int i = 0; i < 200; ++i) {
+    KeptLease kept = keeper.Keep(Id(), LeaseOf(), 20'000, keeper.NowMs());
+    std::atomic<bool> is_asking{false};
+    std::atomic<bool> ends{false};
+    std::thread asker([&] {
+      while (!ends) {
+        EXPECT_FALSE(kept.lost());
+        EXPECT_LE(kept.LeftMs(), 20'000);
+        is_asking = true;
+        is_asking.notify_all();
+      }
+      EXPECT_FALSE(kept);
+    });
+    is_asking.wait(false);
+    std::thread other([&] { kept.Release(); });
+    kept.Release();
+    EXPECT_EQ(keeper.size(), 0u) << "the lease is released, whoever was first";
+    other.join();
+    kept.Release();
+    ends = true;
+    asker.join();
+  }
 }
 
 TEST(KeeperThreads, LeasesComeAndGoFromManyThreads) {
