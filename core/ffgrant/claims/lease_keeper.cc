@@ -33,6 +33,21 @@ struct KeptEntry {
   std::atomic<bool> is_released{false};
   std::int64_t due = 0;
   bool renewing = false;
+
+  // Makes the lease one that is lost. Returns why it is lost: the first reason stays.
+  ClaimError SetLost(ClaimError why) noexcept {
+    ClaimError first = ClaimError::kNone;
+    return error.compare_exchange_strong(first, why) ? why : first;
+  }
+  // Returns how many ms longer the lease is held at `now`; 0 if it is lost. A lease whose time is
+  // over is lost for good from then on, even if a renewal that was sent before succeeds just now.
+  std::int64_t LeftMs(std::int64_t now) noexcept {
+    if (error.load() != ClaimError::kNone) return 0;
+    const std::int64_t left = held_until.load() - now;
+    if (left > 0) return left;
+    SetLost(ClaimError::kLeaseExpired);
+    return 0;
+  }
 };
 
 }  // namespace internal
@@ -93,17 +108,14 @@ KeptLease::operator bool() const noexcept {
 
 ClaimError KeptLease::error() const noexcept {
   if (!*this) return ClaimError::kNone;
-  const ClaimError error = entry_->error.load();
-  if (error != ClaimError::kNone) return error;
-  return keeper_->NowMs() >= entry_->held_until.load() ? ClaimError::kLeaseExpired
-                                                       : ClaimError::kNone;
+  (void)entry_->LeftMs(keeper_->NowMs());
+  return entry_->error.load();
 }
 
 bool KeptLease::lost() const noexcept { return error() != ClaimError::kNone; }
 
 std::int64_t KeptLease::LeftMs() const noexcept {
-  if (!*this || entry_->error.load() != ClaimError::kNone) return 0;
-  return std::max<std::int64_t>(0, entry_->held_until.load() - keeper_->NowMs());
+  return *this ? entry_->LeftMs(keeper_->NowMs()) : 0;
 }
 
 void KeptLease::Release() noexcept {
@@ -184,7 +196,7 @@ std::shared_ptr<LeaseKeeper::Entry> LeaseKeeper::FirstDue(std::int64_t now,
 void LeaseKeeper::Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why) {
   // If the lease was released meanwhile, or is lost already, on_lost is not called.
   if (std::erase(entries_, entry) == 0) return;
-  entry->error.store(why);
+  why = entry->SetLost(why);
   if (!options_.on_lost) return;
   lock.unlock();
   options_.on_lost(entry->id, why);
@@ -195,9 +207,8 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
   for (bool again = true; again;) {
     again = false;
     for (const auto& entry : entries_) {
-      const std::int64_t until = entry->held_until.load();
-      if (until > now) {
-        next = std::min(next, until);
+      if (const std::int64_t left = entry->LeftMs(now); left > 0) {
+        next = std::min(next, now + left);
         continue;
       }
       Lose(lock, std::shared_ptr<Entry>(entry), ClaimError::kLeaseExpired);
@@ -210,7 +221,7 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
 // The caller must hold the lock. The function releases the lock while it asks the ledger.
 void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   const std::int64_t sent = NowMs();
-  if (sent >= entry->held_until.load()) {
+  if (entry->LeftMs(sent) == 0) {
     Lose(lock, entry, ClaimError::kLeaseExpired);
     return;
   }
@@ -223,10 +234,9 @@ void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   lock.lock();
   entry->renewing = false;
   const std::int64_t now = NowMs();
-  if (entry->error.load() != ClaimError::kNone) return;
   // An answer that comes after the lease's time does not count, because lost() has been true since
   // then.
-  if (now >= entry->held_until.load()) {
+  if (entry->LeftMs(now) == 0) {
     Lose(lock, entry, ClaimError::kLeaseExpired);
   } else if (outcome) {
     entry->held_until.store(sent + entry->ttl_ms - options_.margin_ms);
@@ -237,6 +247,8 @@ void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   } else {
     Lose(lock, entry, outcome.error);
   }
+  // Another thread may have found, since this one has read the clock, that the time is over.
+  if (entry->error.load() != ClaimError::kNone) Lose(lock, entry, ClaimError::kLeaseExpired);
   changed_.notify_all();
 }
 

@@ -145,9 +145,10 @@ class LeaseKeeper {
   // that are being renewed count for neither.
   std::shared_ptr<Entry> FirstDue(std::int64_t now, std::int64_t& next) const;
   void Renew(Lock& lock, const std::shared_ptr<Entry>& entry);
-  // Calls Lose() for the leases whose time has passed. Lowers `next` to the time at which the next
-  // lease will be lost.
+  // Calls Lose() for the leases whose time has passed, or that lost() has called lost. Lowers
+  // `next` to the time at which the next lease will be lost.
   void LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next);
+  // Ends the keeping of a lease that is lost; `why` counts unless there was a reason before.
   void Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why);
   void RenewLoop();
   void WatchLoop();

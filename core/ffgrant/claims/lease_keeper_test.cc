@@ -259,6 +259,75 @@ TEST_F(Keeping, AnAnswerCountsIfItComesWhileTheLeaseIsHeld) {
   }
 }
 
+// A thread asks whether the lease is lost when its time is just over. At this moment another thread
+// has an answer in its hands that came in time by the clock as it has read it. The lease is lost
+// for good, since the first thread's work has stopped.
+TEST_F(Keeping, WhatWasCalledLostIsNotHeldAgain) {
+  for (const bool asks_how_long : {false, true}) {
+    told_.clear();
+    ledger_.asked.clear();
+    bool is_answered = false;
+    const KeptLease* asked = nullptr;
+    LeaseKeeperOptions options = Options();
+    options.now_ms = [&] {
+      const std::int64_t read = now_;
+      if (std::exchange(is_answered, false)) {
+        now_ += 1;
+        EXPECT_TRUE(asks_how_long ? asked->LeftMs() == 0 : asked->lost());
+      }
+      return read;
+    };
+    LeaseKeeper keeper(ledger_, options);
+    const KeptLease kept = keeper.Keep(Id(), LeaseOf(), kTtl, now_);
+    const std::int64_t held_until = now_ + kTtl - kMargin;
+    asked = &kept;
+    ledger_.during = [&] {
+      now_ = held_until - 1;
+      is_answered = true;
+    };
+    now_ += 1000;
+    (void)keeper.RunDue();
+    ledger_.during = nullptr;
+    EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+    EXPECT_EQ(kept.LeftMs(), 0);
+    EXPECT_EQ(keeper.size(), 0u);
+    now_ += 1000;
+    (void)keeper.RunDue();
+    EXPECT_EQ(ledger_.asked.size(), 1u) << "a lost lease is renewed again";
+    ASSERT_EQ(told_.size(), 1u);
+    EXPECT_EQ(told_[0].second, ClaimError::kLeaseExpired);
+  }
+}
+
+// The reason that lost() has given stays, even if the server refuses the lease at the same moment.
+TEST_F(Keeping, TheFirstReasonStays) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  ledger_.answers = {ClaimError::kStaleLease};
+  ledger_.during = [&] {
+    now_ += kTtl;
+    EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+    now_ -= kTtl;  // the other thread has read the clock before
+  };
+  now_ += 1000;
+  (void)keeper_.RunDue();
+  EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].second, ClaimError::kLeaseExpired);
+}
+
+// lost() may call a lease lost right after a renewal. Then the keeper ends it with its next look.
+TEST_F(Keeping, WhatWasCalledLostIsNotRenewed) {
+  const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
+  now_ += kTtl - kMargin;
+  EXPECT_TRUE(kept.lost());
+  now_ -= kTtl - kMargin - 1000;  // the renewal has made the lease one that is held longer
+  (void)keeper_.RunDue();
+  EXPECT_TRUE(ledger_.asked.empty());
+  EXPECT_TRUE(kept.lost());
+  EXPECT_EQ(told_.size(), 1u);
+  EXPECT_EQ(keeper_.size(), 0u);
+}
+
 // The clock has gone on for an hour, because the machine slept or the process was stopped.
 TEST_F(Keeping, AClockThatWentOnLosesWithoutAsking) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
