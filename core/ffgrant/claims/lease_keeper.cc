@@ -254,11 +254,11 @@ void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
 
 std::int64_t LeaseKeeper::RunDue() {
   Lock lock(mutex_);
-  for (;;) {
-    const std::int64_t now = NowMs();
+  std::int64_t now = NowMs();
+  for (const std::int64_t begin = now;; now = NowMs()) {
     std::int64_t next = now + kLongestWaitMs;
     LoseOverdue(lock, now, next);
-    const std::shared_ptr<Entry> due = FirstDue(now, next);
+    const std::shared_ptr<Entry> due = FirstDue(begin, next);
     if (due == nullptr) return std::clamp<std::int64_t>(next - now, 1, kLongestWaitMs);
     Renew(lock, due);
   }

@@ -127,7 +127,9 @@ class LeaseKeeper {
                  std::int64_t sent_ms);
 
   // Renews the leases that are due, one after the other, and returns in how many ms to call again,
-  // at most 1000. This call is for a keeper without threads.
+  // at most 1000. Each of these leases is renewed once; those that fall due meanwhile are left to
+  // the next call. So the call takes at most the ledger's time limit for each lease that is kept.
+  // This call is for a keeper without threads.
   std::int64_t RunDue();
 
   // The number of leases that are kept and not lost.

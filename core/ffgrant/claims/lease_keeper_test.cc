@@ -50,7 +50,7 @@ class Renewals final : public CallingLedger {
     EXPECT_NE(renew, nullptr);
     asked.emplace_back(call.execution().text());
     EXPECT_EQ(renew->args.attempt_index.value, 2u);
-    EXPECT_EQ(renew->args.lease_ttl_ms, kTtl);
+    EXPECT_EQ(renew->args.lease_ttl_ms, ttl_ms);
     if (during) during();
     Answer answer;
     if (!answers.empty()) {
@@ -65,6 +65,7 @@ class Renewals final : public CallingLedger {
 
   std::deque<ClaimError> answers;
   std::vector<std::string> asked;
+  std::int64_t ttl_ms = kTtl;
   std::function<void()> during;
 };
 
@@ -204,7 +205,8 @@ TEST_F(Keeping, ARenewalThatTakesTooLongDoesNotBringItBack) {
   EXPECT_EQ(told_.size(), 1u);
 }
 
-// RunDue() goes on with the leases that become due while it renews another lease.
+// The returned wait counts from the end of the renewals. RunDue() leaves to the next call the
+// leases that fall due while it renews another lease.
 TEST_F(Keeping, ARenewalThatTakesItsTimeDelaysNoOther) {
   const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), kTtl, now_);
   const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), kTtl, now_ + 700);
@@ -216,9 +218,31 @@ TEST_F(Keeping, ARenewalThatTakesItsTimeDelaysNoOther) {
   EXPECT_EQ(ledger_.asked.size(), 2u);
   ledger_.during = [this] { now_ += ledger_.asked.size() == 3 ? 800 : 0; };
   now_ += 300;
+  EXPECT_EQ(keeper_.RunDue(), 1) << "the second one fell due while the first was renewed";
+  EXPECT_EQ(ledger_.asked.size(), 3u);
   (void)keeper_.RunDue();
-  ASSERT_EQ(ledger_.asked.size(), 4u) << "the second one fell due while the first was renewed";
+  ASSERT_EQ(ledger_.asked.size(), 4u);
   EXPECT_EQ(ledger_.asked[3], Id('2').text());
+}
+
+// Each call of RunDue() renews a lease once, even if the server does not answer and the other
+// leases' renewals take longer than the pause between two tries, or the time between two renewals.
+TEST_F(Keeping, ACallRenewsEachLeaseOnce) {
+  for (const ClaimError answer : {ClaimError::kUnavailable, ClaimError::kNone}) {
+    ledger_.ttl_ms = 30'000;
+    ledger_.asked.clear();
+    ledger_.answers.assign(10, answer);
+    const std::int64_t takes_ms = answer == ClaimError::kNone ? 9900 : 2000;
+    ledger_.during = [&] { now_ += ledger_.asked.size() <= 4 ? takes_ms : 0; };
+    const KeptLease first = keeper_.Keep(Id('1'), LeaseOf(), 30'000, now_);
+    const KeptLease second = keeper_.Keep(Id('2'), LeaseOf(), 30'000, now_ + 1);
+    now_ += 10'001;
+    const std::int64_t begin = now_;
+    EXPECT_EQ(keeper_.RunDue(), 1);
+    EXPECT_EQ(now_ - begin, 2 * takes_ms);
+    EXPECT_EQ(ledger_.asked.size(), 2u);
+    EXPECT_FALSE(first.lost() || second.lost());
+  }
 }
 
 // on_lost may ask the keeper, and may give it another lease.
