@@ -148,7 +148,9 @@ std::int64_t LeaseKeeper::NowMs() const {
 }
 
 std::int64_t LeaseKeeper::Interval(std::int64_t ttl_ms) const {
-  const double full = static_cast<double>(ttl_ms) * options_.renew_after;
+  const double held = static_cast<double>(ttl_ms) - static_cast<double>(options_.margin_ms);
+  const double full = std::min(static_cast<double>(ttl_ms) * options_.renew_after,
+                               held * std::max(options_.renew_after, 0.5));
   return std::max<std::int64_t>(
       1, static_cast<std::int64_t>(full * (1 - options_.jitter * RandomPart()) + 0.5));
 }

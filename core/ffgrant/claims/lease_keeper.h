@@ -82,9 +82,11 @@ class KeptLease {
 };
 
 struct LeaseKeeperOptions {
-  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does. A random share of that
-  // time, at most `jitter`, is taken off, so that leases that began at the same moment are not
-  // renewed at the same moment.
+  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does. But with a large
+  // `margin_ms` it is renewed earlier: at the latest after half of the time for which it is held
+  // without a renewal (the ttl less the margin), or after this part of that time, if this part is
+  // more than a half. A random share of the time, at most `jitter`, is taken off, so that leases
+  // that began at the same moment are not renewed at the same moment.
   double renew_after = 1.0 / 3;  // 0.05..0.9
   double jitter = 0.1;           // 0..0.5
   // How long before its end a lease counts as lost. At least 0.
@@ -141,6 +143,7 @@ class LeaseKeeper {
   using Lock = std::unique_lock<std::mutex>;
 
   void Release(const std::shared_ptr<Entry>& entry) noexcept;
+  // Returns how many ms after a claim or a renewal the next renewal is due.
   std::int64_t Interval(std::int64_t ttl_ms) const;
   // Of the entries whose renewal is due at `now`, returns the one that has been due for longest;
   // null if there is none. Lowers `next` to the time at which the first renewal is due. Entries

@@ -12,7 +12,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <future>
+#include <initializer_list>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -106,6 +108,41 @@ TEST_F(Keeping, RenewsAfterAThirdOfTheTtl) {
     EXPECT_FALSE(kept.lost());
   }
   EXPECT_EQ(ledger_.asked.size(), 21u);
+  EXPECT_TRUE(told_.empty());
+}
+
+// However large the margin is, a lease is renewed before it counts as lost.
+TEST_F(Keeping, RenewsBeforeTheMarginBegins) {
+  struct Case {
+    double renew_after;
+    std::int64_t margin_ms;
+    std::int64_t due_ms;
+  };
+  for (const auto& [renew_after, margin_ms, due_ms] :
+       std::initializer_list<Case>{{1.0 / 3, 0, 10'000},
+                                   {1.0 / 3, 10'000, 10'000},
+                                   {1.0 / 3, 11'000, 9500},
+                                   {1.0 / 3, 25'000, 2500},
+                                   {1.0 / 3, 29'996, 2},
+                                   {0.05, 25'000, 1500},
+                                   {0.9, 0, 27'000},
+                                   {0.9, 25'000, 4500}}) {
+    SCOPED_TRACE(::testing::Message() << renew_after << ", " << margin_ms);
+    ledger_.ttl_ms = 30'000;
+    ledger_.asked.clear();
+    LeaseKeeperOptions options = Options();
+    options.renew_after = renew_after;
+    options.margin_ms = margin_ms;
+    LeaseKeeper keeper(ledger_, options);
+    const KeptLease kept = keeper.Keep(Id(), LeaseOf(), 30'000, now_);
+    now_ += due_ms - 1;
+    (void)keeper.RunDue();
+    EXPECT_TRUE(ledger_.asked.empty());
+    now_ += 1;
+    (void)keeper.RunDue();
+    EXPECT_EQ(ledger_.asked.size(), 1u);
+    EXPECT_EQ(kept.LeftMs(), 30'000 - margin_ms);
+  }
   EXPECT_TRUE(told_.empty());
 }
 
