@@ -181,7 +181,9 @@ void LeaseKeeper::Release(const std::shared_ptr<Entry>& entry) noexcept {
 
 std::size_t LeaseKeeper::size() const {
   const Lock lock(mutex_);
-  return entries_.size();
+  const std::int64_t now = NowMs();
+  return static_cast<std::size_t>(std::count_if(
+      entries_.begin(), entries_.end(), [&](const auto& entry) { return entry->LeftMs(now) > 0; }));
 }
 
 std::shared_ptr<LeaseKeeper::Entry> LeaseKeeper::FirstDue(std::int64_t now,

@@ -212,6 +212,7 @@ TEST_F(Keeping, TriesAgainWhatDidNotGetThroughUntilTimeIsOver) {
   }
   EXPECT_TRUE(kept.lost());  // by the clock, before RunDue() has looked
   EXPECT_EQ(kept.error(), ClaimError::kLeaseExpired);
+  EXPECT_EQ(keeper_.size(), 0u);
   EXPECT_TRUE(told_.empty());
   (void)keeper_.RunDue();
   ASSERT_EQ(told_.size(), 1u);
