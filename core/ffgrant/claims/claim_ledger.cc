@@ -35,6 +35,8 @@ IssuedGrant::IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noex
 }
 
 ClaimGrantView IssuedGrant::view() const& noexcept {
+  if (tag_size_ == 0) [[unlikely]]
+    return {};
   const char* const tag = grant_key_.data() + kKeyBegin.size();
   const std::string_view id(tag + tag_size_ + 1, tag_size_ + 1 + kUuidTextSize);
   const std::size_t key_size = kKeyBegin.size() + tag_size_ + 1 + id.size() + kKeyEnd.size();

@@ -213,20 +213,21 @@ class IssuedGrant {
   // Valkey server uses.
   IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noexcept;
 
+  // The view of an IssuedGrant that was made without an execution is empty.
   ClaimGrantView view() const& noexcept;
   ClaimGrantView view() const&& = delete;
 
  private:
   // The key ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant contains the tag and the id as well.
   std::array<char, kMaxExecutionKeySize> grant_key_;
-  std::uint8_t tag_size_ = 0;
+  std::uint8_t tag_size_ = 0;  // 0: there is no grant, and the array above has no bytes yet
   std::uint16_t index_ = 0;
   Uuid uuid_;
   std::uint64_t expires_at_ms_ = 0;
 };
 
 struct ClaimForWorkerOutcome : Outcome {
-  IssuedGrant grant;
+  IssuedGrant grant;  // empty after an error
 
   // These numbers say how much the call has seen. They are 0 after kInvalidInput.
   std::uint32_t partitions = 0;  // how many partitions there are

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the words for kinds of leases and for reasons. The scenarios (core/testing/scenarios/cases)
-// test what the calls answer and store, on the embedded ledger, the model and servers.
+// Tests the words for kinds of leases and for reasons, and the grant of a call that was refused.
+// The scenarios (core/testing/scenarios/cases) test what the calls answer and store, on the
+// embedded ledger, the model and servers.
 
 #include "ffgrant/claims/claim_ledger.h"
 
@@ -26,6 +27,14 @@ TEST(AlreadySatisfiedTest, ReasonWords) {
   EXPECT_EQ(ReasonWord(AlreadySatisfied::kAlreadyRevoked), "already_revoked");
   EXPECT_EQ(ReasonWord(AlreadySatisfied::kUnowned), "unowned");
   EXPECT_EQ(ReasonWord(AlreadySatisfied::kNotYetExpired), "not_yet_expired");
+}
+
+TEST(IssuedGrantTest, WithoutAnExecutionItIsEmpty) {
+  IssuedGrant none;
+  EXPECT_EQ(none.view(), ClaimGrantView());
+  EXPECT_FALSE(none.view().execution_id.is_canonical());
+  ClaimForWorkerOutcome refused;
+  EXPECT_EQ(refused.grant.view(), ClaimGrantView());
 }
 
 }  // namespace
