@@ -84,6 +84,7 @@ struct IssuerOptions {
   std::int64_t request_timeout_ms = 10'000;
   // How many connections are kept open, and how many requests there can be at once. 1..1024.
   std::size_t connections = 4;
+  // The longest body of an answer. 1..536'870'912, 512 MiB. Memory is taken as an answer needs it.
   std::size_t max_response_bytes = std::size_t{4} << 20;
   // Calls end with kStopped as soon as this descriptor is readable (StopSignals::descriptor()). -1:
   // there is none.

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -615,7 +617,10 @@ TEST(IssuerClient, OptionsOutOfRangeAreRefused) {
   EXPECT_FALSE(is_taken(&IssuerOptions::connections, 0));
   EXPECT_FALSE(is_taken(&IssuerOptions::connections, 1025));
   EXPECT_TRUE(is_taken(&IssuerOptions::max_response_bytes, 1));
+  EXPECT_TRUE(is_taken(&IssuerOptions::max_response_bytes, std::size_t{1} << 29));
   EXPECT_FALSE(is_taken(&IssuerOptions::max_response_bytes, 0));
+  EXPECT_FALSE(is_taken(&IssuerOptions::max_response_bytes, (std::size_t{1} << 29) + 1));
+  EXPECT_FALSE(is_taken(&IssuerOptions::max_response_bytes, SIZE_MAX));
   EXPECT_THROW(IssuerClient({.url = "http://h", .token_variable = "A", .token_file = "b"}),
                std::invalid_argument);
 }

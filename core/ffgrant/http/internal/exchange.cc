@@ -87,9 +87,10 @@ IssuerOptions Checked(IssuerOptions o) {
   }
   while (o.url.ends_with('/')) o.url.pop_back();
   constexpr std::int64_t kLongestMs = 86'400'000;
+  constexpr std::size_t kLongestResponse = std::size_t{1} << 29;
   if (o.connect_timeout_ms < 1 || o.connect_timeout_ms > kLongestMs || o.request_timeout_ms < 1 ||
       o.request_timeout_ms > kLongestMs || o.connections < 1 || o.connections > 1024 ||
-      o.max_response_bytes < 1) {
+      o.max_response_bytes < 1 || o.max_response_bytes > kLongestResponse) {
     throw std::invalid_argument("ffgrant: the issuer's options are out of range");
   }
   if (!o.token_variable.empty() && !o.token_file.empty()) {
@@ -239,8 +240,7 @@ bool KeptSockets::HasUnread(int local_port) const noexcept {
 }
 
 Exchange::Exchange(const IssuerOptions& options, KeptSockets& kept)
-    : scratch(options.max_response_bytes),
-      options_(options),
+    : options_(options),
       kept_(kept),
       checks_kept_(
           KeptSockets::AreNeeded(curl_version_info(CURLVERSION_NOW)->version_num, options.url)),
@@ -359,6 +359,7 @@ IssuerStatus Exchange::Finish(CURLcode code) {
     status.message = fault_[0] != '\0' ? fault_.data() : curl_easy_strerror(code);
     return status;
   }
+  if (body.size() > scratch.max_document_size()) scratch = JsonScratch(body.size());
   if (http_status < 200 || http_status > 299) {
     status.error = ErrorOf(http_status);
     ReadErrorBody(status);

@@ -105,7 +105,7 @@ class Exchange {
 
   std::string request;
   std::string body;
-  JsonScratch scratch;
+  JsonScratch scratch;  // is large enough for the body once Finish() has returned
 
  private:
   static std::size_t OnBody(char* bytes, std::size_t, std::size_t size, void* self) noexcept;

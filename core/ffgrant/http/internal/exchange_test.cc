@@ -8,9 +8,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -112,6 +114,19 @@ TEST(Exchange, OnlySomeVersionsHaveToLookAtKeptConnections) {
     EXPECT_FALSE(KeptSockets::AreNeeded(c.version, "https://h")) << std::hex << c.version;
   }
   EXPECT_FALSE(KeptSockets().HasUnread(1)) << "a connection that is not known";
+}
+
+// However long an answer may be, the memory for its parse is measured by the answer.
+TEST(Exchange, AParseTakesMemoryForTheBodyThatCame) {
+  const IssuerOptions options = {.url = "http://h", .max_response_bytes = std::size_t{1} << 29};
+  KeptSockets kept;
+  Exchange exchange(options, kept);
+  for (const std::size_t size : {100, 65'536, 65'537, 200'000}) {
+    exchange.body.assign(size, 'x');
+    (void)exchange.Finish(CURLE_OK);
+    EXPECT_GE(exchange.scratch.max_document_size(), size);
+    EXPECT_LE(exchange.scratch.max_document_size(), std::max(size, kDefaultMaxDocumentSize));
+  }
 }
 
 // Nothing was sent, so the caller can make the call again immediately.
