@@ -82,6 +82,12 @@ struct MemoryLedgerOptions {
 // delay has ended. The cost of this change is logarithmic in the number of executions that wait in
 // the partition.
 //
+// Clock: if the clock is set back, grants and leases live longer by that step (clock.h). And
+// ClaimForWorker() passes over an execution that it has once found with a grant until the clock is
+// past the end of this grant. So if the grant had run out when the clock was set back, and
+// RunMaintenance() or a search for room had taken it away, the execution has no grant and
+// ClaimForWorker() nevertheless does not choose it yet. IssueClaimGrant() does not wait.
+//
 // Blocking: a call does not wait until another call is answered. It waits only for the locks of the
 // places that both calls look at. A large ledger has 256 locks of executions and 256 of partitions.
 // A thread that finds a lock taken spins for about a microsecond and then sleeps in the kernel

@@ -389,6 +389,22 @@ TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
             ClaimError::kNoEligibleExecution);
 }
 
+// Tests what the header says of a clock that is set back.
+TEST_F(LookAheadTest, AfterAStepBackOneThatWasPassedOverWaits) {
+  ASSERT_TRUE(Create(IdOf(0)));
+  ASSERT_EQ(Issue(IdOf(0), kW1, 5000), ClaimError::kNone);
+  const auto ask = [&] { return ledger.ClaimForWorker({kW1, kMain, 100, nullptr}).error; };
+  EXPECT_EQ(ask(), ClaimError::kNoEligibleExecution);
+  clock.Set({kNow + 5001});
+  (void)ledger_.RunMaintenance(64);
+  clock.Set({kNow + 1000});
+  EXPECT_FALSE(State(IdOf(0)).has_grant);
+  EXPECT_EQ(ask(), ClaimError::kNoEligibleExecution);
+  EXPECT_EQ(Issue(IdOf(0), kW1, 100), ClaimError::kNone);
+  clock.Set({kNow + 5001});
+  EXPECT_EQ(ask(), ClaimError::kNone);
+}
+
 // If executions were created in the same millisecond, their ids decide, whichever bits differ.
 TEST(MemoryLedgerOrderTest, EqualScoresGoByTheWholeId) {
   ManualClock clock(TimestampMs{1000});
