@@ -296,7 +296,7 @@ IssuerStatus IssuerClient::Reclaim(std::string_view execution_id, const ReclaimR
     if (!parsed) return Malformed(std::move(status), parsed);
     if (const auto* const no = std::get_if<NotReclaimableView>(&view)) {
       status.error = IssuerError::kNotReclaimable;
-      status.message.assign(no->detail);
+      status.message = c.WithoutToken(no->detail);
       return status;
     }
     if (const auto* const cap = std::get_if<ReclaimCapExceededView>(&view)) {

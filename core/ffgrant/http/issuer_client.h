@@ -61,8 +61,10 @@ std::string_view ErrorName(IssuerError error) noexcept;
 
 struct [[nodiscard]] IssuerStatus {
   IssuerError error = IssuerError::kNone;
-  int http_status = 0;            // 0: there was no answer
-  std::string message;            // the server's words or the client's; never the token
+  int http_status = 0;  // 0: there was no answer
+  // The server's words or the client's. Never the token: an ellipsis stands for it, here and in
+  // `kind`, if the server repeats it.
+  std::string message;
   std::string kind;               // the kind in an error body (contract 5.6)
   std::optional<bool> retryable;  // whether a retry may help, if the error body says it
   explicit operator bool() const noexcept { return error == IssuerError::kNone; }

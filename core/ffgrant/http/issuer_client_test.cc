@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -590,6 +591,50 @@ TEST(IssuerClient, ATokenComesFromTheEnvironmentOrAFile) {
   }
   ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "!~", 1), 0);
   EXPECT_NO_THROW(IssuerClient{options}) << "the first and the last byte that a header may have";
+}
+
+// A server or a gateway may send back in its answer what it was sent. The token gets into no
+// message, wherever it stands in the answer.
+TEST(IssuerClient, AMessageNeverHasTheToken) {
+  std::string body;
+  int status = 401;
+  HttpServer server([&](const std::string& request) {
+    const std::size_t at = request.find("Bearer ") + 7;
+    const std::string token = request.substr(at, request.find("\r\n", at) - at);
+    std::string answer = body;
+    for (std::size_t x; (x = answer.find('#')) != std::string::npos;) answer.replace(x, 1, token);
+    return HttpResponse(status, answer);
+  });
+  ASSERT_EQ(setenv("FFGRANT_TEST_TOKEN", "s3cret", 1), 0);
+  IssuerOptions options = To(server);
+  options.token_variable = "FFGRANT_TEST_TOKEN";
+  IssuerClient issuer(options);
+  const std::string dots = "\xe2\x80\xa6";
+  body = R"({"error":"refused: Bearer #, \u0073\u0033cret.","kind":"#"})";
+  IssuerStatus refused = issuer.Health();
+  EXPECT_EQ(refused.message, "refused: Bearer " + dots + ", " + dots + ".");
+  EXPECT_EQ(refused.kind, dots);
+  body = "##s3cre# s3cre";
+  EXPECT_EQ(issuer.Health().message, dots + dots + "s3cre" + dots + " s3cre");
+  // A message ends after 1024 bytes, and nothing of a token is left there.
+  for (const std::size_t before : {1017, 1018, 1019, 1020, 1021, 1022, 1023, 1024, 1025}) {
+    body = std::string(before, 'x') + "#" + std::string(100, '#');
+    const std::string message = issuer.Health().message;
+    EXPECT_LE(message.size(), 1024u);
+    EXPECT_EQ(message.find('s'), std::string::npos) << before;
+    EXPECT_EQ(message.rfind('x'), std::min<std::size_t>(before, 1024) - 1);
+  }
+  status = 200;
+  body = R"({"status":"not_reclaimable","execution_id":"x","detail":"no # here"})";
+  ReclaimGrant grant;
+  refused = issuer.Reclaim(kId, {}, grant);
+  EXPECT_EQ(refused.error, IssuerError::kNotReclaimable) << refused.message;
+  EXPECT_EQ(refused.message, "no " + dots + " here");
+  // Without a token nothing is left out.
+  status = 401;
+  options.token_variable.clear();
+  body = "a s3cret";
+  EXPECT_EQ(IssuerClient(options).Health().message, "a s3cret");
 }
 
 TEST(IssuerClient, OptionsOutOfRangeAreRefused) {

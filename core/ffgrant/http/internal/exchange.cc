@@ -367,15 +367,29 @@ IssuerStatus Exchange::Finish(CURLcode code) {
   return status;
 }
 
+std::string Exchange::WithoutToken(std::string_view text, std::size_t max_size) const {
+  constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
+  std::string out;
+  while (out.size() < max_size) {
+    const std::size_t at = headers_token_.empty() ? text.npos : text.find(headers_token_);
+    out.append(text.substr(0, std::min(at, max_size)));
+    if (at == text.npos) break;
+    out.append(kEllipsis);
+    text.remove_prefix(at + headers_token_.size());
+  }
+  if (out.size() > max_size) out.resize(max_size);
+  return out;
+}
+
 // Contract 5.6: a body that is no error body becomes the message itself, up to 1024 bytes of it.
 void Exchange::ReadErrorBody(IssuerStatus& status) {
   ErrorBodyView view;
   if (!ParseErrorBody(body, scratch, view)) {
-    status.message = body.substr(0, 1024);
+    status.message = WithoutToken(body, 1024);
     return;
   }
-  status.message.assign(view.error);
-  status.kind.assign(view.kind.value_or(""));
+  status.message = WithoutToken(view.error);
+  status.kind = WithoutToken(view.kind.value_or(""));
   status.retryable = view.retryable;
 }
 

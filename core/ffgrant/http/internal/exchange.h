@@ -101,6 +101,12 @@ class Exchange {
   // closed that connection.
   bool WantsFreshConnection(CURLcode code) noexcept;
 
+  // Returns up to `max_size` bytes of what the server says, with an ellipsis wherever it repeats
+  // the token that the request was sent with. No token has the ellipsis's bytes, so that none comes
+  // about anew.
+  std::string WithoutToken(std::string_view text,
+                           std::size_t max_size = std::string_view::npos) const;
+
   CURL* easy() const noexcept { return easy_; }
 
   std::string request;
