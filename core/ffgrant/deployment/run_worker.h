@@ -153,13 +153,14 @@ struct [[nodiscard]] RunResult : Outcome {
 // returns. Several workers with instance ids of their own may run at once in one process, and share
 // `stop`.
 // Blocking: a stop request immediately ends a wait for a grant, or a pause. A claim that is under
-// way ends within twice ledger.client.request_timeout_ms. An ending that does not get through is
-// tried again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the try
-// that is then under way ends within three times ledger.client.request_timeout_ms. The reading of
-// an input is tried again in the same way; if the lease is still held after that, the execution
-// fails. The start takes at most six times ledger.client.request_timeout_ms. Ownership: `options`,
-// `stop` and `handler` must live until the call returns. Cost: the call allocates; each execution
-// takes at least one request over HTTP and three calls on Valkey.
+// way ends within three times ledger.client.request_timeout_ms. An ending that does not get through
+// is tried again until the lease is lost, but for no longer than worker.worker.lease_ttl_ms; the
+// try that is then under way ends within three times ledger.client.request_timeout_ms. The reading
+// of an input is tried again in the same way; if the lease is still held after that, the execution
+// fails. The start takes at most six times ledger.client.request_timeout_ms.
+// Ownership: `options`, `stop` and `handler` must live until the call returns.
+// Cost: the call allocates; each execution takes at least one request over HTTP and three calls on
+// Valkey.
 //
 // An error of a single execution is reported, and the worker goes on. RunWorker() returns the
 // errors of the worker's start and of its end:
