@@ -464,6 +464,11 @@ std::string Report::Text() const {
   if (!why.empty()) text.append(": ").append(why);
   const auto is_control = [](unsigned char c) { return c < ' ' || c == '\x7f'; };
   std::replace_if(text.begin(), text.end(), is_control, ' ');
+  // The other control characters, from U+0080 to U+009F, have two bytes in UTF-8.
+  for (std::size_t at = 0; (at = text.find('\xc2', at)) != text.npos; ++at) {
+    const std::string_view second = std::string_view(text).substr(at + 1, 1);
+    if (second >= "\x80" && second <= "\x9f") text.replace(at, 2, 1, ' ');
+  }
   return text;
 }
 

@@ -305,6 +305,11 @@ TEST(Reports, AreLinesOfText) {
             "no grant: server_fault <html>  <b> \xc3\xa9");
   EXPECT_EQ((Report{Event::kNotTakenOver, std::string_view("a\0\nb", 4), ""}).Text(),
             "not taken over a  b");
+  // U+0080, U+0085 and U+009F are control characters of two bytes. U+00A0, U+00BF and U+00C0 are
+  // none; "\xc2" alone is no character.
+  EXPECT_EQ((Report{Event::kNoGrant, "", "a\xc2\x80\xc2\x85!\xc2\x9f"}).Text(), "no grant: a  ! ");
+  const std::string others = "\xc2\xa0\xc2\xbf\xc3\x80\xe2\x80\x85\xc2\x7e\xc2";
+  EXPECT_EQ((Report{Event::kNoGrant, "", others}).Text(), "no grant: " + others);
   EXPECT_EQ(EventName(Event::kFailed), "failed");
   EXPECT_EQ(EventName(Event::kNotRegistered), "not registered");
 }
