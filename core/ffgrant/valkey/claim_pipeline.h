@@ -110,7 +110,7 @@ class ClaimPipeline {
   // SubmitCreate: `delay_until`, if given, must be in the future. If the delay has already ended,
   // the server still puts the execution into the set that KEYS name, which is the delayed set,
   // where no scheduler looks. FlowFabric's typed call also has this effect. ValkeyLedger avoids
-  // this effect by reading the server's time first.
+  // this effect: it reads the server's time first, and moves the execution if need be.
   bool SubmitCreate(const CreateExecutionArgs& args, std::string_view payload, std::uint64_t tag);
   bool SubmitIssue(const IssueGrantArgs& args, std::uint64_t tag);
   bool SubmitClaim(const ClaimArgs& args, std::uint64_t tag);

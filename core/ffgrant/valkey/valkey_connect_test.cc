@@ -180,7 +180,7 @@ TEST_F(ConnectTest, NamesTheCallsThatAUserCantMake) {
     EXPECT_TRUE(info.rights_known);
     EXPECT_EQ(CommandsOf("Claim"), (Words{"XADD", "ZREM"}));
     EXPECT_EQ(CommandsOf("Renew"), (Words{"XADD"}));
-    EXPECT_EQ(CommandsOf("CreateExecution"), Words());
+    EXPECT_EQ(CommandsOf("CreateExecution"), (Words{"ZREM"}));
     EXPECT_EQ(CommandsOf("Inspect"), Words());
     play = Lacks({"ZRANGE"});
     EXPECT_EQ(Connect(), "none");

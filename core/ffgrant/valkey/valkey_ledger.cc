@@ -3,6 +3,7 @@
 #include "ffgrant/valkey/valkey_ledger.h"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 
 #include "ffgrant/internal/throw.h"
@@ -31,6 +32,8 @@ void Clear(ErrorDetails* details) noexcept {
 
 // No server's time is later than this; an answer with a later time is not used.
 constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
+// How much less the score of an eligible execution is for each priority (contract 3).
+constexpr std::int64_t kPriorityScore = 1'000'000'000'000;
 
 }  // namespace
 
@@ -73,6 +76,81 @@ ClaimError ValkeyLedger::Impl::ReadTime(Session& session, const ExecutionIdView&
         now = {*seconds * 1000 + *micros / 1000};
         return true;
       });
+}
+
+ClaimError ValkeyLedger::Impl::MoveToEligible(Session& session, const ExecutionIdView& id,
+                                              LaneIdView lane, ErrorDetails* details) noexcept {
+  const std::uint16_t slot = HashSlot(id.partition());
+  std::optional<std::int64_t> priority;
+  std::optional<std::int64_t> created;
+  ErrorDetails why;  // the server's words, if it answers with an error
+  const auto reader_of = [&why](std::optional<std::int64_t>& value) {
+    return [&](const Reply& reply) {
+      if (reply.is(Reply::Type::kError)) (void)internal::UnknownText(reply, &why);
+      if (reply.is(Reply::Type::kString)) value = internal::ReadInteger(reply.text);
+      return reply.is(Reply::Type::kString) || reply.is(Reply::Type::kNil) ||
+             reply.is(Reply::Type::kError);
+    };
+  };
+  const auto writer_of = [&id](std::string_view field) {
+    return [&id, field](RespCommand& command) {
+      internal::ClaimKeys keys(command, id);
+      command.Begin(3);
+      command.Arg("HGET");
+      keys.Execution(ExecutionKey::kCore);
+      command.Arg(field);
+    };
+  };
+  auto read_priority = reader_of(priority);
+  auto read_created = reader_of(created);
+  internal::Group group(session, details);
+  group.Add(slot, true, writer_of("priority"), read_priority);
+  group.Add(slot, true, writer_of("created_at"), read_created);
+  ClaimError failure = group.Wait();
+  ClaimError error = ClaimError::kNone;
+  std::int64_t score = 0;
+  if (priority && *priority >= 0 && *priority <= kMaxPriority && created && *created >= 0 &&
+      *created <= kMaxTtlMs) {
+    score = *created - *priority * kPriorityScore;
+  } else {
+    error = ClaimError::kUnknownCode;
+    if (why.size() == 0) (void)why.Add("the new execution has no score");
+    if (failure == ClaimError::kNone && details != nullptr) *details = why;
+  }
+  if (failure == ClaimError::kNone && error == ClaimError::kNone) {
+    failure = CallAndWait(
+        session, slot, false, details,
+        [&](RespCommand& command) {
+          internal::ClaimKeys keys(command, id, lane);
+          command.Begin(4);
+          command.Arg("ZADD");
+          keys.Lane(LaneKey::kEligible);
+          command.Arg(score);
+          command.Arg(id.text());
+        },
+        [&](const Reply& reply) {
+          if (reply.is(Reply::Type::kError)) error = internal::UnknownText(reply, details);
+          return reply.is(Reply::Type::kInteger) || reply.is(Reply::Type::kError);
+        });
+  }
+  // The execution has been created, so this call has happened even if this step has not.
+  if (failure != ClaimError::kNone) return ClaimError::kUnknownOutcome;
+  if (error != ClaimError::kNone) return error;
+  // Whoever promotes delayed executions removes an id that is not delayed. So if this command
+  // fails, nothing is missing.
+  (void)CallAndWait(
+      session, slot, false, nullptr,
+      [&](RespCommand& command) {
+        internal::ClaimKeys keys(command, id, lane);
+        command.Begin(3);
+        command.Arg("ZREM");
+        keys.Lane(LaneKey::kDelayed);
+        command.Arg(id.text());
+      },
+      [](const Reply& reply) {
+        return reply.is(Reply::Type::kInteger) || reply.is(Reply::Type::kError);
+      });
+  return ClaimError::kNone;
 }
 
 void ValkeyLedger::Impl::Issue(Session& session, const IssueGrantArgs& args, ErrorDetails* details,
@@ -148,6 +226,11 @@ CreateOutcome ValkeyLedger::CreateExecution(const CreateExecutionArgs& args,
       [&](const Reply& reply, CreateOutcome& out) {
         return ReadCreate(reply, args.execution_id, details, out);
       });
+  // The delay has ended on the way. The function has put the execution into the set that the client
+  // named, which is the delayed set, where no scheduler looks.
+  if (outcome && sent.delay_until && outcome.status == CreateOutcome::Status::kWaiting) {
+    outcome.error = Impl::MoveToEligible(lease.session, args.execution_id, args.lane, details);
+  }
   return outcome;
 }
 

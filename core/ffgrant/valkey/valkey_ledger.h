@@ -88,11 +88,12 @@ struct FoundClaim : Outcome {
 // The ledger takes canonical ids of configured partitions only, as MemoryLedger does. As a rule a
 // call is one round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail take
 // one more, because they first read the names of their keys. CreateExecution with a `delay_until`
-// takes one more, because it first reads the server's time. The first Suspend of a partition may
-// have to install a secret, and is then repeated. The ledger repeats reads, and calls that the
-// server can't have executed, within the time limit. Once buffers have grown, the calls of
-// ClaimLedger allocate nothing unless a connection fails. The exceptions are InspectNames() and
-// Fail(), which may allocate each time. The calls that only this class has may allocate.
+// takes one more, because it first reads the server's time, and a few more if the delay ends just
+// then. The first Suspend of a partition may have to install a secret, and is then repeated. The
+// ledger repeats reads, and calls that the server can't have executed, within the time limit. Once
+// buffers have grown, the calls of ClaimLedger allocate nothing unless a connection fails. The
+// exceptions are InspectNames() and Fail(), which may allocate each time. The calls that only this
+// class has may allocate.
 //
 // These rules hold for the process around a ledger:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy. It
@@ -143,6 +144,10 @@ class ValkeyLedger final : public ClaimLedger {
   // thread, but not from a signal handler.
   void CancelCalls() noexcept;
 
+  // The server decides whether `delay_until` has come. If it comes while the call is under way, the
+  // ledger moves the new execution into the eligible set after the creation. kUnknownOutcome and
+  // kUnknownCode can then also mean that the execution was created, but that this step failed:
+  // Inspect() then says whether the execution is in a set.
   CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                 ErrorDetails* details = nullptr) noexcept override;
   // Does the same, and also stores what the execution is about.

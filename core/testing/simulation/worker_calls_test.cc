@@ -116,6 +116,116 @@ class WorkerCalls : public ::testing::Test {
   const WorkerIdentity worker_ = {{"w1"}, {"w1-i1"}};
 };
 
+// ---- creation with a delay ---------------------------------------------------------
+
+// The client reads the time before it creates. The delay can end before the server executes the
+// creation, and the execution is then eligible at once. So it has to be in the eligible set.
+TEST_F(WorkerCalls, CreationWhoseDelayEndsOnTheWayIsEligible) {
+  for (int d = 0; d <= 5; ++d) {
+    SCOPED_TRACE(d);
+    server_.answer = [this](std::int64_t, const std::vector<std::string>& command) {
+      if (command[0] == "FCALL" && command[1] == "ffgrant_create_execution") world_.Pass(3);
+      return std::optional<std::string>();
+    };
+    const MintedExecutionId id(7, ids_.Next());
+    const CreateOutcome created =
+        ledger_->CreateExecution({.execution_id = id.view(),
+                                  .lane = lane_,
+                                  .priority = 3,
+                                  .delay_until = TimestampMs{world_.now() + d}},
+                                 &details_);
+    server_.answer = nullptr;
+    ASSERT_TRUE(created) << ErrorName(created.error);
+    const auto state = ledger_->Inspect(id.view());
+    ASSERT_TRUE(state);
+    const bool eligible = state->eligibility_state == "eligible_now";
+    EXPECT_EQ(eligible, created.status == CreateOutcome::Status::kWaiting);
+    EXPECT_EQ(state->in_eligible, eligible);
+    EXPECT_EQ(state->in_delayed, !eligible);
+    if (!eligible) continue;
+    const std::string score =
+        std::to_string(std::stoll(Core(id, "created_at")) - 3'000'000'000'000);
+    EXPECT_EQ(Do({"ZSCORE", "ff:idx:{fp:7}:lane:main:eligible", std::string(id.text())}),
+              "$" + std::to_string(score.size()) + "\r\n" + score + "\r\n");
+    Claim(id);
+  }
+}
+
+// The execution was created, so no failure of what follows is kUnavailable.
+TEST_F(WorkerCalls, CreationThatCanNotBeMadeEligibleHasAnUnknownOutcome) {
+  Create();  // so that the functions are loaded
+  for (const char* const word : {"HGET", "ZADD"}) {
+    SCOPED_TRACE(word);
+    server_.answer = [this, word](std::int64_t, const std::vector<std::string>& command) {
+      if (command[0] == "FCALL" && command[1] == "ffgrant_create_execution") world_.Pass(3);
+      return command[0] == word ? std::optional<std::string>("-OOM no room\r\n") : std::nullopt;
+    };
+    const MintedExecutionId id(7, ids_.Next());
+    EXPECT_EQ(ledger_
+                  ->CreateExecution({.execution_id = id.view(),
+                                     .lane = lane_,
+                                     .delay_until = TimestampMs{world_.now() + 2}},
+                                    &details_)
+                  .error,
+              ClaimError::kUnknownOutcome);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "OOM no room");
+    server_.answer = nullptr;
+    EXPECT_EQ(Core(id, "eligibility_state"), "eligible_now");
+  }
+}
+
+TEST_F(WorkerCalls, CreationThatIsMadeEligibleTakesNoAnswerThatSaysNothing) {
+  // Creates an execution whose delay ends on the way. The server answers the next step, which sends
+  // a command with the word `word`, with `reply`.
+  const auto create = [this](const std::string& word, const std::string& reply,
+                             ErrorDetails* details) {
+    Create();  // so that the client is connected, and the functions are loaded
+    server_.answer = [this, word, reply](std::int64_t, const std::vector<std::string>& command) {
+      if (command[0] == "FCALL" && command[1] == "ffgrant_create_execution") world_.Pass(3);
+      const bool has = std::find(command.begin(), command.end(), word) != command.end();
+      return has ? std::optional<std::string>(reply) : std::nullopt;
+    };
+    const MintedExecutionId id(7, ids_.Next());
+    const ClaimError error = ledger_
+                                 ->CreateExecution({.execution_id = id.view(),
+                                                    .lane = lane_,
+                                                    .delay_until = TimestampMs{world_.now() + 2}},
+                                                   details)
+                                 .error;
+    server_.answer = nullptr;
+    return error;
+  };
+  // Both fields are answered alike.
+  for (const std::string& reply : {std::string("-ERR odd\r\n"), kNil, Bulk("x"), Bulk("-1"),
+                                   Bulk("9001"), Bulk(std::to_string(kMaxTtlMs + 1))}) {
+    SCOPED_TRACE(reply);
+    EXPECT_EQ(create("HGET", reply, nullptr), ClaimError::kUnknownCode);
+    EXPECT_EQ(create("HGET", reply, &details_), ClaimError::kUnknownCode);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], reply[0] == '-' ? "ERR odd" : "the new execution has no score");
+  }
+  for (const std::string& reply :
+       {kNil, Bulk("x"), Bulk("-1"), Bulk(std::to_string(kMaxTtlMs + 1))}) {
+    SCOPED_TRACE(reply);
+    EXPECT_EQ(create("created_at", reply, &details_), ClaimError::kUnknownCode);
+  }
+  EXPECT_EQ(create("created_at", Bulk(std::to_string(kMaxTtlMs)), &details_), ClaimError::kNone);
+  EXPECT_EQ(create("HGET", Bulk("0"), &details_), ClaimError::kNone);
+  EXPECT_EQ(create("priority", Bulk("9000"), &details_), ClaimError::kNone);
+  EXPECT_EQ(create("HGET", ":1\r\n", &details_), ClaimError::kUnknownOutcome);
+  EXPECT_EQ(details_[0], kMisfit);
+  EXPECT_EQ(create("ZADD", "-WRONGTYPE x\r\n", &details_), ClaimError::kUnknownCode);
+  EXPECT_EQ(details_[0], "WRONGTYPE x");
+  EXPECT_EQ(create("ZADD", "+OK\r\n", &details_), ClaimError::kUnknownOutcome);
+  EXPECT_EQ(details_[0], kMisfit);
+  // The execution is in the eligible set by then.
+  for (const std::string reply : {":0\r\n", "-WRONGTYPE x\r\n", "+OK\r\n"}) {
+    EXPECT_EQ(create("ZREM", reply, &details_), ClaimError::kNone) << reply;
+    EXPECT_EQ(details_.size(), 0u);
+  }
+}
+
 // ---- input ----------------------------------------------------------------------
 
 TEST_F(WorkerCalls, InputIsWhatWasCreated) {

@@ -12,8 +12,8 @@ namespace {
 
 // scripts/jobs/server/rights_test.py compares this table with the texts of the functions.
 constexpr NeededRights kAll[] = {
-    {"CreateExecution", "ff_create_execution", "TIME", "EXISTS GET HSET SADD SET TIME ZADD",
-     "EXISTS GET HSET SADD SET TIME ZADD"},
+    {"CreateExecution", "ff_create_execution", "HGET TIME ZADD ZREM",
+     "EXISTS GET HSET SADD SET TIME ZADD", "EXISTS GET HSET SADD SET TIME ZADD"},
     {"IssueClaimGrant", "ff_issue_claim_grant", "HGET TIME",
      "EXISTS HMGET HSET PEXPIREAT TIME ZSCORE", "EXISTS HGETALL HSET PEXPIREAT TIME ZSCORE"},
     {"ClaimForWorker", "ff_issue_claim_grant", "EXISTS HGET TIME ZRANGE",

@@ -79,6 +79,9 @@ class ValkeyLedger::Impl {
   // Reads the time of the server that has the execution `id`.
   static ClaimError ReadTime(internal::Session& session, const ExecutionIdView& id,
                              ErrorDetails* details, TimestampMs& now) noexcept;
+  // Moves an execution that was created just now from the delayed set to the eligible set.
+  static ClaimError MoveToEligible(internal::Session& session, const ExecutionIdView& id,
+                                   LaneIdView lane, ErrorDetails* details) noexcept;
 
   const PartitionConfig& partitions() const noexcept { return options.defaults.partitions; }
 
