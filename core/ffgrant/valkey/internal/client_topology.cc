@@ -309,7 +309,7 @@ void Client::ForgetIdle() noexcept {
     const bool asked = std::any_of(requests_.begin(), requests_.end(), [&](const Request& r) {
       return r.state == Request::State::kWaiting && r.ask_node == &node;
     });
-    const bool busy = node.pursued || (node.state == Node::State::kReady && !node.expected.empty());
+    const bool busy = node.pursued || (node.up() && !node.expected.empty());
     if (node.leaving && !asked && !busy) {
       node.stream->Close();
       continue;

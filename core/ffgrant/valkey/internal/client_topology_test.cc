@@ -284,5 +284,42 @@ TEST_F(Topology, ATableWithoutTheNodeThatGaveItIsNone) {
   EXPECT_EQ(rig.Get(true, 0), "a of 1");
   EXPECT_EQ(rig.Count("11 "), 0);
 }
+
+// A node leaves the cluster while two commands are under way there. The function that the first one
+// calls is missing, so the client looks for the functions. The second one is never answered. The
+// client keeps the node until the second command has ended, too.
+TEST_F(Topology, ANodeIsNotForgottenWhileItGreetsAgain) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  rig.play = [this](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FCALL" && command[1] == "ff_f") return port == 3 ? kMissing : Bulk("done");
+    return clusters.Answer(port, command);
+  };
+  int answers = 0;
+  rig.network->SetScript([&answers](Operation operation) -> Fault {
+    if (operation != Operation::kAnswer) return {};
+    ++answers;
+    return answers == 1 ? Fault{Kind::kLate, 200}
+                        : Fault{answers == 2 ? Kind::kSilence : Kind::kNone};
+  });
+  ASSERT_TRUE(rig.Submit(1, {"FCALL", "ff_f", "0"}, false, 10'000));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}, false, 10'000));
+  rig.client.Poll(0);
+  A().members.pop_back();
+  A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+  HangUp(rig, 1);
+  rig.Pass(60);
+  EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.Get(true, 10'000), "a of 2") << "the table was adopted";
+  for (int i = 0; i < 1000 && rig.ends.count(2) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "done");
+  EXPECT_EQ(rig.ends[2], "unknown: no connection in time") << "the greeting's limit is the shorter";
+  EXPECT_EQ(rig.Count("3 SET"), 1);
+  for (int i = 0; i < 5; ++i) {  // meanwhile the client gets the table again
+    rig.Pass(60);
+    EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  }
+  EXPECT_EQ(rig.client.nodes(), 2u) << "and then it is forgotten";
+}
 }  // namespace
 }  // namespace ffgrant::valkey::testing
