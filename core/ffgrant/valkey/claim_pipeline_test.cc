@@ -366,6 +366,28 @@ TEST(ClaimPipelineTest, RefusedCallsHoldUpNoOther) {
   EXPECT_EQ(ended.count(1), 1u);
 }
 
+// The caller's thread stalls for longer than the limit, after its calls have been sent. All answers
+// have come meanwhile.
+TEST(ClaimPipelineTest, TimeInWhichNobodyPollsIsNoDelayOfTheServers) {
+  ScriptedRig rig([](ClientOptions options) {
+    options.max_in_flight = 256;
+    return options;
+  });
+  ASSERT_TRUE(rig.Run(Way(0), Call::kCreate));
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 10} : Fault{};
+  });
+  for (std::uint64_t tag = 1; tag <= 256; ++tag) {
+    ASSERT_TRUE(Submit(rig, Way(tag), Call::kCreate, tag));
+  }
+  EXPECT_TRUE(rig.pipeline().Poll(0).empty());
+  rig.network->Wait({}, 1000);
+  const auto all = RunAll(rig);
+  EXPECT_EQ(all.size(), 256u);
+  for (const auto& [tag, done] : all) EXPECT_TRUE(done) << tag << " " << ErrorName(done.error);
+  EXPECT_EQ(rig.pipeline().connects(), 1u);
+}
+
 TEST(ClaimPipelineTest, CountsWhatItsConnectionsDo) {
   ScriptedRig rig;
   EXPECT_EQ(rig.pipeline().connects(), 0u);

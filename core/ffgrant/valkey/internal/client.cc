@@ -296,6 +296,10 @@ void Client::SendWaiting(std::int64_t now) noexcept {
 // the other requests keep the connection.
 void Client::FailLate(std::int64_t now) noexcept {
   if (now < next_deadline_) return;
+  // If Poll() was not called for a while, the answers may be here already.
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i]->up() && !nodes_[i]->expected.empty()) Receive(*nodes_[i]);
+  }
   const std::int64_t limit = options_.request_timeout_ms;
   for (std::uint32_t i = 0; i < requests_.size(); ++i) {
     Request& request = requests_[i];

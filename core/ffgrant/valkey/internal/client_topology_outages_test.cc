@@ -234,6 +234,52 @@ TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfAConnectionMadeBesideCalls) {
   }
 }
 
+// Poll() is not called for a long time after a command was sent. Meanwhile its answer arrives.
+TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfACommandsAnswer) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 10} : Fault{};
+  });
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}, false, 5000));
+  rig.client.Poll(0);
+  rig.Pass(5000);
+  for (int i = 0; i < 10; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.ends[2], "OK");
+  EXPECT_EQ(rig.network->connections(), 3u);
+}
+
+// The same holds for a connection on which a command has been abandoned, and for one that is never
+// answered: only what came is read.
+TEST_F(Topology, TimeInWhichNobodyCallsBringsOnlyWhatCame) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  rig.network->SetScript(First(1, Operation::kAnswer, Kind::kSilence));
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}));
+  rig.client.Poll(0);
+  rig.Pass(5000);
+  for (int i = 0; i < 10; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "unknown: no reply in time");
+
+  rig.network->SetScript(nullptr);
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  const std::size_t before = rig.network->connections();
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kAnswer ? Fault{Kind::kLate, 500} : Fault{};
+  });
+  ASSERT_TRUE(rig.Submit(2, {"SET", "a", "b"}));
+  rig.client.Poll(0);
+  rig.client.Cancel();
+  rig.client.Poll(0);
+  ASSERT_EQ(rig.ends[2], "unknown: the call was cancelled");
+  rig.network->SetScript(nullptr);
+  rig.Pass(5000);
+  EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.network->connections(), before);
+}
+
 // The client begins a connection in the same turn in which its last call ends.
 TEST_F(Topology, AConnectionBegunAsACallEndsIsNoSilentOne) {
   ClientRig rig(Patient());
