@@ -55,7 +55,10 @@ class Search {
     if (scan_.late() != 0 && AllAreLate()) scan_.ForgetLateness();
     AskOneThatIsLate();
     std::int64_t heard_at = session_.NowMs();
+    bool cancelled = false;
     while (!done_) {
+      cancelled = session_.cancelled();
+      if (cancelled) break;
       AskOn();
       if (active_.empty() && aside_.empty()) break;  // nothing is left to be asked
       const std::uint64_t ends = session_.ends();
@@ -78,8 +81,8 @@ class Search {
                           std::min(deadline_, can_go_on ? heard_at + kPatienceMs : deadline_));
     }
     scan_.End();
-    if (!done_) outcome.error = Verdict();
-    return done_ ? looked_at_ : next_;
+    if (!done_) outcome.error = cancelled ? ClaimError::kUnavailable : Verdict();
+    return done_ || cancelled ? looked_at_ : next_;
   }
 
   ClaimForWorkerOutcome outcome;
@@ -211,7 +214,7 @@ class Search {
       case Found::kNotAll:
         return;
       case Found::kUnreachable:
-        scan_.MarkLate(partition);
+        if (!session_.cancelled()) scan_.MarkLate(partition);
         ++outcome.partitions_unreachable;
         return;
       case Found::kDone:

@@ -143,6 +143,57 @@ TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
   EXPECT_EQ(ChooseId(), IdAt(1));
 }
 
+// Another thread cancels the calls as the server gets the command number `at`. The search stops,
+// and the next call takes no partition for one that does not answer.
+TEST_F(Choices, ACancelledSearchHoldsUpNoLaterOne) {
+  bool stopped = false;
+  for (int at = 0; at < 20; ++at) {
+    SCOPED_TRACE(at);
+    Start(1);
+    int commands = 0;
+    rig_->server.answer = [&](std::int64_t, const Words&) {
+      if (commands++ == at) rig_->ledger->CancelCalls();
+      return std::optional<std::string>();
+    };
+    const ClaimForWorkerOutcome first = Choose();
+    rig_->server.answer = nullptr;
+    if (!first) {
+      EXPECT_TRUE(first.error == ClaimError::kUnavailable ||
+                  first.error == ClaimError::kUnknownOutcome)
+          << ErrorName(first.error);
+      stopped = true;
+    }
+    const bool granted = rig_->Count("ff_issue_claim_grant") != 0;
+    const ClaimForWorkerOutcome second = Choose();
+    EXPECT_EQ(second.error, granted ? ClaimError::kNoEligibleExecution : ClaimError::kNone);
+    EXPECT_EQ(second.partitions_unreachable, 0u);
+  }
+  EXPECT_TRUE(stopped);
+}
+
+// The cancelled questions are still open as the next call begins. Then the server answers them.
+TEST_F(Choices, CancelledQuestionsMakeNoPartitionLate) {
+  for (const bool answers : {true, false}) {
+    SCOPED_TRACE(answers);
+    Start(1);
+    int commands = 0;
+    rig_->network->SetScript([&](Operation operation) -> Fault {
+      if (operation != Operation::kAnswer || commands++ != 0) return {};
+      rig_->ledger->CancelCalls();
+      return answers ? Fault{Fault::Kind::kLate, 20} : Fault{Fault::Kind::kSilence};
+    });
+    EXPECT_EQ(Choose().error, ClaimError::kUnavailable);
+    EXPECT_LE(rig_->Count("ZRANGE"), 5u) << "no further partition was asked";
+    rig_->network->SetScript(nullptr);
+    if (!answers) {
+      rig_->network->HangUp(static_cast<std::int64_t>(rig_->network->connections()));
+    }
+    const ClaimForWorkerOutcome second = Choose();
+    EXPECT_EQ(second.error, ClaimError::kNone);
+    EXPECT_EQ(second.partitions_unreachable, 0u);
+  }
+}
+
 // The set of partition 7 has the id of an execution in another partition. The search does not take
 // this id for an execution of partition 7 with the same UUID.
 TEST_F(Choices, AnIdOfAnotherPartitionIsPassedOver) {

@@ -18,7 +18,6 @@ constexpr std::size_t kFlushSize = std::size_t{64} << 10;
 // This many EINTR in a row count as a fault.
 constexpr int kMaxInterrupts = 64;
 constexpr std::size_t kMaxNodes = 1024;
-constexpr std::string_view kCancelled = "the call was cancelled";
 
 constexpr std::size_t kMaxNameSize = 256;
 

@@ -55,6 +55,9 @@ inline bool IsMissingFunction(std::string_view error) noexcept {
   return error.starts_with("ERR Function not found");
 }
 
+// The text with which a command of a cancelled call ends.
+inline constexpr std::string_view kCancelled = "the call was cancelled";
+
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
 // Learns how a command ended. A target is called from within Poll(), BeginTurn(), EndTurn(),

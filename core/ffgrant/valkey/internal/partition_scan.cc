@@ -146,7 +146,8 @@ void PartitionScan::OnFailure(void* self, std::uint64_t tag, CallFailure,
       place.head.fault = true;
     } else {
       place.head.unreachable = true;
-      scan.MarkLateLocked(partition);
+      // A question that was cancelled says nothing about the server.
+      if (text != kCancelled) scan.MarkLateLocked(partition);
     }
   }
   scan.session_.LeftEnded();

@@ -105,6 +105,8 @@ class Session {
     WaitFor(0, after, until);
   }
 
+  // Whether the call has been cancelled.
+  bool cancelled() const noexcept { return cancels_ != shared_.client_.cancels(); }
   std::int64_t deadline() const noexcept { return deadline_; }  // on the clock of NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
   ServerInfo server() const;
@@ -158,7 +160,7 @@ class Session {
 
   // The call's deadline, or kCancelledDeadline if the call has been cancelled.
   std::int64_t DeadlineNow() const noexcept {
-    return cancels_ == shared_.client_.cancels() ? deadline_ : Client::kCancelledDeadline;
+    return cancelled() ? Client::kCancelledDeadline : deadline_;
   }
 
   // The caller must hold the lock.
