@@ -589,7 +589,8 @@ void Client::Down(Node& node, std::string_view reason) noexcept {
   if (node.lost != 0) deployment_->lost.Close(std::exchange(node.lost, 0));
   if (!slots_.empty()) {
     RefreshSoon();
-  } else if (!greeted && options_.servers.size() > 1 && node.index == 0) {
+  } else if ((!greeted || node.draining) && options_.servers.size() > 1 && node.index == 0) {
+    // A connection that drained was ready, but its server is a replica now.
     next_server_ = (next_server_ + 1) % options_.servers.size();
     node.endpoint = options_.servers[next_server_];
   }

@@ -101,6 +101,23 @@ TEST(Client, LooksForThePrimary) {
   EXPECT_EQ(alone.Get(), "unavailable: the server is a replica");
 }
 
+// No INFO says that the server is a replica now; only its refusal does.
+TEST(Client, LooksForThePrimaryWhereInfoIsForbidden) {
+  bool demoted = false;
+  ClientRig rig(TwoServers());
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO") return "-NOPERM no\r\n";
+    if (port == 1 && command[0] == "SET" && demoted) return "-READONLY a replica\r\n";
+    return std::nullopt;
+  };
+  EXPECT_EQ(rig.Get(), "a of 1");
+  demoted = true;
+  EXPECT_EQ(rig.Do({"SET", "a", "b"}), "OK");
+  EXPECT_EQ(rig.Count("1 SET"), 1);
+  EXPECT_EQ(rig.Count("2 SET"), 1);
+  EXPECT_EQ(rig.Get(), "a of 2");
+}
+
 // ---- the greeting ----------------------------------------------------------------
 
 TEST(Client, Greets) {
