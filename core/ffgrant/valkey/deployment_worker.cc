@@ -23,6 +23,9 @@ namespace {
 // if that is sooner.
 constexpr std::int64_t kRetryMs = 1000;
 constexpr std::int64_t kMostMs = 1000;
+// The longest single wait of the thread that refreshes. A longer time, in ns, may not fit into 64
+// bits.
+constexpr std::int64_t kMaxWaitMs = 60'000;
 
 Outcome RefuseLane(ErrorDetails* details, const LaneIdResult& lane) {
   if (details != nullptr) {
@@ -123,7 +126,7 @@ class DeploymentWorker::Impl {
     std::unique_lock lock(mutex);
     while (!ends) {
       lock.unlock();
-      const std::int64_t wait = RefreshIfDue();
+      const std::int64_t wait = std::min(RefreshIfDue(), kMaxWaitMs);
       lock.lock();
       changed.wait_for(lock, std::chrono::milliseconds(wait), [this] { return ends; });
     }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
 #include <optional>
@@ -1389,6 +1390,26 @@ TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
     EXPECT_TRUE(worker.Stop());
     EXPECT_EQ(Alive(), ":0\r\n");
   }
+}
+
+// A third of this time is more nanoseconds than 64 bits have.
+TEST_F(Deployments, ARegistrationThatLivesForAgesKeepsNoThreadBusy) {
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> reads = 0;
+  std::promise<void> looked;
+  DeploymentWorkerOptions options = Options();
+  options.has_thread = true;
+  options.registration_ttl_ms = kMaxTtlMs;
+  options.keeper.now_ms = [&, now = world_.now()] {
+    if (std::this_thread::get_id() != caller && reads++ == 0) looked.set_value();
+    return now;
+  };
+  DeploymentWorker worker(options);
+  ASSERT_TRUE(worker.Start(&details_));
+  looked.get_future().wait();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_TRUE(worker.Stop());
+  EXPECT_EQ(reads, 1) << "the thread sleeps for a minute of real time";
 }
 
 TEST_F(Deployments, WhatTheKeepersThreadsRenewRunDueLeavesToThem) {
