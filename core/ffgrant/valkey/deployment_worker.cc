@@ -77,7 +77,8 @@ class DeploymentWorker::Impl {
     worker.emplace(*ledger, SystemClock(), checking);
     keeper.emplace(*ledger, options.keeper);
     if (lanes.empty()) return {};
-    registered = {.worker = worker->identity(),
+    // `registered` outlives `worker` if Stop() can't end the registration.
+    registered = {.worker = {{options.worker.worker_id}, {options.worker.worker_instance_id}},
                   .lanes = lanes,
                   .offered = &options.offered,
                   .ttl_ms = options.registration_ttl_ms,
@@ -106,8 +107,10 @@ class DeploymentWorker::Impl {
       ends = false;
     }
     is_registered = false;
-    if (!std::exchange(may_be_registered, false)) return {};
-    return ledger->UnregisterWorker(registered, details);
+    if (!may_be_registered) return {};
+    const Outcome outcome = ledger->UnregisterWorker(registered, details);
+    may_be_registered = !outcome;
+    return outcome;
   }
 
   // Refreshes the registration if that is due. Returns in how many ms to call RefreshIfDue() again.

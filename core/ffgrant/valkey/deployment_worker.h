@@ -103,7 +103,7 @@ class DeploymentWorker {
  public:
   // Throws std::invalid_argument for options out of range. Only Start() connects.
   explicit DeploymentWorker(const DeploymentWorkerOptions& options);
-  // Calls Stop(), which does nothing if Stop() was called before.
+  // Calls Stop(), which does nothing after a Stop() that has returned kNone.
   ~DeploymentWorker();
   DeploymentWorker(const DeploymentWorker&) = delete;
   DeploymentWorker& operator=(const DeploymentWorker&) = delete;
@@ -137,7 +137,8 @@ class DeploymentWorker {
 
   // Ends the registration, so that the deployment need not wait until it runs out. Leases that are
   // kept stay kept. If a Start() has failed, also ends what it may have left of a registration. Has
-  // the errors of UnregisterWorker(); returns kNone if nothing is registered.
+  // the errors of UnregisterWorker(); after an error it may be called again. Returns kNone if
+  // nothing is registered.
   Outcome Stop(ErrorDetails* details = nullptr) noexcept;
 
   // How the last try to register or to refresh ended. A worker whose registration another process

@@ -1276,6 +1276,38 @@ TEST_F(Deployments, AStartTakesUpWhatAStopHasLeft) {
   EXPECT_EQ(Alive(), ":0\r\n");
 }
 
+// A registration that could not be ended is ended by the next Stop().
+TEST_F(Deployments, AStopThatFailsMayBeMadeAgain) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  for (int i = 0; i < 2; ++i) {
+    world_.CutOff(server_, true);
+    EXPECT_EQ(worker.Stop(&details_).error, ClaimError::kUnavailable);
+    EXPECT_EQ(worker.Stop(&details_).error, ClaimError::kUnavailable);
+    // A Start() that does not get as far as registering leaves the earlier registration.
+    EXPECT_FALSE(worker.Start(&details_));
+    world_.CutOff(server_, false);
+    EXPECT_EQ(Alive(), ":1\r\n");
+    world_.Pass(1);
+    if (i == 0) {
+      server_.answer = [](std::int64_t, const std::vector<std::string>& command) {
+        // Start() fails after it has read the counts, and Stop() before it has ended anything.
+        const bool fails = command[0] == "GET" || command[0] == "FCALL";
+        return fails ? std::optional<std::string>("-ERR odd\r\n") : std::nullopt;
+      };
+      EXPECT_FALSE(worker.Start(&details_));
+      server_.answer = nullptr;
+      EXPECT_EQ(Alive(), ":1\r\n");
+    }
+    EXPECT_TRUE(worker.Stop(&details_));
+    EXPECT_EQ(Alive(), ":0\r\n");
+    EXPECT_TRUE(worker.Stop(&details_));
+    if (i == 0) {
+      ASSERT_TRUE(worker.Start(&details_));
+    }
+  }
+}
+
 // An execution whose claim was found only afterwards also takes one of the worker's permits.
 TEST_F(Deployments, AClaimThatIsFoundHasAPermit) {
   DeploymentWorkerOptions options = Options();
