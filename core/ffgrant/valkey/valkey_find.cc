@@ -181,15 +181,21 @@ struct SettlingTarget {
   }
 };
 
+// How often the settling looks at the clients that nobody uses.
+constexpr std::int64_t kLookEveryMs = 20;
+
 // Tries to shut the connections that may still carry the claim. Takes no more than half of the time
-// that the call has left, so that the other half remains for reading.
-void Settle(Session& session, CommandKey claim) noexcept {
+// that the call has left, so that the other half remains for reading. The claim may have been sent
+// by a client that no call uses any more. Such a client learns only in a turn that the claim has
+// been answered, or that its connection has to be given up.
+void Settle(internal::SessionPool& sessions, Session& session, CommandKey claim) noexcept {
+  if (!sessions.lost().IsSettled(claim)) sessions.TurnIdle();
   const std::int64_t now = session.NowMs();
   session.SubmitSettling(claim, now + (session.deadline() - now) / 2,
                          {.self = &session,
                           .on_reply = &SettlingTarget::OnReply,
                           .on_failure = &SettlingTarget::OnFailure});
-  session.Wait();
+  while (!session.WaitUntil(session.NowMs() + kLookEveryMs)) sessions.TurnIdle();
 }
 
 // Reads what the stored execution says of the claim.
@@ -246,7 +252,7 @@ FoundClaim ValkeyLedger::FindClaim(const ExecutionIdView& id, const LeaseId& lea
   // claim's key, whichever connection it was.
   const CommandKey claim = Impl::KeyOf(lease_id);
   SessionPool::Lease lease = impl_->sessions.Take();
-  Settle(lease.session, claim);
+  Settle(impl_->sessions, lease.session, claim);
   // Whether the claim is settled has to be asked before its fate is read. If this were asked after
   // the read, the claim could be executed after the read, and its connection could be shut before
   // the question.

@@ -995,6 +995,64 @@ TEST_F(WorkerCalls, PartitionCountsAreTakenOnlyFromAnAnswerThatFits) {
   }
 }
 
+// ---- claims that are lost ------------------------------------------------------------
+
+// A claim goes out on the ledger's second connection while another call uses the first one. Its
+// answer comes late, or never. All later calls take the first connection, so it is FindClaim() that
+// has to look at the second one.
+TEST_F(WorkerCalls, AClaimOnAConnectionThatNobodyUsesIsFinalInTheEnd) {
+  for (const Fault fault : {Fault{Fault::Kind::kLate, 600}, Fault{Fault::Kind::kLate, 1100},
+                            Fault{Fault::Kind::kSilence}}) {
+    SCOPED_TRACE(static_cast<int>(fault.kind));
+    SCOPED_TRACE(fault.size);
+    std::vector<ScriptedNetwork*> networks;
+    ValkeyLedgerOptions options;
+    options.client.servers = {{"10.0.0.1", 6379}};
+    options.client.request_timeout_ms = 500;
+    options.client.make_network = [&] {
+      std::unique_ptr<ScriptedNetwork> made = world_.NewNetwork();
+      networks.push_back(made.get());
+      return made;
+    };
+    options.connections = 2;
+    ValkeyLedger ledger(options);
+    const MintedExecutionId id = Create();
+    const LeaseId lease_id = {ids_.Next()};
+    ClaimError lost = ClaimError::kNone;
+    bool claims = false;
+    bool is_asked = false;
+    server_.answer = [&](std::int64_t,
+                         const std::vector<std::string>& command) -> std::optional<std::string> {
+      if (command[0] == "FCALL" && command[1].ends_with("_claim_execution")) {
+        is_asked = true;
+        return RejectedReply("invalid_claim_grant");
+      }
+      if (command[0] == "HMGET" && !std::exchange(claims, true)) {
+        lost = ledger
+                   .Claim({.execution_id = id.view(),
+                           .worker = worker_,
+                           .lane = lane_,
+                           .lease_id = lease_id,
+                           .lease_ttl_ms = 5000,
+                           .attempt_id = {ids_.Next()}})
+                   .error;
+      }
+      return std::nullopt;
+    };
+    networks.at(1)->SetScript([&](Operation operation) -> Fault {
+      return operation == Operation::kAnswer && std::exchange(is_asked, false) ? fault : Fault{};
+    });
+    (void)ledger.Inspect(id.view());
+    server_.answer = nullptr;
+    ASSERT_EQ(lost, ClaimError::kUnknownOutcome);
+    world_.Pass(fault.size == 1100 ? 500 : 1000);
+    const FoundClaim found = ledger.FindClaim(id.view(), lease_id);
+    ASSERT_TRUE(found) << ErrorName(found.error);
+    EXPECT_EQ(found.fate, ClaimFate::kNotClaimed);
+    EXPECT_TRUE(found.final);
+  }
+}
+
 // ---- all of it in one --------------------------------------------------------------
 
 class Deployments : public WorkerCalls {

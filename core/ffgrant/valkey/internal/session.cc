@@ -165,6 +165,12 @@ void Session::WaitFor(std::size_t below, std::uint64_t after, std::int64_t until
   if (leads_) Lead(lock, until);
 }
 
+bool Session::WaitUntil(std::int64_t until) noexcept {
+  WaitFor(1, kNoEnd, until);
+  const Lock lock(shared_.mutex_);
+  return open_ == 0;
+}
+
 void Session::WaitForLeader(Lock& lock, std::int64_t until) noexcept {
   const auto over = [this] { return leads_ || IsDone(); };
   if (until == Client::kNever) {
@@ -232,6 +238,15 @@ SessionPool::Lease SessionPool::Take() noexcept {
   }
   if (session == nullptr) session = std::make_unique<Session>(*best);
   return {*best, std::move(session)};
+}
+
+void SessionPool::TurnIdle() noexcept {
+  for (const auto& shared : clients_) {
+    const std::scoped_lock lock(shared->mutex_);
+    if (shared->leader_ != nullptr) continue;
+    (void)shared->client_.BeginTurn();
+    shared->client_.EndTurn();
+  }
 }
 
 SessionPool::Lease::~Lease() {

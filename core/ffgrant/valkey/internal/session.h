@@ -97,6 +97,9 @@ class Session {
   void Ended() noexcept { OnEnd(1); }
   // Waits until everything has ended, except commands that may be left behind.
   void Wait() noexcept { WaitFor(1, kNoEnd); }
+  // Does what Wait() does, but not beyond `until`, a time on the clock of NowMs(). Returns whether
+  // everything has ended.
+  bool WaitUntil(std::int64_t until) noexcept;
   // ends() says how many commands have ended so far. WaitForEnd() waits until more than `after`
   // commands have ended, but not beyond `until`, a time on the clock of NowMs(). Some commands have
   // to be under way. Every command ends by the deadline of the call that submitted it.
@@ -296,6 +299,9 @@ class SessionPool {
   };
   // Takes a session at the client that the fewest calls use. Does not wait.
   Lease Take() noexcept;
+  // Gives one turn to each client at which nobody leads, so that it reads what has come for calls
+  // that have ended without their answers. Does not wait.
+  void TurnIdle() noexcept;
 
   // Ends the calls under way, as Client::Cancel() does, and also what they would do next. May be
   // called from any thread.
