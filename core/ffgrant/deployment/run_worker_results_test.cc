@@ -76,9 +76,8 @@ TEST_F(Workers, AnInputThatIsTooLargeFails) {
             std::string::npos);
 }
 
-// The reply with the execution's tags is larger than the client takes, and such a reply ends the
-// connection.
-TEST_F(Workers, AnInputThatNeverGetsThroughFails) {
+// The reply with the execution's tags is larger than the client takes.
+TEST_F(Workers, AnInputThatIsLargerThanAReplyFails) {
   options_.worker.worker.lease_ttl_ms = 1000;
   options_.worker.ledger.client.request_timeout_ms = 200;
   options_.max_input_bytes = 1000;
@@ -92,6 +91,23 @@ TEST_F(Workers, AnInputThatNeverGetsThroughFails) {
   });
   EXPECT_TRUE(Becomes(id, "failed"));
   (void)served_.Do({"DEL", tags});
+  EXPECT_EQ(worker.Stop().failed, 1u);
+  EXPECT_NE(Core(id, "failure_reason").find("the input can't be read: invalid_input"),
+            std::string::npos);
+}
+
+TEST_F(Workers, AnInputThatNeverGetsThroughFails) {
+  options_.worker.worker.lease_ttl_ms = 1000;
+  options_.worker.ledger.client.request_timeout_ms = 200;
+  const MintedExecutionId id = Create();
+  served_.Decide([](const ServedSimulation::Command& command) {
+    return command[0] == "HGETALL" ? Fate::kLostBefore : Fate::kServed;
+  });
+  Started worker(*this, [](const Task&) -> Ending {
+    ADD_FAILURE() << "the handler was called";
+    return Completed();
+  });
+  EXPECT_TRUE(Becomes(id, "failed"));
   EXPECT_EQ(worker.Stop().failed, 1u);
   EXPECT_NE(Core(id, "failure_reason").find("the input can't be read: un"), std::string::npos);
 }

@@ -90,7 +90,8 @@ struct ClientOptions {
   // are no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
-  // The most memory that one reply may take; a larger reply ends the connection that it comes on.
+  // The most memory that one reply may take; a larger reply ends the connection that it comes on. A
+  // command that only reads is then not sent again.
   std::size_t max_reply_bytes = std::size_t{4} << 20;
 
   // Whether our function library may be loaded where FlowFabric's is not, and may replace an older

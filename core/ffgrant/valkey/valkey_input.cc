@@ -134,7 +134,8 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
     keep(of_retry.empty() ? text_of_either(2, 4) : of_retry, out.attempt_reason_);
     return true;
   };
-  Group group(lease.session, details);
+  ErrorDetails failed;  // why the group fails
+  Group group(lease.session, &failed);
   group.Add(
       slot, true,
       [&](RespCommand& command) { WriteFields(command, id, ExecutionKey::kCore, kAboutFields); },
@@ -172,6 +173,12 @@ Outcome ValkeyLedger::ReadInput(const ExecutionIdView& id, AttemptIndex attempt,
       read_attempt);
   const ClaimError failure = group.Wait();
   outcome.error = failure != ClaimError::kNone ? failure : refusal;
+  // All of these commands only read, so each failure is kUnavailable and has a text.
+  if (failure != ClaimError::kNone && failed[0] == kReplyTooLarge) {
+    outcome.error = ClaimError::kInvalidInput;
+  } else if (failure != ClaimError::kNone && details != nullptr) {
+    *details = failed;
+  }
   if (details != nullptr && outcome.error == ClaimError::kUnknownCode) *details = why;
   if (details != nullptr && outcome.error == ClaimError::kInvalidInput) {
     (void)details->Add("the input is larger than its buffer may be");

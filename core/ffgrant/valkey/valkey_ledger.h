@@ -222,8 +222,10 @@ class ValkeyLedger final : public ClaimLedger {
   // Reads what a claimed execution is about, for the worker that has claimed it. This takes one
   // round trip after the claim, so the lease is running meanwhile. `attempt` is the attempt index
   // of the lease. After an error `out` is empty.
-  //   kInvalidInput        The input is more than out.max_bytes(), or its payload is more than
-  //                        half of client.max_reply_bytes; the detail says so.
+  //   kInvalidInput        The input is more than out.max_bytes(), its payload is more than half of
+  //                        client.max_reply_bytes, or its tags, its kind or the attempt's texts are
+  //                        more than one reply may have; the detail says so. In the last case the
+  //                        reply ends its connection.
   //   kExecutionNotFound   There is no such execution.
   //   kUnknownCode         A key holds something of another type; the detail says so.
   Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,

@@ -287,6 +287,39 @@ TEST_F(WorkerCalls, InputBeyondTheReplyLimitIsRefused) {
   EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}));
 }
 
+// Tags or a reason are more than one reply may have. The reply ends its connection; but the client
+// asks for it only once.
+TEST_F(WorkerCalls, InputBeyondTheReplyLimitIsAskedForOnce) {
+  const std::string large(std::size_t{2} << 20, 'x');
+  for (const std::string what : {"tags", "reason", "kind"}) {
+    SCOPED_TRACE(what);
+    const MintedExecutionId id = Create({.payload = "p"});
+    const Lease lease = Claim(id);
+    const std::string attempt = "ff:attempt:{fp:7}:" + std::string(id.text()) + ":" +
+                                std::to_string(lease.attempt_index.value);
+    if (what == "tags") {
+      for (const char name : {'a', 'b', 'c'}) {
+        Do({"HSET", Key(id, "tags"), std::string(1, name), large.substr(0, 600'000)});
+      }
+    } else if (what == "reason") {
+      Do({"HSET", attempt, "retry_reason", large});
+    } else {
+      Do({"HSET", Key(id, "core"), "execution_kind", large});
+    }
+    ExecutionInput input(std::size_t{64} << 20);
+    const std::uint64_t before = ledger_->counters().connects;
+    for (ErrorDetails* const details : {static_cast<ErrorDetails*>(nullptr), &details_}) {
+      EXPECT_EQ(ledger_->ReadInput(id.view(), lease.attempt_index, input, details).error,
+                ClaimError::kInvalidInput);
+      EXPECT_EQ(input.payload(), "");
+    }
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "the input is larger than its buffer may be");
+    EXPECT_LE(ledger_->counters().connects - before, 2u);
+    EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}));
+  }
+}
+
 TEST_F(WorkerCalls, InputThatIsNotThere) {
   ExecutionInput input;
   const MintedExecutionId absent(7, ids_.Next());

@@ -529,13 +529,29 @@ void Client::Receive(Node& node) noexcept {
       const ReplyReader::Status status = node.reader.Next();
       if (status == ReplyReader::Status::kNeedMore) break;
       if (status == ReplyReader::Status::kMalformed) {
-        Down(node, "the server does not speak RESP, or a reply is too large");
+        FailedToParse(node);
         return;
       }
       if (!OnReply(node, node.reader.reply())) return;
     }
     if (result.size < read_buffer_.size()) return;  // nothing more is there
   }
+}
+
+void Client::FailedToParse(Node& node) noexcept {
+  if (!node.reader.too_large()) {
+    Down(node, "the server does not speak RESP");
+    return;
+  }
+  if (!node.expected.empty() && node.expected.front().kind == Expected::Kind::kRequest &&
+      node.expected.front().end <= node.written) {
+    Request& request = requests_[node.expected.front().request];
+    if (request.read_only) {
+      node.expected.pop();
+      Fail(request, CallFailure::kUnavailable, kReplyTooLarge);
+    }
+  }
+  Down(node, kReplyTooLarge);
 }
 
 void Client::FailedToRead(Node& node, IoStatus status) noexcept {

@@ -58,6 +58,10 @@ inline bool IsMissingFunction(std::string_view error) noexcept {
 // The text with which a command of a cancelled call ends.
 inline constexpr std::string_view kCancelled = "the call was cancelled";
 
+// The text with which a read-only command ends if its reply is larger than max_reply_bytes. The
+// command would be answered in the same way on every connection, so it is not sent again.
+inline constexpr std::string_view kReplyTooLarge = "the reply is larger than max_reply_bytes";
+
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
 // Learns how a command ended. A target is called from within Poll(), BeginTurn(), EndTurn(),
@@ -287,6 +291,7 @@ class Client {
   void Down(Node& node, std::string_view reason) noexcept;
   void FailedToOpen(Node& node, IoStatus status) noexcept;
   void FailedToRead(Node& node, IoStatus status) noexcept;
+  void FailedToParse(Node& node) noexcept;
   // Does what Down() does, with `what` as the reason. If the connection was still being made, also
   // says why it could not be made, if the stream knows this.
   void DownUnconnected(Node& node, std::string_view what) noexcept;

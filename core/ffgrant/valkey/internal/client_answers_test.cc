@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "testing/simulation/client_rig.h"
 
@@ -207,5 +208,58 @@ TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
   EXPECT_EQ(rig.Do({"GET", "moving"}, true), "here");
   EXPECT_EQ(rig.Get(), "a of 1");
 }
+
+// The server would give the same answer on every connection.
+TEST(Client, AReplyThatIsTooLargeIsAskedForOnce) {
+  const std::string large = Bulk(std::string(std::size_t{1} << 17, 'x'));
+  for (const std::string& reply : {large, Array(std::vector<std::string>(5000, Bulk("x"))),
+                                   std::string("*1000000\r\n"), large.substr(0, 100'000)}) {
+    SCOPED_TRACE(reply.substr(0, 10));
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    bool is_large = true;
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      const bool asks = command.size() > 1 && command[1] == "large";
+      return asks && is_large ? std::optional(reply) : std::nullopt;
+    };
+    ASSERT_TRUE(rig.Submit(1, {"GET", "large"}, true));
+    ASSERT_TRUE(rig.Submit(2, {"GET", "b"}, true));
+    for (int i = 0; i < 100 && rig.ends.size() < 3; ++i) rig.client.Poll(20);
+    EXPECT_EQ(rig.ends[1], "unavailable: the reply is larger than max_reply_bytes");
+    EXPECT_EQ(rig.Count("1 GET large"), 1);
+    EXPECT_EQ(rig.ends[2], "b of 1") << "it was sent again";
+    EXPECT_EQ(rig.Do({"GET", "large"}), "unknown: the reply is larger than max_reply_bytes");
+    is_large = false;
+    EXPECT_EQ(rig.Do({"GET", "large"}, true), "large of 1");
+  }
+}
+
+// Nobody asked for the reply that is too large, or the client itself did.
+TEST(Client, AReplyThatIsTooLargeMayBeNobodys) {
+  const std::string large = Bulk(std::string(std::size_t{1} << 17, 'x'));
+  ClientRig rig;
+  ASSERT_EQ(rig.Get(), "a of 1");
+  rig.network->Say(1, large);
+  EXPECT_EQ(rig.Get(), "a of 1");
+  EXPECT_EQ(rig.network->connections(), 2u);
+  // A part of the command has not been written yet.
+  rig.network->SetScript([](Operation operation) -> Fault {
+    return operation == Operation::kWrite ? Fault{Fault::Kind::kWouldBlock} : Fault{};
+  });
+  ASSERT_TRUE(rig.Submit(1, {"GET", "a"}, true));
+  rig.client.Poll(0);
+  rig.network->Say(2, large);
+  rig.client.Poll(1);
+  rig.network->SetScript(nullptr);
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "a of 1");
+
+  ClientRig greeted;
+  greeted.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    return command[0] == "INFO" ? std::optional(large) : std::nullopt;
+  };
+  EXPECT_EQ(greeted.Get(), "unavailable: the reply is larger than max_reply_bytes");
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::testing

@@ -19,7 +19,10 @@ using ffgrant::internal::Unpoison;
 
 void* ReplyArena::Take(std::size_t wanted) noexcept {
   const std::size_t size = (wanted + alignof(Reply) - 1) / alignof(Reply) * alignof(Reply);
-  if (size > max_bytes_ - taken_) return nullptr;
+  if (size > max_bytes_ - taken_) {
+    exceeded_ = true;
+    return nullptr;
+  }
   const std::size_t with_gap = size + kGapBytes;
   if (chunks_.empty() || with_gap > chunks_.back().size - used_) {
     const std::size_t chunk_size = std::max(with_gap, chunk_size_);
@@ -46,6 +49,7 @@ void ReplyArena::Reset() noexcept {
   // Nobody may look at a reply that has been given back.
   if (!chunks_.empty()) Poison(chunks_.back().bytes.get(), chunks_.back().size);
   used_ = taken_ = gaps_ = 0;
+  exceeded_ = false;
 }
 
 std::size_t ReplyArena::held() const noexcept {
@@ -81,7 +85,10 @@ class ReplyReader::Builder {
     Reply* const reply = Place(task, Reply::Type::kArray);
     if (reply == nullptr || size == 0) return reply;
     const auto count = static_cast<std::size_t>(size);
-    if (count > Self(task).limits_.max_bytes / sizeof(Reply)) return nullptr;
+    if (count > Self(task).limits_.max_bytes / sizeof(Reply)) {
+      Self(task).too_large_ = true;
+      return nullptr;
+    }
     void* const room = Self(task).arena_.Take(count * sizeof(Reply));
     if (room == nullptr) return nullptr;
     Reply* const elements = new (room) Reply[count];
@@ -185,10 +192,11 @@ ReplyReader::Status ReplyReader::Next() noexcept {
   void* reply = nullptr;
   if (redisReaderGetReply(reader_, &reply) != REDIS_OK) {
     failed_ = true;
+    too_large_ |= arena_.exceeded();
     return Status::kMalformed;
   }
   if (reply == nullptr) {
-    failed_ = reader_->len - reader_->pos > limits_.max_bytes;
+    failed_ = too_large_ = reader_->len - reader_->pos > limits_.max_bytes;
     return failed_ ? Status::kMalformed : Status::kNeedMore;
   }
   unused_ = reader_->len - reader_->pos;
@@ -202,7 +210,7 @@ void ReplyReader::Reset() noexcept {
     redisReaderFree(reader_);
     MakeReader();
   }
-  failed_ = false;
+  failed_ = too_large_ = false;
   unused_ = 0;
   arena_.Reset();
 }

@@ -69,6 +69,8 @@ class ReplyArena {
   void* Take(std::size_t size) noexcept;
   // Gives all the memory back, to be taken again.
   void Reset() noexcept;
+  // Whether Take() has been asked for more than the limit since the last Reset().
+  bool exceeded() const noexcept { return exceeded_; }
   // The size of all chunks, whether their bytes are taken or not.
   std::size_t held() const noexcept;
 
@@ -83,6 +85,7 @@ class ReplyArena {
   std::size_t used_ = 0;                            // bytes taken from the last chunk
   std::size_t taken_ = 0;                           // bytes taken in all
   std::size_t gaps_ = 0;                            // bytes of the gaps between taken areas, in all
+  bool exceeded_ = false;
 };
 
 // Takes bytes, and makes replies of them. Not thread-safe.
@@ -107,6 +110,8 @@ class ReplyReader {
   void Feed(std::string_view bytes) noexcept;
   Status Next() noexcept;
   const Reply& reply() const noexcept { return *reply_; }
+  // Whether the stream can't be read any further because a reply is larger than `max_bytes`.
+  bool too_large() const noexcept { return too_large_; }
   // Whether some of the bytes that were fed are not used by any reply yet.
   bool has_rest() const noexcept { return unused_ != 0; }
   // Forgets everything that was fed; call it for a new connection.
@@ -123,6 +128,7 @@ class ReplyReader {
   redisReader* reader_ = nullptr;
   const Reply* reply_ = nullptr;
   bool failed_ = false;
+  bool too_large_ = false;
   std::size_t unused_ = 0;  // bytes fed after the end of the last reply
 };
 

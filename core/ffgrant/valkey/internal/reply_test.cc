@@ -143,6 +143,28 @@ TEST(ReplyReader, KeepsToItsLimits) {
   EXPECT_EQ(ReadAll(reader, many, 500).size(), 50u);
 }
 
+TEST(ReplyReader, TellsWhatIsTooLargeFromWhatIsNoReply) {
+  ReplyReader reader({.max_bytes = 10'000, .max_depth = 2});
+  const struct {
+    std::string bytes;
+    bool is_too_large;
+  } kCases[] = {
+      {testing::Bulk(std::string(10'000, 'x')), true},
+      {"$100000\r\n" + std::string(11'000, 'x'), true},
+      {"*200\r\n" + std::string(200 * 4, ':'), false},
+      {"*1000\r\n", true},
+      {"*1\r\n*1\r\n*1\r\n:1\r\n", false},
+      {"?what\r\n", false},
+      {"$4\r\nfine\r\n", false},
+  };
+  for (const auto& c : kCases) {
+    (void)ReadAll(reader, c.bytes, 100);
+    EXPECT_EQ(reader.too_large(), c.is_too_large) << c.bytes.substr(0, 20);
+    reader.Reset();
+    EXPECT_FALSE(reader.too_large());
+  }
+}
+
 // The limit holds for one reply, not for several that come together.
 TEST(ReplyReader, ReadsMoreRepliesAtOnceThanOneMayBeLong) {
   const ReplyLimits limits = {.max_bytes = 1000};
