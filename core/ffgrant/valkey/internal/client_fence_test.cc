@@ -121,6 +121,25 @@ TEST(Fence, IsPutUpWhereTheNodeIsFoundUnderAnotherAddress) {
   EXPECT_EQ(rig.Count("2 SET"), 0);
 }
 
+// A member that has failed may have no address in the table. Its process may still be where it was.
+TEST(Fence, IsPutUpAtTheOldAddressIfTheTableHasNone) {
+  FakeClusters clusters = ThreeNodes();
+  ClientRig rig;
+  rig.play = clusters.play();
+  ASSERT_EQ(rig.Get(true, 0), "a of 2");
+  LoseACommand(rig, 2);
+  clusters.tables["T"].members[1] = {"b", 0, 1, "slave,fail,noaddr"};
+  clusters.tables["T"].ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_FALSE(rig.Settle(300));
+  rig.network->SetScript(nullptr);
+  EXPECT_TRUE(rig.Settle(2000));
+  EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
+  for (std::size_t id = 1; id <= rig.network->connections(); ++id) {
+    EXPECT_NE(rig.network->endpoint(static_cast<std::int64_t>(id)).port, 0);
+  }
+}
+
 // A server that is found at the old address counts as another server, even if it is new and empty.
 TEST(Fence, IsNotDroppedByAnotherNodeAtTheOldAddress) {
   FakeClusters clusters = ThreeNodes();

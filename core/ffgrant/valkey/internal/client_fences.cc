@@ -82,7 +82,7 @@ bool Client::Pursue(const LostConnections::Target& target, const Settling& settl
   // Use the node's address in the newest table. If that table has none, use the address where the
   // node was before.
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
-    return !m.id.empty() && m.id == target.node_id;
+    return !m.id.empty() && m.id == target.node_id && m.endpoint.port != 0;
   });
   Node* node = FindNode(member == members_.end() ? target.endpoint : member->endpoint);
   if (node == nullptr) {
