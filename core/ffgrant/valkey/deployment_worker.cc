@@ -222,10 +222,11 @@ Work DeploymentWorker::Begin(WorkerClaim claim, const ExecutionIdView& id, std::
   work.error = claim.error;
   work.ingress_ = claim.ingress;
   if (claim.error == ClaimError::kUnknownOutcome) {
+    ErrorDetails why;
     // Takes a permit for the execution that may have been claimed. If other calls have taken all
     // permits meanwhile, the execution has to do without one.
     claim.permit = m.worker->TakePermit();
-    const FoundClaim found = m.ledger->FindClaim(id, claim.lease.fence.lease_id, details);
+    const FoundClaim found = m.ledger->FindClaim(id, claim.lease.fence.lease_id, &why);
     if (found && found.fate == ClaimFate::kHeld) {
       claim.lease = found.lease;
       work.error = ClaimError::kNone;
@@ -234,6 +235,8 @@ Work DeploymentWorker::Begin(WorkerClaim claim, const ExecutionIdView& id, std::
     } else if (found && found.final) {
       work.error = ClaimError::kUnavailable;
     }
+    // If the search has no words of its own, those of the claim still say what went wrong.
+    if (details != nullptr && (work || why.size() != 0)) *details = why;
   }
   if (!work) return work;
   work.ledger_ = &*m.ledger;

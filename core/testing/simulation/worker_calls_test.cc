@@ -1202,6 +1202,11 @@ TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
     const Work work = worker.Claim(grant.view(), lane_, &details_);
     EXPECT_TRUE(is_lost);
     EXPECT_EQ(work.error, end) << ErrorName(work.error) << ", not " << ErrorName(end);
+    // An error has words: those of the claim, unless those of the search replace them.
+    EXPECT_EQ(details_.size(), work ? 0u : 1u);
+    if (details_.size() > 0) {
+      EXPECT_NE(details_[0], "");
+    }
     if (work) {
       EXPECT_EQ(work.lease().attempt_index.value, 0u);
       EXPECT_FALSE(work.lost());
