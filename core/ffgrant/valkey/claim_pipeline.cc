@@ -57,7 +57,6 @@ class ClaimPipeline::Impl {
       return true;
     }
     const std::uint32_t number = free_.back();
-    free_.pop_back();
     CallInFlight& in_flight = calls_[number];
     in_flight.tag = tag;
     in_flight.call = call;
@@ -70,6 +69,7 @@ class ClaimPipeline::Impl {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = number};
     // The client's Submit() can't fail: it takes as many commands as calls_ has entries.
     (void)client_.Submit(HashSlot(id.partition()), false, target, write);
+    free_.pop_back();  // not before, because Submit() may throw; it calls no target
     return true;
   }
 

@@ -106,7 +106,6 @@ Client::Request* Client::NewRequest(std::uint16_t slot, bool read_only, const Ca
   request.refusal.clear();
   request.cancels = cancels();
   ++in_flight_;
-  counts_.commands.Add();
   return &request;
 }
 
@@ -133,6 +132,7 @@ void Client::MakeRoom() {
 }
 
 void Client::Enqueue(Request& request) noexcept {
+  counts_.commands.Add();
   const std::int64_t now = network_->NowMs();
   request.deadline = std::min(request.deadline, Later(now, options_.request_timeout_ms));
   // Commands of one caller stay in order: if a command waits already, the new one waits behind it.
@@ -152,10 +152,14 @@ void Client::CountWaiting(const Request& request, std::int64_t now) noexcept {
       static_cast<std::uint64_t>(std::max<std::int64_t>(now - request.waits_since, 0)));
 }
 
-void Client::Release(Request& request) noexcept {
+void Client::GiveBack(Request& request) noexcept {
   request.state = Request::State::kFree;
   free_.push_back(static_cast<std::uint32_t>(&request - requests_.data()));
   --in_flight_;
+}
+
+void Client::Release(Request& request) noexcept {
+  GiveBack(request);
   ++ended_;
 }
 

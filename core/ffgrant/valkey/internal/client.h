@@ -100,14 +100,24 @@ class Client {
   // ends at `deadline`, a time on the clock of NowMs(), or after the client's own limit, whichever
   // is earlier. If the command writes and its outcome is unknown, `key` names the command to
   // SubmitSettling(). Returns false, and writes nothing, if the client has no room for another
-  // command: there is room for max_in_flight commands, unless MakeRoom() has made more.
+  // command: there is room for max_in_flight commands, unless MakeRoom() has made more. If
+  // `write` throws, nothing is submitted.
   template <class Write>
   bool Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               std::int64_t deadline = kNever, CommandKey key = kNoKey) {
     Request* const request = NewRequest(slot, read_only, target, deadline, key);
     if (request == nullptr) return false;
+    // Gives the place back if `write` throws.
+    struct Place {
+      Client& client;
+      Request* unwritten;
+      ~Place() {
+        if (unwritten != nullptr) client.GiveBack(*unwritten);
+      }
+    } place{*this, request};
     RespCommand command(request->bytes);
     write(command);
+    place.unwritten = nullptr;
     request->function = command.function();
     Enqueue(*request);
     return true;
@@ -222,6 +232,7 @@ class Client {
   Request* NewRequest(std::uint16_t slot, bool read_only, const CallTarget& target,
                       std::int64_t deadline, CommandKey key);
   void Enqueue(Request& request) noexcept;
+  void GiveBack(Request& request) noexcept;
   void Release(Request& request) noexcept;
   void Fail(Request& request, CallFailure failure, std::string_view text) noexcept;
   void Wait(Request& request, std::int64_t retry_at) noexcept;

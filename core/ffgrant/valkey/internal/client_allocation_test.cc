@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -180,6 +182,24 @@ TEST_F(ClientAllocation, OfTheLedgersCallsInSteadyStateIsNone) {
             }),
             0u);
   EXPECT_EQ(right, 460);
+}
+
+TEST_F(ClientAllocation, ThatFailsAsAPipelineSubmitsTakesNoRoom) {
+  if (!ffgrant::testing::kFailsMalloc) GTEST_SKIP() << "no allocation can be made to fail here";
+  ClaimPipeline pipeline(options_);
+  const std::string payload(10'000, 'x');
+  for (std::size_t i = 0; i < 2 * pipeline.capacity(); ++i) {
+    ffgrant::testing::FailAllocation(1);
+    EXPECT_THROW(
+        (void)pipeline.SubmitCreate({.execution_id = id_.view(), .lane = lane_}, payload, 1),
+        std::bad_alloc);
+    ffgrant::testing::FailAllocation(0);
+    EXPECT_EQ(pipeline.in_flight(), 0u);
+  }
+  for (std::size_t i = 0; i < pipeline.capacity(); ++i) {
+    EXPECT_TRUE(pipeline.SubmitIssue(issue_, i));
+  }
+  EXPECT_EQ(pipeline.in_flight(), pipeline.capacity());
 }
 
 // This test shows that the zeros of the tests above mean something.

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -323,6 +324,29 @@ TEST(Client, SendNowSaysWhetherAllIsWritten) {
   rig.network->SetScript(nullptr);
   while (rig.client.in_flight() > 0) rig.client.Poll(50);
   EXPECT_EQ(rig.ends[2], "OK") << "none of it was sent";
+}
+
+// A command that could not be written takes no room.
+TEST(Client, ASubmitThatThrowsGivesItsPlaceBack) {
+  ClientOptions options = RigOptions();
+  options.max_in_flight = 2;
+  ClientRig rig(options);
+  for (int i = 0; i < 5; ++i) {
+    const CallTarget target = {&rig, &ClientRig::OnReply, &ClientRig::OnFailure, 1};
+    EXPECT_THROW((void)rig.client.Submit(0, true, target,
+                                         [](RespCommand& command) {
+                                           command.Begin(2);
+                                           throw std::bad_alloc();
+                                         }),
+                 std::bad_alloc);
+    EXPECT_EQ(rig.client.in_flight(), 0u);
+  }
+  ASSERT_TRUE(rig.Submit(2, {"GET", "a"}, true));
+  ASSERT_TRUE(rig.Submit(3, {"GET", "b"}, true));
+  for (int i = 0; i < 100 && rig.client.in_flight() > 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends.size(), 2u);
+  EXPECT_EQ(rig.ends[2], "a of 1");
+  EXPECT_EQ(rig.ends[3], "b of 1");
 }
 
 TEST(Client, TakesNoWrittenCommandBeyondItsRoom) {
