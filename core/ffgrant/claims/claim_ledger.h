@@ -407,7 +407,8 @@ class ClaimLedger {
   // take. kNothingInWindow if the partitions that were seen have nothing, but not all partitions
   // were seen: `max_partitions` left some out, a partition could not be reached, or a partition has
   // more executions than the ledger looks at. Over HTTP kNoEligibleExecution and kNothingInWindow
-  // are both 204. After either error, call again.
+  // are both 204. After either error, call again. kInvalidCapabilities, from a ledger on a server
+  // only: the stored requirements of an execution that it would have taken are beyond the limits.
   //
   // FlowFabric's scheduler (contract 7.1) differs in two ways. First, it looks only at the head of
   // a partition. So a grant that nobody claims holds up all executions behind it until the grant
