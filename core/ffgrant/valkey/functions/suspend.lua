@@ -148,27 +148,33 @@ local function write_suspension(keys, args, token, condition, now_text)
 end
 
 -- Returns the rejection if a suspension asks for something that this library doesn't serve, or has
--- a number out of range. This is checked before anything is read.
+-- a number out of range. This is checked before anything is read. Else returns nil, the time at
+-- which the suspension times out, which is nil if there is none, and the length of the history. The
+-- commands get these numbers: they would fail on some texts that tonumber reads.
 local function check_suspension(args)
-  local _, rejection
+  local timeout_at, history, rejection
   if args[15] == '1' then return invalid('use_pending_waitpoint is not served') end
   if is_set(args[18]) then return invalid('idempotency_key is not served') end
   if (tonumber(args[20] or 0) or 0) ~= 0 then
     return invalid('num_extra_waitpoints is not served')
   end
   if is_set(args[11]) then
-    _, rejection = time_of(args[11], 'timeout_at')
+    timeout_at, rejection = time_of(args[11], 'timeout_at')
     if rejection then return rejection end
   end
-  _, rejection = milliseconds_of(args[17] or '1000', 'lease_history_maxlen')
-  return rejection
+  history, rejection = milliseconds_of(args[17] or HISTORY_LENGTH, 'lease_history_maxlen')
+  if rejection then return rejection end
+  if history < 0 then
+    return invalid('lease_history_maxlen must not be negative, got: ' .. args[17])
+  end
+  return nil, timeout_at, history
 end
 
 register('ffgrant_suspend_execution', 17, 13, function(keys, args)
-  local rejection = check_suspension(args)
+  local rejection, timeout_at, history = check_suspension(args)
   if rejection then return rejection end
   local core_key, id, suspension_key = keys[1], args[1], keys[7]
-  local attempt_index, timeout_at = args[2], args[11]
+  local attempt_index = args[2]
   local now, now_text = clock()
   local condition
   condition, rejection = condition_fields(args[12], now_text)
@@ -208,7 +214,7 @@ register('ffgrant_suspend_execution', 17, 13, function(keys, args)
   call('SREM', keys[6], id)
   call('ZREM', keys[12], id)
   call('ZREM', keys[16], id)
-  call('XADD', keys[4], 'MAXLEN', '~', args[17] or HISTORY_LENGTH, '*',
+  call('XADD', keys[4], 'MAXLEN', '~', digits(history), '*',
     'event', 'released',
     'lease_id', args[4],
     'lease_epoch', args[5],
@@ -217,8 +223,8 @@ register('ffgrant_suspend_execution', 17, 13, function(keys, args)
     'reason', 'suspend',
     'ts', now_text)
   -- The score of an execution without a timeout puts it behind all others.
-  call('ZADD', keys[13], is_set(timeout_at) and timeout_at or 9999999999999, id)
-  if is_set(timeout_at) then call('ZADD', keys[10], timeout_at, id) end
+  call('ZADD', keys[13], timeout_at or 9999999999999, id)
+  if timeout_at then call('ZADD', keys[10], timeout_at, id) end
   return { 1, 'OK', args[6], args[7], args[8], token, '0' }
 end)
 
