@@ -63,7 +63,9 @@ def account(suite, trials):
             continue
         benchmark = Benchmark(suite, key)
         if reasons:
-            late = all(key in trials[arm].late for arm in reasons)
+            # The time that was enough for the base is not short: the head has become too slow.
+            slowed = base not in reasons and key in trials[head].too_slow
+            late = all(key in trials[arm].late for arm in reasons) and not slowed
             blocks = base not in reasons or key in trials[head].without_row
             if base == head:
                 blocks = blocks or not reasons[head].startswith(SKIPPED)

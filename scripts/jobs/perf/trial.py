@@ -27,6 +27,7 @@ class Trial:
     reasons: dict = field(default_factory=dict)  # Key -> why there is no time
     notes: dict = field(default_factory=dict)  # Key -> a remark
     late: set = field(default_factory=set)  # keys for which there was no time
+    too_slow: set = field(default_factory=set)  # those of `late` that took too long themselves
     without_row: set = field(default_factory=set)
     context: dict = field(default_factory=dict)
     seconds: float = 0.0  # seconds of measuring, without the wait for benchmarks that hang
@@ -118,6 +119,7 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
                 made.give_up(rest[:1], f"takes {slow:.3g} s once, and {effort.repetitions} times "
                              "that in each process: --repetitions 1, or a larger --budget",
                              late=True)
+                made.too_slow.add(rest[0])
             else:
                 made.give_up(rest[:1], _why(done))
             waiting.remove(rest[0])

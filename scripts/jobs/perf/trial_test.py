@@ -5,6 +5,7 @@ import unittest
 from pathlib import Path
 
 from jobs.perf import trial
+from jobs.perf.account import account
 from jobs.perf.gbench_json import Key
 from jobs.perf.samples import Effort, Program
 
@@ -79,6 +80,19 @@ class TrialTest(unittest.TestCase):
         made = self.run_mode("slow", stall=1.0)
         self.assertEqual(made.late, {Key("bad")})
         self.assertIn("--repetitions 1, or a larger --budget", made.reasons[Key("bad")])
+
+    def test_a_head_that_became_too_slow_blocks(self):
+        slow, quick = self.run_mode("slow", stall=1.0), self.run_mode("")
+        compared, left_out = account("", {"base": quick, "head": slow})
+        self.assertEqual([name.key for name in compared], [key for key in quick.times
+                                                           if key in slow.times])
+        self.assertEqual([(one.benchmark.key, one.blocks, one.late) for one in left_out],
+                         [(key, True, False) for key in slow.too_slow])
+        self.assertTrue(slow.too_slow)
+        for trials in ({"base": slow, "head": slow}, {"base": slow, "head": quick}):
+            _, left_out = account("", trials)  # a larger budget is enough for these
+            self.assertEqual([(one.blocks, one.late) for one in left_out],
+                             [(False, True)] * len(slow.too_slow))
 
     def test_a_program_that_never_starts_is_given_up(self):
         made = self.run_mode("start")
