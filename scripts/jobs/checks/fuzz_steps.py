@@ -13,7 +13,8 @@ from jobs.common.terminal import duration
 from jobs.fuzz import afl, findings, libfuzzer, targets
 
 GRADING = build.ROOT / "results" / "mutants.json"
-LEAST_SECONDS = 3  # of CPU, for a target that finds its mutants sooner or has not been graded
+LEAST_SECONDS = 3  # of CPU, for a target that finds its mutants sooner
+UNGRADED_SECONDS = 7  # of CPU, for a target of which the grading says nothing
 MOST_SECONDS = 30  # of CPU; scripts/test says so if the grading asks for more
 _SLOWEST = 10  # seconds of the clock for one second of CPU, on a busy machine
 _LANES = 2
@@ -64,7 +65,8 @@ def shares(grading, names):
     targets by mutants asks for where that is more: (name -> seconds, name -> seconds). Gradings of
     before 30 November 2026 say nothing of targets."""
     asked = {need["target"]: need["seconds"] for need in grading["figures"].get("targets", ())}
-    given = {name: min(max(asked.get(name, 0), LEAST_SECONDS), MOST_SECONDS) for name in names}
+    given = {name: min(max(asked.get(name, UNGRADED_SECONDS), LEAST_SECONDS), MOST_SECONDS)
+             for name in names}
     return given, {name: asked[name] for name in names if asked.get(name, 0) > given[name]}
 
 

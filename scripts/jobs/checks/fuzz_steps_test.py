@@ -54,7 +54,7 @@ class StepsTest(unittest.TestCase):
         given, cut = fuzz_steps.shares(grading, ["a_fuzzer", "b_fuzzer", "c_fuzzer", "new_fuzzer"])
         self.assertEqual(given, {"a_fuzzer": 12.5, "b_fuzzer": fuzz_steps.LEAST_SECONDS,
                                  "c_fuzzer": fuzz_steps.MOST_SECONDS,
-                                 "new_fuzzer": fuzz_steps.LEAST_SECONDS})
+                                 "new_fuzzer": fuzz_steps.UNGRADED_SECONDS})
         self.assertEqual(cut, {"c_fuzzer": 44.0})
 
     def test_the_recorded_grading_says_what_targets_need(self):
