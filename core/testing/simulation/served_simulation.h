@@ -78,6 +78,8 @@ class ServedSimulation {
   // is sent, and the server executes nothing (SimulatedServer::answer).
   void Answer(std::function<std::optional<std::string>(const Command&)> answer) {
     const std::lock_guard lock(mutex_);
+    server_.answer = nullptr;
+    if (!answer) return;
     server_.answer = [answer = std::move(answer)](std::int64_t, const Command& command) {
       return answer(command);
     };

@@ -135,7 +135,13 @@ class Workers : public ::testing::Test {
             result_ = deployment::RunWorker(test_.options_, test_.stop_, handler_);
             has_ended_ = true;
           }) {}
-    ~Started() { (void)Stop(); }
+    // Commands and requests of the worker may still arrive after its end. They must not be decided
+    // by functions that use variables of the test, which end after this object.
+    ~Started() {
+      (void)Stop();
+      test_.served_.Decide(nullptr);
+      test_.AnswerWith(nullptr);
+    }
     const deployment::RunResult& Stop() {
       test_.stop_.Stop();
       return Wait();
