@@ -95,7 +95,7 @@ const TextSet& UuidTexts();
 const TextSet& Lanes();
 const TextSet& GrantKeys();  // ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant
 const std::vector<Uuid>& Uuids();
-const std::vector<Partition>& Partitions();  // distributed like those of KeyCase::kRandom
+const std::vector<Partition>& Partitions();  // drawn as the partitions of KeyCase::kRandom are
 
 // Returns what the benchmark names call the case.
 std::string_view CaseName(KeyCase which);

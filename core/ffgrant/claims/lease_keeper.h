@@ -145,9 +145,9 @@ class LeaseKeeper {
   void Release(const std::shared_ptr<Entry>& entry) noexcept;
   // Returns how many ms after a claim or a renewal the next renewal is due.
   std::int64_t Interval(std::int64_t ttl_ms) const;
-  // Of the entries whose renewal is due at `now`, returns the one that has been due for longest;
-  // null if there is none. Lowers `next` to the time at which the first renewal is due. Entries
-  // that are being renewed count for neither.
+  // Returns the entry that has been due for renewal for longest at `now`; null if no entry is due.
+  // Lowers `next` to the time at which the first renewal is due. Entries that are being renewed
+  // count for neither.
   std::shared_ptr<Entry> FirstDue(std::int64_t now, std::int64_t& next) const;
   void Renew(Lock& lock, const std::shared_ptr<Entry>& entry);
   // Calls Lose() for the leases whose time has passed, or that lost() has called lost. Lowers

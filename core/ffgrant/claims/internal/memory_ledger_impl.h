@@ -151,8 +151,8 @@ class MemoryLedger::Impl {
   // Takes out of the heap of parked executions those whose grants have ended, and queues them again
   // if they are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
-  // Of the executions for which the offered capabilities suffice, returns the first in order;
-  // kNoSlot if there is none.
+  // Returns the first execution in order for which the offered capabilities suffice; kNoSlot if
+  // there is none.
   Slot FirstInOrder(const Candidates& candidates) noexcept;
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
                            const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,

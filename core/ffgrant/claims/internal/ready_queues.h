@@ -63,8 +63,7 @@ class ReadyQueues {
   }
   Slot NextTop(Slot top) const noexcept { return nodes_[top].link; }
   bool Before(Slot a, Slot b) const noexcept;
-  // Of the tops for which suffices(required) is true, returns the first in order; kNoSlot if there
-  // is none.
+  // Returns the first top in order for which suffices(required) is true; kNoSlot if there is none.
   template <class Suffices>
   Slot Best(std::uint16_t lane, std::uint16_t partition, Suffices suffices) const noexcept {
     Slot best = kNoSlot;
@@ -102,7 +101,7 @@ class ReadyQueues {
     Slot left;
     Slot right;
     Slot link;               // the parent; for a top, the top of the next heap
-    std::uint16_t required;  // that of the record
+    std::uint16_t required;  // the same set as in the record
     std::uint8_t rank;
     bool queued : 1;  // in a heap; also true for a parked slot
     bool parked : 1;
