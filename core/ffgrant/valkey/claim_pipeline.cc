@@ -34,7 +34,7 @@ class ClaimPipeline::Impl {
   }
   ~Impl() { client_.Close(); }
 
-  // A call under way: its tag and kind, and the ids that its answer is compared with.
+  // A call under way: its tag and kind, and the ids that are needed to read its answer.
   struct CallInFlight {
     std::uint64_t tag = 0;
     Call call = Call::kCreate;
@@ -67,9 +67,10 @@ class ClaimPipeline::Impl {
         ParseExecutionId({in_flight.id_text.data(), id.text().size()}, ParseMode::kStrict).id;
     const internal::CallTarget target = {
         .self = this, .on_reply = &OnReply, .on_failure = &OnFailure, .tag = number};
-    // The client's Submit() can't fail: it takes as many commands as calls_ has entries.
+    // The client's Submit() never returns false here: it takes as many commands as calls_ has
+    // entries.
     (void)client_.Submit(HashSlot(id.partition()), false, target, write);
-    free_.pop_back();  // not before, because Submit() may throw; it calls no target
+    free_.pop_back();  // not earlier, because Submit() may throw
     return true;
   }
 
@@ -147,7 +148,7 @@ class ClaimPipeline::Impl {
         return true;
       }
     }
-    // Never reached: each call has a reader, which debug builds check.
+    // Never reached: each kind of call has a reader, which debug builds check.
     return assert(false && "a call that nobody reads the reply of"), false;
   }
 

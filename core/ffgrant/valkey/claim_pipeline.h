@@ -6,9 +6,9 @@
 //
 //   ClaimPipeline pipeline(options);
 //   pipeline.SubmitIssue(args, /*tag=*/7);
-//   while (pipeline.in_flight() > 0) {
+//   do {
 //     for (const ClaimPipeline::Completion& done : pipeline.Poll(100)) Use(done);
-//   }
+//   } while (pipeline.in_flight() > 0);
 //
 // Every submitted call ends in exactly one completion. The completion's error is one of
 //   kNone
@@ -30,24 +30,27 @@
 //     kComplete       the same as kRenew
 //   kUnavailable      The call did not happen: no server could be reached in time, the server
 //                     refused to serve, or the call was cancelled before it was sent.
-//   kUnknownOutcome   The call was sent, and no answer came in time or will ever come; or it was a
-//                     claim that the server answered with an error. The call may have happened, or
-//                     not, or may still happen. ValkeyLedger's FindClaim() finds out whether a
-//                     claim has happened. But if a pipeline's claim has not happened, FindClaim()
-//                     can't tell whether it may still happen: FoundClaim::final has a meaning only
-//                     for claims of FindClaim()'s own ledger.
-//   kUnknownCode      The server answered with a code or a word that the contract does not
-//                     have. Any call but a claim also ends in this way if the server answers with
-//                     an error.
+//   kUnknownOutcome   The call was sent, and no answer came in time or will ever come, or what came
+//                     can't be the answer to this call; or the call is kClaim or kIssueAndClaim,
+//                     and the server answered with an error that is no refusal to serve. The call
+//                     may have happened, or not, or may still happen. ValkeyLedger's FindClaim()
+//                     finds out whether a claim has happened. But if a pipeline's claim has not
+//                     happened, FindClaim() can't tell whether it may still happen:
+//                     FoundClaim::final has a meaning only for claims of FindClaim()'s own ledger.
+//   kUnknownCode      The server answered with a code that the contract does not have. Any call
+//                     but kClaim and kIssueAndClaim also ends in this way if the server answers
+//                     with an error that is no refusal to serve.
 //
 // Threads: only one thread at a time may use a pipeline, except for CancelAll() and counters().
 // Cost: a call is written into a buffer. Nothing is allocated once the buffers have grown to the
-// largest call. One system call sends many calls, and one system call receives many answers.
-// Blocking: only Poll() waits, and for no longer than it is told. Each call completes within
-// options.request_timeout_ms of its submission, whatever fails.
-// Ownership: the pipeline keeps no arguments, and a Completion holds no views into the pipeline.
-// What valkey_ledger.h says of fork(), the end of the process and signals holds here too. The calls
-// are those of contract 7.
+// largest call, unless something fails. One system call sends many calls, and one system call
+// receives many answers.
+// Blocking: only Poll() waits, and for no longer than it is told. If the caller goes on polling,
+// each call completes within options.request_timeout_ms of its submission, whatever fails.
+// Ownership: the pipeline keeps no views of a call's arguments, and a Completion holds no views
+// into the pipeline.
+// What valkey_ledger.h says of fork(), the end of the process and signals holds here too. Contract
+// 7 describes the calls.
 
 #ifndef FFGRANT_VALKEY_CLAIM_PIPELINE_H_
 #define FFGRANT_VALKEY_CLAIM_PIPELINE_H_
@@ -96,7 +99,8 @@ class ClaimPipeline {
     WorkerInstanceIdView worker_instance_id;
   };
 
-  // Throws std::invalid_argument for options out of range. The first call connects.
+  // Throws std::invalid_argument for options or defaults out of range. Does not connect: the first
+  // Poll() or PrepareWait() after a Submit function does.
   explicit ClaimPipeline(const ClientOptions& options, const ClaimDefaults& defaults = {});
   ~ClaimPipeline();  // gives up what is under way
   ClaimPipeline(const ClaimPipeline&) = delete;
@@ -104,8 +108,7 @@ class ClaimPipeline {
 
   // Each Submit function returns false, and does nothing, while the pipeline is full. The pipeline
   // holds at most capacity() calls: those under way, and those that have completed and that Poll()
-  // has not returned yet. The arguments are not kept. A call with arguments that a server would
-  // parse wrongly is not sent, and completes with kInvalidInput.
+  // has not returned yet.
   //
   // SubmitCreate: `delay_until`, if given, must be in the future. If the delay has already ended,
   // the server still puts the execution into the set that KEYS name, which is the delayed set,
@@ -141,9 +144,9 @@ class ClaimPipeline {
   // network of the options has none.
   //
   // PrepareWait() sends what was submitted. It returns the number of milliseconds after which
-  // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call PrepareWait()
-  // before each wait, after all Submit...(). PrepareWait() and descriptor() do not block. A whole
-  // loop of this kind is in core/examples/claim_with_epoll.cc.
+  // Poll(0) has to be called even if the descriptor is not readable, or -1 if that is not needed.
+  // Call PrepareWait() before each wait, after all Submit...(). PrepareWait() and descriptor() do
+  // not block. A whole loop of this kind is in core/examples/claim_with_epoll.cc.
   int descriptor() noexcept;
   int PrepareWait() noexcept;
 
@@ -159,7 +162,7 @@ class ClaimPipeline {
   std::size_t in_flight() const noexcept;  // calls that have not completed yet
   std::size_t capacity() const noexcept;   // options.max_in_flight
   // Says why a call failed: the text of the last call that completed with kUnavailable,
-  // kUnknownOutcome or kUnknownCode.
+  // kUnknownOutcome or kUnknownCode, cut to 256 bytes.
   std::string_view last_error() const noexcept;
   const ServerInfo& server() const noexcept;
   std::uint64_t redirections() const noexcept;  // MOVED and ASK followed so far

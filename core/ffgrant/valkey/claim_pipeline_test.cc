@@ -195,7 +195,7 @@ TEST(ClaimPipelineTest, AnswersToEveryCall) {
               claims ? ClaimError::kUnknownOutcome : ClaimError::kUnknownCode)
         << where;
     EXPECT_EQ(rig.pipeline().last_error(), "ERR user_function: line 1");
-    // The text is cut, not lost.
+    // A text that is too long is cut, not lost.
     EXPECT_EQ(run(RejectedReply(std::string(300, 'x'))).error, ClaimError::kUnknownCode);
     EXPECT_EQ(rig.pipeline().last_error(), std::string(256, 'x'));
 
@@ -334,7 +334,7 @@ TEST(ClaimPipelineTest, AWaitIsNotBegunIfItsPreparationEndsTheLastCall) {
       return {operation == Operation::kArrive ? Kind::kHold : Kind::kNone};
     });
     ASSERT_TRUE(Submit(rig, Way(2), Call::kCreate, 7));
-    if (end != kRefused) {  // a call that is refused ends with the first look at it
+    if (end != kRefused) {  // a call that is refused ends in the first PrepareWait()
       EXPECT_GT(rig.pipeline().PrepareWait(), 0);
       EXPECT_EQ(rig.pipeline().in_flight(), 1u);
     }

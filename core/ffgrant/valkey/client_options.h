@@ -23,25 +23,27 @@ namespace ffgrant::valkey {
 
 enum class LogLevel : std::uint8_t {
   kInfo,     // connected, a new table of slots, functions loaded
-  kWarning,  // a connection that broke or could not be made, outcomes that are unknown
+  kWarning,  // a connection that ended or could not be made, an outcome that is unknown, an answer
+             // that does not fit its command
   kError,    // a server that refuses us for good
 };
 
 // A hook that is told what happens to connections. Each event is one line of text, without a line
-// end: where it happened, what happened, and the server's words. The text never holds a password or
-// an argument of a call. A thread calls the hook when its own call has ended, right before that
-// call returns (for a ClaimPipeline: before Poll() returns). The thread holds no lock then, so
-// other calls go on however long the hook takes. Several threads may call the hook at once. The
-// hook must not throw. It may use the ledger, but not the ClaimPipeline that called it.
+// end: what happened, on which server, and why. Some events leave out the server or the reason. The
+// text never holds a password or an argument of a call. A thread calls the hook when its own call
+// has ended, right before that call returns (for a ClaimPipeline: before Poll() returns). The
+// thread holds no lock then, so other calls go on however long the hook takes. Several threads may
+// call the hook at once. The hook must not throw. It may use the ledger, but not the ClaimPipeline
+// that called it.
 using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 
 // How to reach a server or a cluster, and how long to wait for it. The client learns from the
 // server's first answers which of the two it has reached.
 struct ClientOptions {
   // The client tries these in turn. Any node of a cluster will do, because it names the others.
-  // If these servers later belong to a cluster that has none of the nodes that the client knows,
-  // the client goes over to that cluster only after it could reach none of the known nodes during
-  // half a minute of use.
+  // If these servers later belong to a cluster that has none of the other nodes that the client
+  // knows, the client goes over to that cluster only after none of the known nodes could give it a
+  // good table of slots during half a minute of use.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
   // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
@@ -66,11 +68,11 @@ struct ClientOptions {
   // waiting for a connection.
   std::int64_t request_timeout_ms = 2000;
   Backoff reconnect = {.first_ms = 5, .longest_ms = 1000};
-  // Some servers refuse for good: wrong password, no login, protected mode, functions of another
-  // contract. A call that needs such a server ends at once with the server's own words, and no
-  // connection of the ledger asks the server again for this long. 30 s is long enough that a fleet
-  // with an old password neither floods the server's ACL log nor gets itself locked out. 30 s is
-  // also short enough that a corrected password is noticed without a restart. At least 1.
+  // Some servers refuse for good: wrong password, no login, bad certificate, protected mode,
+  // functions of another contract. A call that needs such a server ends at once and says why, and
+  // no connection of the ledger asks the server again for this long. 30 s is long enough that a
+  // fleet with an old password neither floods the server's ACL log nor gets itself locked out. 30 s
+  // is also short enough that a corrected password is noticed without a restart. At least 1.
   std::int64_t refusal_pause_ms = 30'000;
   // How long to wait between tries of a call that a server refused for now, for example with
   // TRYAGAIN, LOADING, CLUSTERDOWN or BUSY.
@@ -86,8 +88,8 @@ struct ClientOptions {
   // command, to find out whether the connection is alive. Without an answer within `probe_limit_ms`
   // (or half of request_timeout_ms if that is less) the client makes a new connection and sends the
   // command there. The command was not sent before, so no outcome is unknown. A probe costs one
-  // round trip after each such silence. Both are at least 1. With INT64_MAX for probe_idle_ms there
-  // are no probes.
+  // round trip after each such silence. Both times are at least 1. With INT64_MAX for probe_idle_ms
+  // there are no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
   // The most memory that one reply may take; a larger reply ends the connection that it comes on. A
@@ -111,7 +113,7 @@ struct ClientOptions {
   std::function<std::unique_ptr<Network>()> make_network = {};
 };
 
-// What the client sends with calls besides their arguments. Where FlowFabric has a default, ours is
+// What the client needs for calls besides their arguments. Where FlowFabric has a default, ours is
 // the same; core/contract/defaults-observed.md lists all defaults, and where each was seen.
 struct ClaimDefaults {
   PartitionConfig partitions = {};

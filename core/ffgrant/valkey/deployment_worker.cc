@@ -23,8 +23,8 @@ namespace {
 // if that is sooner.
 constexpr std::int64_t kRetryMs = 1000;
 constexpr std::int64_t kMostMs = 1000;
-// The longest single wait of the thread that refreshes. A longer time, in ns, may not fit into 64
-// bits.
+// The longest single wait of the thread that refreshes. Without this limit the time, in ns, might
+// not fit into 64 bits.
 constexpr std::int64_t kMaxWaitMs = 60'000;
 
 Outcome RefuseLane(ErrorDetails* details, const LaneIdResult& lane) {
@@ -46,7 +46,7 @@ class DeploymentWorker::Impl {
       ffgrant::internal::Throw<std::invalid_argument>(
           "registration_ttl_ms must be in 1000..kMaxTtlMs");
     }
-    // Checks the other options now, rather than in Start().
+    // Checks the options of the ledger and the keeper now, rather than in Start().
     ValkeyLedger checked(o.ledger);
     LeaseKeeperOptions without_threads = o.keeper;
     without_threads.has_threads = false;
@@ -77,7 +77,8 @@ class DeploymentWorker::Impl {
     worker.emplace(*ledger, SystemClock(), checking);
     keeper.emplace(*ledger, options.keeper);
     if (lanes.empty()) return {};
-    // `registered` outlives `worker` if Stop() can't end the registration.
+    // Views `options`, not `worker`: if Stop() can't end the registration, `registered` is still
+    // needed after the next Start() has replaced `worker`.
     registered = {.worker = {{options.worker.worker_id}, {options.worker.worker_instance_id}},
                   .lanes = lanes,
                   .offered = &options.offered,
@@ -150,7 +151,8 @@ class DeploymentWorker::Impl {
   std::optional<LeaseKeeper> keeper;
   WorkerRegistration registered;
   bool is_registered = false;
-  bool may_be_registered = false;  // also true if Start() has failed after it began to register
+  bool may_be_registered = false;  // also true if RegisterWorker() failed, but not with
+                                   // kInvalidInput
   std::thread refresher;
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -235,7 +237,7 @@ Work DeploymentWorker::Begin(WorkerClaim claim, const ExecutionIdView& id, std::
     } else if (found && found.final) {
       work.error = ClaimError::kUnavailable;
     }
-    // If the search has no words of its own, those of the claim still say what went wrong.
+    // If FindClaim() gave no details, those of the claim still say what went wrong.
     if (details != nullptr && (work || why.size() != 0)) *details = why;
   }
   if (!work) return work;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A DeploymentWorker does all that a worker of a FlowFabric deployment does from its start to its
-// end: it learns the deployment's partition counts, registers itself, claims what it is granted,
-// keeps the leases, and returns results or failures.
+// A DeploymentWorker does all that a worker of a FlowFabric deployment does on Valkey: it learns
+// the deployment's partition counts, registers itself, claims what it is granted, keeps the leases,
+// and returns results or failures.
 //
 //   valkey::DeploymentWorker worker({.ledger = {.client = {.servers = {{"10.0.0.5", 6379}}}},
 //                                    .worker = {.worker_id = "cpp", .worker_instance_id = "cpp-1"},
 //                                    .lanes = {"default"}});
 //   if (!worker.Start(&why)) return Report(why);
-//   while (GetGrant(grant)) {                           // as from http::IssuerClient
+//   while (GetGrant(grant)) {                           // for example by http::IssuerClient
 //     valkey::Work work = worker.Claim(grant.view(), lane, &why);
 //     if (!work || !work.ReadInput(input)) continue;
 //     if (DoIt(input, result)) (void)work.Complete(result);
@@ -46,31 +46,33 @@ struct DeploymentWorkerOptions {
   // has read.
   WorkerOptions worker = {};
   LeaseKeeperOptions keeper = {};
-  // The lanes and the capabilities that the worker registers; the worker must ask for grants with
-  // the same lanes and capabilities. Without lanes it registers nothing, and the deployment starves
+  // The lanes and the capabilities that the worker registers; ask for grants with the same lanes
+  // and capabilities. Without lanes the worker registers nothing, and the deployment may starve
   // executions that only this worker could run (worker_registration.h).
   std::vector<std::string> lanes = {};
   CapabilitySet offered = {};
-  // How long the registration lives on after its last refresh, even if this process has ended. The
+  // How long the registration lives on after its last refresh, unless Stop() ends it. The
   // registration is refreshed after each third of this time. 1000..kMaxTtlMs.
   std::int64_t registration_ttl_ms = 60'000;
-  // Whether a thread of the worker's own refreshes the registration. If there is no such thread, or
-  // the keeper has no threads, the caller must call RunDue().
+  // Whether a thread of the worker's own refreshes the registration. If this is false, or the
+  // keeper has no threads, the caller must call RunDue().
   bool has_thread = true;
 };
 
 class DeploymentWorker;
 
-// A claimed execution. Its lease is kept until Complete() or Fail() returns. If this object dies
-// before that, the lease runs out, and some worker has to take the execution over with Reclaim(). A
-// Work can be moved. Its DeploymentWorker must outlive it. Only one thread at a time may use it.
+// A claimed execution, or the error of a claim. The lease is kept until Complete() or Fail()
+// returns. If the Work dies before that, the lease runs out, and some worker has to take the
+// execution over with Reclaim(). A Work can be moved. Its DeploymentWorker must outlive it. Only
+// one thread at a time may use it.
 class [[nodiscard]] Work : public Outcome {
  public:
   Work() = default;
 
   ExecutionIdView id() const noexcept { return id_.view(); }
   const Lease& lease() const noexcept { return lease_; }
-  // Says what is wrong with a grant that was refused on entry; kNone if the grant was not refused.
+  // Says what is wrong with a grant that was refused before anything was sent; kNone if the grant
+  // was not refused.
   IngressError ingress() const noexcept { return ingress_; }
   // Whether the lease is lost: another worker may have the execution by now. The call only reads a
   // clock and never waits, so long work should make it now and then.
@@ -108,11 +110,11 @@ class DeploymentWorker {
   DeploymentWorker(const DeploymentWorker&) = delete;
   DeploymentWorker& operator=(const DeploymentWorker&) = delete;
 
-  // Reads the partition counts, connects and registers. Blocks for at most six times the ledger's
-  // request_timeout_ms. May be called again after an error. Throws std::system_error if the system
-  // has no thread left.
+  // Reads the partition counts, connects and registers. Calls Stop() first, so it may be called
+  // again. Blocks for at most six times the ledger's request_timeout_ms. Throws std::system_error
+  // if the system has no thread left.
   //   kUnavailable, kUnknownOutcome   no server can be reached, or the server refuses to serve, for
-  //                                   example because the user may not read the counts or not
+  //                                   example because the user may not read the counts or may not
   //                                   register: see ValkeyLedger::Connect()
   //   kInvalidInput                   the stored counts or a lane are not valid, or another process
   //                                   has registered this instance id; the detail says so
@@ -120,8 +122,8 @@ class DeploymentWorker {
   //                                   key holds something of another type
   Outcome Start(ErrorDetails* details = nullptr);
 
-  // Calls Worker::ClaimFromGrant(), and has its errors. Start() must have been called before. If
-  // the answer to the claim is lost, FindClaim() finds out what became of the claim:
+  // Calls Worker::ClaimFromGrant(), and has its errors. A Start() must have returned kNone before.
+  // If the answer to the claim is lost, FindClaim() finds out what became of the claim:
   //   kNone            the claim has happened, and its lease is kept like any other
   //   kStaleLease      the claim has happened, and its lease has ended since
   //   kUnavailable     the claim has not happened and can't happen any more
@@ -135,23 +137,23 @@ class DeploymentWorker {
   // Worker::ClaimFromReclaimGrant(), and has its errors; all else is as with Claim().
   Work Reclaim(const ReclaimGrantView& grant, ErrorDetails* details = nullptr);
 
-  // Ends the registration, so that the deployment need not wait until it runs out. Leases that are
-  // kept stay kept. If a Start() has failed, also ends what it may have left of a registration. Has
-  // the errors of UnregisterWorker(); after an error it may be called again. Returns kNone if
-  // nothing is registered.
+  // Ends the registration, so that the deployment need not wait until the registration runs out.
+  // Leases that are kept stay kept. If a Start() has failed, also ends the registration that this
+  // Start() may have made. Has the errors of UnregisterWorker(); after an error Stop() may be
+  // called again. Returns kNone if nothing is registered.
   Outcome Stop(ErrorDetails* details = nullptr) noexcept;
 
   // How the last try to register or to refresh ended. A worker whose registration another process
   // has taken (kInvalidInput) goes on; the caller decides whether to stop it.
   Outcome registration() const noexcept;
 
-  // Is for a worker without threads. Renews the leases that are due, unless the keeper has threads.
-  // Refreshes the registration if that is due and no thread does it. Returns in how many ms to call
-  // RunDue() again, at most 1000.
+  // Call this if `has_thread` is false or the keeper has no threads. Renews the leases that are
+  // due, unless the keeper has threads. Refreshes the registration if that is due, unless
+  // `has_thread` is true. Returns in how many ms to call RunDue() again, at most 1000.
   std::int64_t RunDue();
 
-  // The next four functions may be called after Start(). What they return is valid until the next
-  // Start() or the end of this object; Stop() does not change it.
+  // The next four functions may be called after a Start() that returned kNone. What they return is
+  // valid until the next Start() or the end of this object; Stop() does not change it.
   ValkeyLedger& ledger() noexcept;
   LeaseKeeper& keeper() noexcept;
   // What the last Start() found out. `refused_calls` names the calls that the user may not make.

@@ -35,8 +35,8 @@ class ExecutionInput {
     friend bool operator==(const Tag&, const Tag&) = default;
   };
 
-  // `max_bytes` is the limit for payload, kind, tags and the attempt's texts together. A larger
-  // input is refused with kInvalidInput before memory is asked for.
+  // `max_bytes` is the limit for payload, kind, tags, attempt type and reason together. ReadInput()
+  // refuses a larger input with kInvalidInput, and this buffer never grows beyond the limit.
   explicit ExecutionInput(std::size_t max_bytes = std::size_t{1} << 20) : max_bytes_(max_bytes) {}
   ExecutionInput(const ExecutionInput&) = delete;
   ExecutionInput& operator=(const ExecutionInput&) = delete;
@@ -69,7 +69,8 @@ class ExecutionInput {
     return std::string_view(bytes_).substr(span.begin, span.size);
   }
   void Clear() noexcept;
-  // Returns false, and changes nothing, if the whole would be more than max_bytes().
+  // Adds `text` to the buffer and sets `span` to its place. Returns false, and changes nothing, if
+  // the buffer would then hold more than max_bytes().
   bool Append(std::string_view text, Span& span);
 
   const std::size_t max_bytes_;

@@ -9,15 +9,16 @@
 // FlowFabric's own library from being loaded, and a library that answered `ff_version` would make
 // FlowFabric believe that it need not load its own.
 //
-// A client asks each primary separately, and finds out in this way which functions to call:
+// A client asks each primary separately, and finds out in this way which functions to call. It
+// loads and replaces functions only with ClientOptions::load_library.
 //
 //   FCALL ffgrant_version 0   A version below 4 is a library of ours that still has
 //                             FlowFabric's names. FUNCTION LOAD REPLACE puts this library in
 //                             its place, and FlowFabric's names are free again.
-//   FCALL ff_version 0        If it answers "34", the contract that this library follows, or
-//                             another of ClientOptions::contract_versions, the client calls
-//                             FlowFabric's functions, ff_x. Functions of any other version may
-//                             store something else: the client calls nothing and loads
+//   FCALL ff_version 0        If it answers one of ClientOptions::contract_versions (by default
+//                             only "34", the contract that this library follows), the client
+//                             calls FlowFabric's functions, ff_x. Functions of any other version
+//                             may store something else: the client calls nothing and loads
 //                             nothing, and Connect() says so.
 //   without ff_version        The client calls our functions, ffgrant_x. It first sends FUNCTION
 //                             LOAD where they are missing, or FUNCTION LOAD REPLACE where they
@@ -25,10 +26,8 @@
 //
 // So FlowFabric's functions are preferred where a server has both libraries. Both store the same.
 // If FlowFabric's library comes later, ours stays beside it, and a client that has begun with ours
-// goes on with ours until its connection ends.
-//
-// A cluster does not spread functions, so the client asks each primary, and asks again when a
-// primary answers "ERR Function not found".
+// goes on with ours until its connection ends. The client asks a primary again when the primary
+// answers "ERR Function not found".
 
 #ifndef FFGRANT_VALKEY_FUNCTION_LIBRARY_H_
 #define FFGRANT_VALKEY_FUNCTION_LIBRARY_H_
@@ -46,9 +45,9 @@ inline constexpr std::string_view kFunctionLibraryName = "ffgrant";
 // What `ffgrant_version` answers: a decimal number, higher is newer.
 inline constexpr std::string_view kFunctionLibraryVersion = "5";
 
-// What FlowFabric's `ff_version` answers if its functions take the KEYS and ARGV that we send. The
-// number is FlowFabric's own: FlowFabric raises it whenever KEYS or ARGV of any function change,
-// and its own loader accepts no other version.
+// What FlowFabric's `ff_version` answers if FlowFabric's functions take the KEYS and ARGV that we
+// send. The number is FlowFabric's own: FlowFabric raises it whenever KEYS or ARGV of any function
+// change, and FlowFabric's loader accepts no version but its own.
 inline constexpr std::string_view kFunctionContractVersion = "34";
 
 // Returns the argument of FUNCTION LOAD. The text is in static storage. May be called from any
