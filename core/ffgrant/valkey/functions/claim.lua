@@ -63,7 +63,8 @@ end
 
 local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attempt = 'replay' }
 
--- Writes attempt `index`, of kind initial, retry or replay, and the core fields that go with it.
+-- Writes attempt `index` and the core fields that go with it. Returns the attempt's kind: initial,
+-- retry or replay.
 -- For an initial attempt the pending lineage is not written again, because it is already empty. The
 -- outcome is never written again, because an execution that may be claimed has no outcome yet.
 local function write_first_claim(core_key, attempts_key, args, lease_id, attempt_id, epoch, index,
@@ -171,9 +172,9 @@ local function grant_expired(grant, now)
   return is_set(grant[2]) and tonumber(grant[2]) < now
 end
 
--- Returns the optional arguments of a claim, which are ARGV from `i` on: the attempt's policy, the
--- attempt's timeout and the execution's deadline. The fourth value is the rejection, if there is
--- one.
+-- Returns the optional arguments of a claim, which are ARGV from `i` on: the attempt's policy (its
+-- fields), the attempt's timeout and the execution's deadline. The fourth value is the rejection,
+-- if there is one.
 local function optional_arguments(args, i)
   local policy, timeout, deadline, rejection
   timeout, rejection = optional_milliseconds_of(args[i + 1], 'attempt_timeout_ms')

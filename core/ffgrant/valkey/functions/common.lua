@@ -19,8 +19,8 @@ local LIBRARY_VERSION = '5'
 local MAX_TTL_MS = 50000000000000
 local HISTORY_LENGTH = '1000'
 
--- While a library is loaded, it sees only redis.register_function. The first call of a function
--- fetches the other globals into locals, which are quicker.
+-- While a library is loaded, it sees little more than redis.register_function. The first call of a
+-- function fetches the other globals into locals, which are quicker.
 local function globals()
   return redis.call, tonumber, tostring, type, pcall, ipairs, pairs, unpack, math.floor,
     string.find, string.sub, string.gsub, string.gmatch, string.rep, string.char, string.format,
@@ -33,8 +33,8 @@ local function fetch_globals()
       rep, char, format, concat, sort = globals()
 end
 
--- Registers a function that takes `key_count` KEYS and at least `arg_count` ARGV. With fewer ARGV
--- the function would fail between two writes.
+-- Registers a function that takes at least `key_count` KEYS and `arg_count` ARGV. With fewer of
+-- them the function could fail between two writes.
 local function register(name, key_count, arg_count, body)
   redis.register_function(name, function(keys, args)
     if not call then fetch_globals() end
@@ -50,7 +50,7 @@ local function is_set(value) return value and value ~= '' end
 
 local function invalid(detail) return { 0, 'invalid_input', detail } end
 
--- Returns the number that `text` is, or nil and the rejection.
+-- Returns `text` as a number, or nil and the rejection.
 local function number_of(text, name)
   local number = tonumber(text)
   if not number then
@@ -59,10 +59,10 @@ local function number_of(text, name)
   return number
 end
 
--- Reads a count of milliseconds, which must be a whole number. A fraction would fail where an
--- expiry is set, after the first writes (contract 9.6). Infinity and NaN are no whole numbers
--- either. There are few different TTLs, and finding a known one takes less time than parsing it
--- again.
+-- Reads a whole number from -MAX_TTL_MS to MAX_TTL_MS, which is a count of milliseconds in most
+-- uses. A fraction would fail where an expiry is set, after the first writes (contract 9.6).
+-- Infinity and NaN are no whole numbers either. There are few different TTLs, and finding a known
+-- one takes less time than parsing it again.
 local KNOWN_AT_MOST = 1000
 local known, known_count = {}, 0
 local function milliseconds_of(text, name)
@@ -79,7 +79,7 @@ local function milliseconds_of(text, name)
 end
 
 -- Reads a time that a caller gives. Any time that fits into 64 bits is allowed. Nothing is added to
--- the time, and the text that came is what is stored, so the time stays exact however far away it
+-- the time, and a hash gets the text that came, so the time stays exact there however far away it
 -- is.
 local function time_of(text, name)
   local number, rejection = number_of(text, name)
@@ -120,7 +120,7 @@ local function next_number(text)
 end
 
 -- Returns a time as text, with the same digits as digits() gives. A busy server serves many calls
--- in a millisecond, and these calls use few different times: now, and now plus each TTL.
+-- in a millisecond, and these calls use few different times, such as now, and now plus a TTL.
 local millisecond, texts = nil, {}
 local function time_digits(time)
   local text = texts[time]

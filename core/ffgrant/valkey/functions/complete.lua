@@ -5,7 +5,8 @@
 -- Returns four values for the lease that a call ends: the stored fields, nil, the lease id and the
 -- epoch. The fence args[2] to args[4] names the lease. An operator may leave out the whole fence;
 -- then the call ends the execution's current lease, provided that this lease is alive. Returns nil
--- and the rejection if there is no live lease, or if the fence does not name it.
+-- and the rejection if there is no such execution or no live lease, or if the fence lacks a part or
+-- names another lease.
 local function lease_to_end(core_key, history_key, args, source, now, now_text)
   local lease_id, epoch, attempt_id = args[2], args[3], args[4]
   local core = read_lease(core_key)
@@ -26,7 +27,8 @@ local function lease_to_end(core_key, history_key, args, source, now, now_text)
   return core, nil, lease_id, epoch
 end
 
--- Tells the flow how its execution has ended, because another execution may wait for this one.
+-- Tells the execution's flow, if it has one, how the execution has ended, because another execution
+-- may wait for this one.
 local function tell_flow(core, id, outcome)
   if not is_set(core[FLOW]) then return end
   call('PUBLISH', 'ff:dag:completions',

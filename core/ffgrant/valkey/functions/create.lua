@@ -6,8 +6,8 @@ local MAX_CAPABILITY_BYTES = 4096
 local MAX_CAPABILITY_TOKENS = 256
 
 -- Returns the policy's required capabilities as sorted CSV, which is '' if there are none. Returns
--- nil and the rejection if the requirements are malformed or too large, because such a policy must
--- not count as one that every worker meets.
+-- nil and the rejection if the policy's JSON or its requirements are malformed, or the requirements
+-- too large, because such a policy must not count as one that every worker meets.
 local function required_capabilities(policy_json)
   if not is_set(policy_json) or policy_json == '{}' then return '' end
   local decoded, policy = pcall(cjson.decode, policy_json)
@@ -38,8 +38,9 @@ local function required_capabilities(policy_json)
   return csv
 end
 
--- Returns what is stored for a tag: its text, or the JSON of an array or object. A value that can't
--- be written as JSON again, because it holds a number such as 1e999, becomes an empty text.
+-- Returns what is stored for a tag: its value as text, or as JSON if it is an array or object. An
+-- array or object that can't be written as JSON again, for example because it holds the number
+-- 1e999, becomes an empty text.
 local function text_of_tag(value)
   if type(value) ~= 'table' then return tostring(value) end
   local encoded, json = pcall(cjson.encode, value)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# cmake -DPARTS=a.lua;b.lua -DOUT=x.cc -P embed.cmake: joins the parts into a
-# C++ source. Each part is a literal of its own, and the compiler joins them,
-# because a compiler need not take a literal of more than 65,536 characters.
+# cmake -DPARTS=a.lua;b.lua -DOUT=x.cc -P embed.cmake: writes the parts into a
+# C++ source. Each part is a literal of its own, because a compiler need not
+# take a literal of more than 65,536 characters. The source joins the literals
+# when it is compiled.
 
 set(literals)
 foreach(part IN LISTS PARTS)

@@ -66,8 +66,8 @@ local function same_fence(core, lease_id, epoch, attempt_id)
   return core[LEASE_ID] == lease_id and core[EPOCH] == epoch and core[ATTEMPT_ID] == attempt_id
 end
 
--- Returns the rejection if the execution has no live lease, whoever holds it. Marks a lease that
--- has run out.
+-- Returns the rejection if the execution has no live lease; who holds the lease is not checked
+-- here. Marks a lease that has run out.
 local function check_live_lease(core_key, history_key, core, now, now_text)
   if core[PHASE] ~= 'active' then return not_active(core) end
   if core[OWNERSHIP] == 'lease_revoked' then return { 0, 'lease_revoked' } end
@@ -140,8 +140,7 @@ register('ffgrant_mark_lease_expired_if_due', 4, 1, function(keys, args)
   if (tonumber(core[EXPIRES_AT] or 0) or 0) > now then
     return { 1, 'ALREADY_SATISFIED', 'not_yet_expired' }
   end
-  -- The execution stays in the index of expiries, where a scheduler looks for executions to
-  -- reclaim.
+  -- The execution stays in the index of expiries, where whoever wants to reclaim it finds it.
   mark_expired(core_key, keys[4], core, now_text)
   return { 1, 'OK', 'marked_expired' }
 end)

@@ -16,7 +16,7 @@ local function reclaim_cap(core_key, default)
   return default
 end
 
--- Ends an execution that was reclaimed too often. The execution fails for good.
+-- Ends an execution that was reclaimed too often: it fails, and is never retried.
 local function fail_for_good(keys, id, core, now_text)
   local core_key, instance = keys[1], core[5]
   call('HSET', core_key,
@@ -130,7 +130,7 @@ register('ffgrant_reclaim_execution', 14, 7, function(keys, args)
     fail_for_good(keys, id, core, now_text)
     return { 0, 'max_retries_exhausted', tostring(cap) }
   end
-  -- A reclaim grant ends only when its key expires, so no expiry is compared here.
+  -- A reclaim grant expires only with its key, so no expiry is compared here.
   rejection = check_grant(call('HMGET', keys[2], 'worker_id'), args[2])
   if rejection then return rejection end
 

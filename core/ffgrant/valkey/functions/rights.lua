@@ -3,7 +3,7 @@
 -- ---- ffgrant_refused_commands ---------------------------------------------------
 
 -- Redis 8 answers only if the command takes as many arguments as are given. One to four arguments
--- suit every command here but TIME, which takes none.
+-- suit every command that clients ask about, except TIME, which takes none.
 local function may_run(command, key)
   local check = redis.acl_check_cmd
   local answered, allowed = pcall(check, command, key)

@@ -3,8 +3,8 @@
 -- ---- ffgrant_suspend_execution, ffgrant_resume_execution, ffgrant_promote_delayed,
 -- ---- ffgrant_rotate_waitpoint_hmac_secret -------------------------------------------
 --
--- These functions serve what a grant for a resumed execution needs: one new waitpoint, and
--- conditions by signal name. They do not deliver signals.
+-- Suspending and resuming are served only as far as a grant for a resumed execution needs them: one
+-- new waitpoint, and conditions by signal name. No function here delivers signals.
 
 -- Returns the bytes that `hex` spells in hex digits, or nil if `hex` is no such text.
 local function bytes_of_hex(hex)
@@ -149,8 +149,8 @@ end
 
 -- Returns the rejection if a suspension asks for something that this library doesn't serve, or has
 -- a number out of range. This is checked before anything is read. Else returns nil, the time at
--- which the suspension times out, which is nil if there is none, and the length of the history. The
--- commands get these numbers: they would fail on some texts that tonumber reads.
+-- which the suspension times out, which is nil if there is none, and the length of the history.
+-- Both are numbers, because commands would fail on some texts that tonumber reads.
 local function check_suspension(args)
   local timeout_at, history, rejection
   if args[15] == '1' then return invalid('use_pending_waitpoint is not served') end
@@ -222,7 +222,7 @@ register('ffgrant_suspend_execution', 17, 13, function(keys, args)
     'attempt_id', core[ATTEMPT_ID] or '',
     'reason', 'suspend',
     'ts', now_text)
-  -- The score of an execution without a timeout puts it behind all others.
+  -- The score of an execution without a timeout puts it behind all that time out before 2286.
   call('ZADD', keys[13], timeout_at or 9999999999999, id)
   if timeout_at then call('ZADD', keys[10], timeout_at, id) end
   return { 1, 'OK', args[6], args[7], args[8], token, '0' }
@@ -303,8 +303,9 @@ register('ffgrant_resume_execution', 8, 1, function(keys, args)
   return { 1, 'OK', state }
 end)
 
--- Makes an execution eligible if its delay is over. The attempt state stays as it is, because that
--- state says which claim comes next.
+-- Makes an execution eligible if its delay is over. An execution that is not delayed any more only
+-- leaves the delayed set. The attempt state stays as it is, because that state says which claim
+-- comes next.
 register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   local now, rejection = milliseconds_of(args[2], 'now_ms')
   if rejection then return rejection end
@@ -343,8 +344,8 @@ register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   return { 1, 'OK', 'promoted' }
 end)
 
--- Installs the secret that waitpoint tokens are made with. The previous secret stays valid for
--- `grace_ms`.
+-- Installs the secret that waitpoint tokens are made with. The previous secret stays valid for as
+-- many milliseconds as the third argument says.
 register('ffgrant_rotate_waitpoint_hmac_secret', 1, 3, function(keys, args)
   local key, kid, secret = keys[1], args[1], args[2]
   if kid == '' or find(kid, ':', 1, true) then return { 0, 'invalid_kid' } end
