@@ -16,7 +16,7 @@
 namespace ffgrant::valkey::internal {
 
 // Returns kExecutionNotFound if no execution can have this id, because the id is not canonical or
-// no scheduler visits its partition.
+// its partition is not one of `partitions`; otherwise kNone.
 ClaimError CheckId(const ExecutionIdView& id, const PartitionConfig& partitions) noexcept;
 
 // Returns kInvalidInput with `detail` if the ttl is above kMaxTtlMs or below -kMaxTtlMs; otherwise

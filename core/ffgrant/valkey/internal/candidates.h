@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the members of a partition's eligible set that come after the set's head, and the states of
-// these members.
+// Reads members of a partition's eligible set, and what decides whether a worker can have them.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
 #define FFGRANT_VALKEY_INTERNAL_CANDIDATES_H_
@@ -36,7 +35,8 @@ struct Candidate {
 
 // Reads the members at the places [first, last] of an eligible set into `candidates`, which must
 // have room for all of them, and sets `count` to their number. Sets `fault` to whether the server
-// answered with an error. Returns kNone, or kUnavailable with the reason in `why`.
+// answered with an error; then `count` stays as it was. Returns kNone, or kUnavailable with the
+// reason in `why`.
 ClaimError ReadRange(Session& session, Partition partition, LaneIdView lane, std::uint64_t first,
                      std::uint64_t last, std::span<Candidate> candidates, std::size_t& count,
                      bool& fault, ErrorDetails& why) noexcept;

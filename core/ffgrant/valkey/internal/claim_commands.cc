@@ -48,8 +48,8 @@ void WorkerArgs(RespCommand& command, const ExecutionIdView& id, const WorkerIde
   command.Arg(lane.text());
 }
 
-// Writes the arguments of a claim that sets no policy and no timeout for the attempt, and no
-// deadline for the execution.
+// Writes the last three arguments of a claim, which set no policy and no timeout for the attempt,
+// and no deadline for the execution.
 void NoAttemptOptions(RespCommand& command) {
   command.Arg("{}");
   command.Arg("");
@@ -68,10 +68,10 @@ void AttemptIdArg(RespCommand& command, const OptionalFence& fence) {
 }
 
 // Returns {} if there are no requirements, no cap and no retries. Otherwise returns FlowFabric's
-// policy with its defaults, as ff-core's ExecutionPolicy is serialized:
+// policy with its defaults, as ff-core's ExecutionPolicy is serialized, for example
 // {"priority":0,"max_reclaim_count":100,"max_replay_count":10,"budget_ids":[],
 //  "routing_requirements":{"required_capabilities":["a"]},"max_signals_per_execution":10000}
-// "retry_policy" comes after the priority.
+// If there are retries, "retry_policy" comes after the priority.
 std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratch) {
   const bool has_requirements = args.required != nullptr && !args.required->empty();
   scratch.clear();
@@ -353,7 +353,7 @@ void WriteSuspend(RespCommand& command, const SuspendArgs& args, const CoreHints
   command.Arg("");  // continuation
   command.Arg("");  // no pending waitpoint
   command.Arg("fail");
-  command.Arg("1000");  // how many events the lease history keeps
+  command.Arg("1000");  // about how many events the lease history keeps
   command.Arg("");      // no idempotency key
   command.Arg("0");
   command.Arg("0");  // how many further waitpoints follow

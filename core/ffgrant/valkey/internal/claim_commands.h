@@ -17,9 +17,10 @@
 namespace ffgrant::valkey::internal {
 
 // Some calls need these values of an execution to name their keys. The values are read from the
-// core hash before the call. If a value changes between the read and a call with a fence, the call
-// is refused, because the fence has then changed as well. A call without a fence may then name an
-// old key. For this, the execution must have been claimed again in between.
+// core hash before the call; for a ClaimPipeline the caller gives them. If a value changes between
+// the read and a call with a fence, the call is refused, because the fence has then changed as
+// well. A call without a fence may then name an old key. For this, the execution must have been
+// claimed again in between.
 struct CoreHints {
   std::uint32_t attempt_index = 0;
   std::string lane;          // the execution's own lane
@@ -31,7 +32,8 @@ struct CoreHints {
 // Throws std::invalid_argument if a value is out of range.
 void CheckDefaults(const ClaimDefaults& defaults);
 
-// If `function` is given, as a benchmark does, it is called in place of the call's own function.
+// Each of the next functions writes one call. If `function` is given (by a benchmark), it is called
+// in place of the call's own function.
 void WriteCreate(RespCommand& command, const CreateExecutionArgs& args,
                  const ExecutionContent& content, const ClaimDefaults& defaults,
                  std::string& scratch);

@@ -103,7 +103,7 @@ TEST(ClaimCommands, Create) {
 }
 
 // A count that the caller gives is stored even if it is the one that a policy has by default,
-// because without a policy there would be no cap.
+// because without a policy the cap that a call of Reclaim() names would hold.
 TEST(ClaimCommands, ACountOfReclaimsIsStoredWhateverItIs) {
   for (const std::uint32_t count : {0u, 1u, 99u, 100u, 101u, 1000u, 0xFFFFFFFFu}) {
     CreateExecutionArgs args;
@@ -140,7 +140,7 @@ TEST(ClaimCommands, IssueAndIssueReclaim) {
              {kExec + ":core", kExec + ":claim_grant", kIndex + ":lease_expiry"}, argv);
 }
 
-// The deadline is rounded down, as the functions round a deadline that they compute.
+// The time to renew before is rounded down, as the functions round one that they compute.
 TEST(ClaimCommands, RenewBeforeIsRoundedDown) {
   const struct {
     std::int64_t ttl_ms;

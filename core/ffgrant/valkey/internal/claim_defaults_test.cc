@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compares what the client sends with core/contract/defaults-observed.md. Every argument that no
-// caller gives must have a row in that file, and the client must send what the row says.
+// Compares what the client sends with core/contract/defaults-observed.md. Every argument that a
+// caller need not give must have a row in that file, and the client must send what the row says.
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes the keys of one execution, named as in key_names.h, into a command.
+// Writes the keys that calls about one execution need into a command. Except for the keys of a
+// suspension, key_names.h has their names.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_KEYS_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_KEYS_H_

@@ -7,9 +7,9 @@
 //   -ERR ...                          a fault of the function itself
 //
 // Every reader returns false, and leaves `out` as it was, if the reply can't be an answer to the
-// reader's command, because the reply has another shape, or other ids than those that were sent. An
-// unknown code and a fault become kUnknownCode, with their texts as details; but in the reply to a
-// claim a fault becomes kUnknownOutcome.
+// reader's command, because the reply has another shape, a word that is not known, or other ids
+// than those that were sent. An unknown code and a fault become kUnknownCode, with their texts as
+// details; but in the reply to a claim a fault becomes kUnknownOutcome.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
 #define FFGRANT_VALKEY_INTERNAL_CLAIM_REPLIES_H_
@@ -68,11 +68,11 @@ bool ReadWord(const Reply& reply, std::string_view word, ErrorDetails* details,
 bool ReadHints(const Reply& reply, CoreHints& out, ClaimError& error) noexcept;
 
 // Reads a time that somebody may wait for. A fraction of a millisecond is rounded up, because a
-// wait for this time must not end before it. Returns nothing if the text is no number, or the time
-// does not fit into 64 bits.
+// wait for this time must not end before it. Returns nothing if the text is no decimal number of at
+// most 63 characters, or the time does not fit into 64 bits.
 std::optional<TimestampMs> ReadTimeToCome(std::string_view text) noexcept;
 
-// Reads decimal text; returns nothing for anything else.
+// Reads a decimal number that fits into 64 bits; returns nothing for anything else.
 std::optional<std::int64_t> ReadInteger(std::string_view text) noexcept;
 
 }  // namespace ffgrant::valkey::internal

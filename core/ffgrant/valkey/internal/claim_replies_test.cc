@@ -500,7 +500,7 @@ TEST_F(ClaimReplies, UnknownCodesFaultsAndDetailsKeepTheirTexts) {
   EXPECT_EQ(out.error, ClaimError::kExecutionNotActive);
   ASSERT_EQ(details.size(), 4u);
   EXPECT_EQ(details[2], "terminal");
-  // The text is cut, not lost.
+  // A text that is too long is cut, not lost.
   ASSERT_TRUE(Claim("-" + std::string(6000, 'x') + "\r\n", out));
   EXPECT_EQ(details[0], std::string(512, 'x'));
 }

@@ -242,7 +242,7 @@ TEST(Client, AReplyThatIsTooLargeMayBeNobodys) {
   rig.network->Say(1, large);
   EXPECT_EQ(rig.Get(), "a of 1");
   EXPECT_EQ(rig.network->connections(), 2u);
-  // A part of the command has not been written yet.
+  // The command under way has not been written yet.
   rig.network->SetScript([](Operation operation) -> Fault {
     return operation == Operation::kWrite ? Fault{Fault::Kind::kWouldBlock} : Fault{};
   });

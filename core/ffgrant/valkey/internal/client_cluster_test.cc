@@ -465,7 +465,7 @@ TEST(Client, KnowsNoMoreThan1024Nodes) {
   const std::int64_t begin = rig.network->NowMs();
   EXPECT_FALSE(rig.Settle(300));
   EXPECT_LE(rig.network->NowMs() - begin, 20);
-  // A table that names known nodes is accepted.
+  // The table still serves for the nodes that are known.
   EXPECT_EQ(rig.Get(true, 500), "a of 10500");
 }
 

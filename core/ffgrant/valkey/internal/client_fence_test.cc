@@ -240,7 +240,8 @@ TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
     EXPECT_FALSE(rig.Settle(300)) << of_two;
     EXPECT_EQ(rig.Count("2 CLIENT KILL"), 0) << "somebody else's connection";
     EXPECT_EQ(rig.Count("1 SET"), 0);
-    // Once the client is back at the first server, it shuts the connection before it asks anything.
+    // Once the client is back at the first server, it shuts the connection there before it sends a
+    // caller's command.
     rig.network->SetScript(Unreachable(rig, 2));
     for (std::size_t id = 1; id <= rig.network->connections(); ++id) {
       if (rig.network->endpoint(static_cast<std::int64_t>(id)).port == 2) {
@@ -256,7 +257,7 @@ TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
 }
 
 // If a connection breaks while the client looks for the library, it counts as a connection that
-// never worked, and the next server is tried at once.
+// never worked, and the next server is tried.
 TEST(Fence, IsOfTheServerThatWasLeft) {
   ClientRig rig(TwoServers());
   bool silent = false;
