@@ -84,8 +84,9 @@ struct ClientOptions {
   // the connection. After `keepalive_s` seconds of silence TCP keepalive sends a probe to the other
   // end. The probe keeps most NATs and proxies from forgetting the connection. 0: never; 0..32767.
   std::int64_t keepalive_s = 60;
-  // If nothing came on a connection for `probe_idle_ms`, the client sends a PING before the next
-  // command, to find out whether the connection is alive. Without an answer within `probe_limit_ms`
+  // If nothing came on a connection for `probe_idle_ms`, and no command is under way there, the
+  // client sends a PING before the next command, to find out whether the connection is alive.
+  // Without an answer within `probe_limit_ms`
   // (or half of request_timeout_ms if that is less) the client makes a new connection and sends the
   // command there. The command was not sent before, so no outcome is unknown. A probe costs one
   // round trip after each such silence. Both times are at least 1. With INT64_MAX for probe_idle_ms

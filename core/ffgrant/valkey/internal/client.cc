@@ -75,7 +75,7 @@ Client::~Client() { Close(); }
 
 void Client::Close() noexcept {
   for (const auto& node : nodes_) Down(*node, "the client was closed");
-  for (Request& request : requests_) {  // Down() has put some of them back to be sent again
+  for (Request& request : requests_) {  // Down() may have put some of them back to be sent again
     if (request.state == Request::State::kWaiting) {
       Fail(request, CallFailure::kUnavailable, "the client was closed");
     }
@@ -260,7 +260,7 @@ std::string Client::WhyUnsent(const Request& request) const {
     return "no connection in time: " + std::string(node->stream->WhyNotOpen());
   }
   if (node != nullptr && !node->down_reason.empty()) return node->down_reason;
-  if (node == nullptr) {  // no server has given a table
+  if (node == nullptr) {  // no table says which node has the slot
     if (!slots_refusal_.empty()) return slots_refusal_;
     for (const auto& other : nodes_) {
       if (!other->down_reason.empty()) return other->down_reason;

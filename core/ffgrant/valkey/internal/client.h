@@ -4,24 +4,26 @@
 // has exactly one end:
 //
 //   Submit --> waiting --> sent --> on_reply    the server's answer
-//                ^  |        | `--> on_failure  kUnknownOutcome: it was sent, and
-//                |  |        |                  its answer will never come
-//                |  `--------|----> on_failure  kUnavailable: it did not happen
+//                ^  |        | `--> on_failure  kUnknownOutcome: it was sent, and no answer
+//                |  |        |                  that fits came in time
+//                |  `--------+----> on_failure  kUnavailable: it did not happen, or it only reads
 //                `-----------'
-//       redirected (MOVED, ASK), refused for now (TRYAGAIN, LOADING, ...), or
-//       the connection broke before all of it was sent, or while it only read
+//       redirected (MOVED, ASK), refused for now (TRYAGAIN, LOADING, ...), or its function was
+//       missing, or the connection broke before all of it was sent, or while it only read
 //
 // The client repeats a command only if the server can't have executed the command, or if the
-// command only reads. If a connection broke with a command on it, the client fences that
-// connection: when the client connects to that server again, it first shuts the broken connection
-// there (CLIENT KILL ID). What the client reads afterwards is final (lost_connections.h).
+// command only reads. If a connection broke after a command that writes was sent on it, the client
+// fences that connection: when the client connects to that server again, it first shuts the broken
+// connection there (CLIENT KILL ID). What the client reads afterwards is final
+// (lost_connections.h).
 //
 // In a cluster the client accepts a table of slots from the members of the last good table. If no
 // member can give a table, the client accepts one from the servers that it was configured with
-// (client_topology.cc). The client forgets servers that the newest table doesn't name.
+// (client_topology.cc). The client forgets servers to which the newest table gives no slots.
 //
 // Only one thread at a time may use a client, except for NowMs(), Wake(), Cancel(), cancels(),
-// counts() and TellLog(). Once a client has made its buffers and nodes, it allocates nothing.
+// counts() and TellLog(). Once a client has made its buffers and nodes, it allocates nothing for a
+// command that is answered at the first try.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
@@ -58,8 +60,8 @@ inline bool IsMissingFunction(std::string_view error) noexcept {
 // The text with which a command of a cancelled call ends.
 inline constexpr std::string_view kCancelled = "the call was cancelled";
 
-// The text with which a read-only command ends if its reply is larger than max_reply_bytes. The
-// command would be answered in the same way on every connection, so it is not sent again.
+// The text with which a command ends if its reply is larger than max_reply_bytes. Even a command
+// that only reads is not sent again, because every connection would give the same reply.
 inline constexpr std::string_view kReplyTooLarge = "the reply is larger than max_reply_bytes";
 
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
@@ -97,8 +99,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // `write(RespCommand&)` must write one command, whose keys must all be in `slot`. The command
-  // ends at `deadline`, a time on the clock of NowMs(), or after the client's own limit, whichever
-  // is earlier. If the command writes and its outcome is unknown, `key` names the command to
+  // ends no later than `deadline`, a time on the clock of NowMs(), and no later than the client's
+  // own limit. If the command writes and its outcome is unknown, `key` names the command to
   // SubmitSettling(). Returns false, and writes nothing, if the client has no room for another
   // command: there is room for max_in_flight commands, unless MakeRoom() has made more. If
   // `write` throws, nothing is submitted.
@@ -127,8 +129,7 @@ class Client {
   bool SubmitWritten(std::uint16_t slot, bool read_only, const CallTarget& target,
                      std::string& bytes, const RespCommand::FunctionArg& function,
                      std::int64_t deadline, CommandKey key);
-  // Makes sure that the next Submit() succeeds, however many commands are under way. A target must
-  // not call this function.
+  // Makes sure that the next Submit() finds room, however many commands are under way.
   void MakeRoom();
 
   // Tries until `deadline` to shut the connections that may still carry the command `key`. The
@@ -173,8 +174,8 @@ class Client {
   bool answering_has_own_functions() const noexcept {
     return answering_->functions == Functions::kOwn;
   }
-  // The index of the node that has the slot; -1 if that node is not known. Outside a cluster there
-  // is only node 0.
+  // The index of the node that has the slot; -1 if that node is not known. Outside a cluster node 0
+  // has every slot.
   int NodeOf(std::uint16_t slot) const noexcept { return slots_.empty() ? 0 : slots_[slot]; }
 
   // Ends everything under way.
@@ -254,7 +255,8 @@ class Client {
     return now + std::min(ms, kNever - now);
   }
 
-  // Returns null if there are too many nodes already.
+  // Returns the node at `endpoint`, and makes it if there is none. Returns null if there are too
+  // many nodes already.
   Node* NodeAt(const Endpoint& endpoint);
   Node* FindNode(const Endpoint& endpoint) const noexcept;
   Node* Route(const Request& request) const noexcept;
@@ -307,6 +309,7 @@ class Client {
   // says why it could not be made, if the stream knows this.
   void DownUnconnected(Node& node, std::string_view what) noexcept;
   // Does what Down() does, for a server that would give the same refusal to every new connection.
+  // All clients of the deployment keep the refusal for refusal_pause_ms.
   void Refuse(Node& node, std::string_view text) noexcept;
   // Whether the client must not ask `node` for now. Only a node that is down can be held back; its
   // down_reason then says why. Outside a cluster, a node that would be held back goes on to the
@@ -382,7 +385,8 @@ class Client {
   std::size_t ended_ = 0;  // commands ended since Poll(), BeginTurn() or EndTurn() began
   const Node* answering_ = nullptr;
   std::size_t next_server_ = 0;
-  std::size_t next_asked_ = 0;           // the node that is asked next for the slots
+  std::size_t next_asked_ = 0;           // this, modulo the number of nodes, is the index of the
+                                         // node that is asked next for the slots
   std::int64_t next_deadline_ = kNever;  // no later than the deadline of any command that was sent
   std::int64_t refresh_at_ = kNever;     // when to ask for the slots again; only for clusters
   std::int64_t refreshed_at_ = 0;

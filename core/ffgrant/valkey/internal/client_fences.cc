@@ -9,7 +9,8 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// How often a settling looks for connections that other clients have shut meanwhile.
+// How many ms pass until a settling looks again for connections that other clients have shut
+// meanwhile.
 constexpr std::int64_t kSettleEveryMs = 20;
 
 }  // namespace
@@ -47,7 +48,7 @@ void Client::SubmitSettling(CommandKey key, std::int64_t deadline, const CallTar
                         .cancels = cancels(),
                         .target = target});
   ++in_flight_;
-  // Servers may have moved, so get the newest addresses.
+  // Servers may have moved, so the client asks for the newest addresses.
   deployment_->lost.List(key, targets_);
   if (!slots_.empty() && !targets_.empty()) RefreshSoon();
 }
@@ -79,8 +80,8 @@ void Client::AdvanceSettlings(std::int64_t now) noexcept {
 
 bool Client::Pursue(const LostConnections::Target& target, const Settling& settling) {
   if (target.open) return true;  // an answer may still come on this connection
-  // Use the node's address in the newest table. If that table has none, use the address where the
-  // node was before.
+  // The node is looked for at its address in the newest table. If that table has none, it is looked
+  // for where it was before.
   const auto member = std::find_if(members_.begin(), members_.end(), [&](const Member& m) {
     return !m.id.empty() && m.id == target.node_id && m.endpoint.port != 0;
   });

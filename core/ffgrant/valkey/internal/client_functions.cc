@@ -29,9 +29,9 @@ void Client::CheckFunctions(Node& node) noexcept {
   node.own_version.clear();
   node.library_refusal.clear();
   if (node.replica) {
-    // A replica has the functions of its primary, and refuses to run any of them. Once the replica
-    // is promoted, FlowFabric's functions are called there; if one of them is not found, the client
-    // calls CheckFunctions() again.
+    // A replica has the functions of its primary, and refuses to run those that write. Once the
+    // replica is promoted, FlowFabric's functions are called there; if one of them is not found,
+    // the client calls CheckFunctions() again.
     node.functions = Functions::kUnchecked;
     AfterLibrary(node);
   } else {
@@ -47,8 +47,6 @@ void Client::OnOwnVersion(Node& node, const Reply& reply) noexcept {
   const bool there = reply.is(Reply::Type::kString);
   node.own_version.assign(there ? reply.text : std::string_view());
   const auto version = ReadInteger(node.own_version);
-  // A library from before kFirstVersionWithOwnNames has the names that belong to FlowFabric's
-  // functions.
   if (version && *version < kFirstVersionWithOwnNames && MayLoad(node)) {
     Run(node, Errand::kReplace);
   } else {
@@ -115,7 +113,7 @@ void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
     Log(LogLevel::kInfo, "functions loaded: version ", kFunctionLibraryVersion);
   }
   if (errand == Errand::kReplace) {
-    Run(node, Errand::kVersion);  // asks which library is there now, whether it was replaced or not
+    Run(node, Errand::kVersion);  // asks for FlowFabric's functions, even if nothing was replaced
   } else {
     UseOwn(node);
   }

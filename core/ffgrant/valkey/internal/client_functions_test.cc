@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests which functions the client calls on a server, and which library it loads there.
+// Tests which functions the client calls on a server, and when it loads our library there.
 
 #include <gtest/gtest.h>
 
@@ -19,8 +19,8 @@ namespace {
 using Call = ClaimPipeline::Call;
 using Way = ScriptedRig::Way;
 
-// Each case says which libraries a server has before a call, which function the client calls, and
-// which library the server has afterwards.
+// Each case says which libraries a server has before a call, which function the client calls, how
+// it loads our library, and which version of our library it then says that it uses.
 TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
   struct Case {
     std::string what;
@@ -28,7 +28,7 @@ TEST(ClientFunctions, CallsFlowFabricsWhereTheyAreAndOursElsewhere) {
     bool theirs;
     std::string own_version;
     bool load_library;
-    std::string called;  // the function that is called to create an execution; empty: none
+    std::string called;  // the function that creates the execution; empty: none does
     int loads;
     int replaces;
     std::string library_version;

@@ -54,7 +54,8 @@ TEST(Client, AServerThatNeverConnectsLeavesTimeForTheNext) {
   }
 }
 
-// The first server takes the connection, and then says nothing, or answers each command late.
+// The first server takes the connection, and then leaves one of the greeting's commands unanswered,
+// or answers each command late.
 TEST(Client, AServerThatDoesNotGreetLeavesTimeForTheNext) {
   for (const std::string_view silent : {"INFO", "CLIENT", "FCALL"}) {
     for (const std::int64_t connect_timeout_ms : {200, 1000, 2000}) {

@@ -348,7 +348,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       break;
     case Errand::kNodeId:
       // An ACL may forbid CLUSTER MYID. Then node_id stays empty: MemberOf() goes by the address,
-      // and identity() has only the run id.
+      // and LostConnections can know the server only by its run id.
       if (reply.is(Reply::Type::kString)) node.node_id.assign(reply.text);
       AfterIdentity(node);
       break;

@@ -47,9 +47,11 @@
 namespace ffgrant::valkey::internal {
 namespace {
 
-// The least time between two questions for the table.
+// The least time in ms between two questions for the table. After a table that was refused, the
+// client asks another node without waiting.
 constexpr std::int64_t kRefreshEveryMs = 50;
-// If slots have no owner in a table, the client asks for the table again after this time.
+// If slots have no owner in a table, the client asks for the table again after this many ms, or
+// sooner if a command needs such a slot.
 constexpr std::int64_t kPartAgainMs = 1000;
 // If no member could give a good table for this long while the client was in use, the client
 // believes a configured server even if that server's table names no other member.
@@ -234,8 +236,8 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
   if (!tells && node.stranger && !IsConfigured(node)) Disown(node, reason);
 }
 
-// Ends the connection to a server that has turned out to be a stranger. Nothing is sent to that
-// server, whoever named it.
+// Ends the connection to a server that turned out not to belong to the cluster. The client sends no
+// caller's command to such a server, whoever named it.
 void Client::Disown(Node& node, std::string_view reason) noexcept {
   Down(node, reason);
   std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
@@ -275,8 +277,6 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
               static_cast<std::int16_t>(place->second->index));
   }
   const bool whole = std::find(slots_.begin(), slots_.end(), -1) == slots_.end();
-  // If slots have no owner, the client asks again after kPartAgainMs, or sooner if a command needs
-  // such a slot.
   refresh_at_ = whole ? kNever : refreshed_at_ + kPartAgainMs;
   needed_since_ = kNever;
   configured_turn_ = false;

@@ -57,7 +57,7 @@ TEST_F(Topology, ARollingReplacementIsFollowed) {
 }
 
 // The client was configured with the address of a server that does not belong to the client's
-// cluster. No command is sent to this server until the members' table names it. Then the client
+// cluster. No call is sent to this server until the members' table names it. Then the client
 // greets the server to the end on the same connection, even if it has just asked this server for a
 // table.
 TEST_F(Topology, AConfiguredServerThatJoinsIsGreetedToTheEnd) {
@@ -104,7 +104,7 @@ TEST_F(Topology, AConfiguredServerThatJoinsIsGreetedToTheEnd) {
     away = false;
     poll_until([&] { return rig.ends.count(1) != 0; });
     EXPECT_EQ(rig.ends[1], "a of 4");
-    // No command goes to this server before the client has looked which functions the server has.
+    // No call goes to this server before the client has looked which functions the server has.
     const auto place = [&rig](std::string_view begin) {
       return std::find_if(rig.log.begin(), rig.log.end(),
                           [begin](const std::string& line) { return line.starts_with(begin); }) -
@@ -264,7 +264,8 @@ TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   EXPECT_EQ(rig.Count("3 SET"), 0);
 }
 
-// The client sends no call to a server at a member's address that is no node of any cluster.
+// A server that is no node of any cluster is found at a member's address. The client sends it no
+// call.
 TEST_F(Topology, AServerAloneAtAMembersAddressIsSentNothing) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -355,7 +356,8 @@ TEST(TopologyWithoutIds, AddressesMayChangeForEver) {
 }
 
 // Servers that tell only a part of the ids, or none, are known by their addresses. Here an ACL
-// forbids CLUSTER NODES and maybe CLUSTER MYID, and the table may lose its ids.
+// forbids CLUSTER NODES and maybe CLUSTER MYID, and the table may be without ids, at first or
+// later.
 TEST(TopologyWithoutIds, AMemberIsKnownByItsAddress) {
   for (const bool own_id : {false, true}) {
     for (const bool ids_at_first : {false, true}) {

@@ -87,8 +87,8 @@ TEST_F(Topology, AClusterWithAMemberThatIsKnownIsBelievedAtOnce) {
   EXPECT_EQ(rig.Get(true, 0), "a of 11");
 }
 
-// A node that has just been met, or has failed, may have no address in the table. So nobody waits
-// for a table from this node.
+// A node may have no address in the table, for example because it has failed. The client does not
+// wait for a table from such a node.
 TEST_F(Topology, AMemberWithoutAnAddressIsNotWaitedFor) {
   A().members.push_back({"d", 0, 0, "slave,noaddr"});
   ClientOptions options = Patient();
@@ -234,7 +234,7 @@ TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfAConnectionMadeBesideCalls) {
   }
 }
 
-// Poll() is not called for a long time after a command was sent. Meanwhile its answer arrives.
+// Poll() is not called for a long time after commands were sent. Meanwhile their answers arrive.
 TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfACommandsAnswer) {
   ClientRig rig(Patient());
   Meet(rig);
@@ -251,8 +251,9 @@ TEST_F(Topology, TimeInWhichNobodyCallsIsNoDelayOfACommandsAnswer) {
   EXPECT_EQ(rig.network->connections(), 3u);
 }
 
-// The same holds for a connection on which a command has been abandoned, and for one that is never
-// answered: only what came is read.
+// Poll() is not called for a long time. First no answer to the command comes meanwhile, so the
+// command's outcome is unknown. Then the late answer to a cancelled command comes meanwhile, so the
+// connection is kept.
 TEST_F(Topology, TimeInWhichNobodyCallsBringsOnlyWhatCame) {
   ClientRig rig(Patient());
   Meet(rig);

@@ -185,7 +185,7 @@ TEST(ClientLog, KeepsSoManyLinesAndCountsTheRest) {
   EXPECT_EQ(logged.lines[0].second, "no connection: 127.0.0.1:1: can't connect");
 }
 
-// A server that does not know AUTH repeats the command in its answer, and cuts the command's
+// A server that does not know AUTH repeats the command in its answer, and may cut the command's
 // arguments short.
 TEST(ClientLog, HasNoPasswordWhateverTheServerSays) {
   const std::string unknown = "ERR unknown command 'AUTH', with args beginning with: ";

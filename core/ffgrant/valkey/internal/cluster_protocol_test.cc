@@ -122,7 +122,8 @@ TEST_F(ClusterProtocol, TheAnswerToAskingIsNobodys) {
   }
 }
 
-// After a slot has moved, its next command goes to the new node, and the client asks for the table.
+// After a slot has moved, the next command for it goes to the new node, and the client asks for the
+// table.
 TEST_F(ClusterProtocol, MovedChangesItsSlotAtOnceAndAsksForTheTable) {
   bool tells = false;
   answer_ = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
@@ -282,8 +283,8 @@ TEST(AnswersInOrder, AQueueKeepsItsOrderWhereverItBegins) {
 
 // ---- coming back -------------------------------------------------------------------
 
-// Each try waits twice as long as the one before, up to the longest wait. Once a call has been
-// answered, the first try after the next failure is made at once.
+// The wait before a try may be twice as long as that before the last try, up to the longest wait.
+// Once a call has been answered, the first try after the next failure is made at once.
 TEST(Reconnecting, CalmsDownAndIsForgivenByAnAnswer) {
   ClientOptions options = RigOptions();
   options.request_timeout_ms = 100'000;

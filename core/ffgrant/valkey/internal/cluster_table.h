@@ -21,7 +21,7 @@ struct Member {
   std::string id;     // empty: the table doesn't tell the id
   Endpoint endpoint;  // port 0: the address is not known
   bool primary = false;
-  std::uint64_t epoch = 0;  // the epoch of a primary's configuration
+  std::uint64_t epoch = 0;  // the configuration epoch of the node, or of a replica's primary
 };
 
 // Returns the host of a server on the same machine as the server at `endpoint`: 127.0.0.1 for a
@@ -58,8 +58,8 @@ std::optional<SlotRange> ReadRange(const Reply& range, const std::string& own_ho
 bool HasSlots(const Reply& table, const std::string& own_host);
 
 // Gives `members` the addresses that the table has for them; these addresses are the ones to use.
-// If `members` is empty, all nodes that the table names become the members. The result is sorted by
-// id.
+// If `members` is empty, all nodes that the table names with an address become the members. The
+// result is sorted by id.
 void AddTable(const Reply& table, const std::string& own_host, std::vector<Member>& members);
 
 }  // namespace ffgrant::valkey::internal

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Defines counters that one thread at a time writes and any thread reads, and a class that keeps
-// lines for a log until a thread that holds no lock can pass them to the hook.
+// Defines the counters of a client, which one thread at a time writes and any thread reads, and its
+// lines for the log.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_COUNTING_H_
 #define FFGRANT_VALKEY_INTERNAL_COUNTING_H_

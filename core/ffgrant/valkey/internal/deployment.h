@@ -16,8 +16,8 @@
 namespace ffgrant::valkey::internal {
 
 // The members of the newest table that any of the clients has accepted. A client that has no table
-// yet, or whose members have all gone, can begin with these members instead of the configured
-// servers. Thread-safe.
+// yet, or none of whose members can give a good table, can go on with these members before it asks
+// the configured servers. Thread-safe.
 class KnownMembers {
  public:
   // Keeps the members of a new table, and returns the table's number. The first table has number 1.

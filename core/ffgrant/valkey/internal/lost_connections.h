@@ -10,7 +10,7 @@
 // A server is known by what it says of itself: the run id of its process, and in a cluster its node
 // id. A server is never known by its address alone: one server can have several addresses, and an
 // address can be given to another server. If a server does not say who it is, a connection to it
-// stays here for good.
+// stays here for good, unless the answers still come.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
 #define FFGRANT_VALKEY_INTERNAL_LOST_CONNECTIONS_H_
@@ -50,8 +50,9 @@ inline constexpr CommandKey kEveryKey = UINT64_MAX;  // any command may be lost 
 // short time.
 class LostConnections {
  public:
-  // Beyond these limits Add() gives up the oldest connections, and AddKey() gives up the key that
-  // it is called with. What was given up can't be settled any more.
+  // Beyond these limits Add() gives up the oldest connections. AddKey() gives up the key that it is
+  // called with, if there are kMaxKeys already or its connection was given up. What was given up
+  // can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
@@ -68,7 +69,7 @@ class LostConnections {
   void Close(std::uint64_t number);
   // Notes that no command on the connection `number` can be executed any more.
   void Resolve(std::uint64_t number);
-  // Notes that the connection `number` can't be shut by its id, because the server forbids CLIENT
+  // Notes that the connection `number` can't be shut by its id, because the server refused CLIENT
   // KILL.
   void SetUnfenceable(std::uint64_t number);
 
@@ -80,8 +81,8 @@ class LostConnections {
     std::uint64_t number = 0;
     std::int64_t client_id = 0;
   };
-  // Returns a connection to the process `run_id`. The connection is one that this side has closed,
-  // and that can be shut on that process.
+  // Returns a connection to the process `run_id` that this side has closed and that can be shut on
+  // that process; returns nothing if there is none.
   std::optional<Fence> NextFence(std::string_view run_id) const;
 
   // A lost connection, and where it led to.
