@@ -41,13 +41,13 @@ using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 // server's first answers which of the two it has reached.
 struct ClientOptions {
   // The client tries these in turn. Any node of a cluster will do, because it names the others.
-  // If these servers later belong to a cluster that has none of the other nodes that the client
-  // knows, the client goes over to that cluster only after none of the known nodes could give it a
-  // good table of slots during half a minute of use.
+  // If these servers later belong to another cluster, the client goes over to it only after none of
+  // the nodes that the client knows could give a good table of slots: at once if the other cluster
+  // has one of these nodes besides the server that says so, else after half a minute of use.
   std::vector<Endpoint> servers = {Endpoint{}};
   // With a username the client sends AUTH username password; an ACL user may have no password, and
-  // then an empty one is sent. Without a username it sends AUTH password, which logs in the default
-  // user. Without both it sends no AUTH.
+  // then an empty one is sent. With a password alone it sends AUTH password, which logs in the
+  // default user. With neither it sends no AUTH.
   std::string username = {};
   std::string password = {};
 
@@ -86,11 +86,10 @@ struct ClientOptions {
   std::int64_t keepalive_s = 60;
   // If nothing came on a connection for `probe_idle_ms`, and no command is under way there, the
   // client sends a PING before the next command, to find out whether the connection is alive.
-  // Without an answer within `probe_limit_ms`
-  // (or half of request_timeout_ms if that is less) the client makes a new connection and sends the
-  // command there. The command was not sent before, so no outcome is unknown. A probe costs one
-  // round trip after each such silence. Both times are at least 1. With INT64_MAX for probe_idle_ms
-  // there are no probes.
+  // Without an answer within `probe_limit_ms` (or half of request_timeout_ms if that is less) the
+  // client makes a new connection and sends the command there. The command was not sent before, so
+  // no outcome is unknown. A probe costs one round trip after each such silence. Both times are at
+  // least 1. With INT64_MAX for probe_idle_ms there are no probes.
   std::int64_t probe_idle_ms = 10'000;
   std::int64_t probe_limit_ms = 500;
   // The most memory that one reply may take; a larger reply ends the connection that it comes on. A

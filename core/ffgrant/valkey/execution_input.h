@@ -20,7 +20,7 @@ FFGRANT_API_BEGIN
 namespace ffgrant::valkey {
 
 // Holds one buffer, which ValkeyLedger::ReadInput() fills again and again, and gives views into
-// this buffer. Once the buffer has grown to the largest input, nothing is allocated.
+// this buffer. Once the buffer has grown to the largest input, this object allocates nothing.
 //
 //   ExecutionInput input(64 << 10);
 //   if (ledger.ReadInput(id, claim.lease.attempt_index, input)) Work(input.payload());

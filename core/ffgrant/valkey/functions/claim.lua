@@ -64,9 +64,9 @@ end
 local KIND_OF_ATTEMPT = { pending_retry_attempt = 'retry', pending_replay_attempt = 'replay' }
 
 -- Writes attempt `index` and the core fields that go with it. Returns the attempt's kind: initial,
--- retry or replay.
--- For an initial attempt the pending lineage is not written again, because it is already empty. The
--- outcome is never written again, because an execution that may be claimed has no outcome yet.
+-- retry or replay. For an initial attempt the pending lineage is not written again, because it is
+-- already empty. The outcome is never written again, because an execution that may be claimed has
+-- no outcome yet.
 local function write_first_claim(core_key, attempts_key, args, lease_id, attempt_id, epoch, index,
                                  attempt_state, policy, now, expires_at, deadline)
   local kind = KIND_OF_ATTEMPT[attempt_state] or 'initial'

@@ -5,8 +5,8 @@
 -- Returns four values for the lease that a call ends: the stored fields, nil, the lease id and the
 -- epoch. The fence args[2] to args[4] names the lease. An operator may leave out the whole fence;
 -- then the call ends the execution's current lease, provided that this lease is alive. Returns nil
--- and the rejection if there is no such execution or no live lease, or if the fence lacks a part or
--- names another lease.
+-- and the rejection if there is no such execution or no live lease, or if the fence is incomplete,
+-- is missing although no operator calls, or names another lease.
 local function lease_to_end(core_key, history_key, args, source, now, now_text)
   local lease_id, epoch, attempt_id = args[2], args[3], args[4]
   local core = read_lease(core_key)

@@ -303,9 +303,9 @@ register('ffgrant_resume_execution', 8, 1, function(keys, args)
   return { 1, 'OK', state }
 end)
 
--- Makes an execution eligible if its delay is over. An execution that is not delayed any more only
--- leaves the delayed set. The attempt state stays as it is, because that state says which claim
--- comes next.
+-- Makes an execution eligible if its delay is over. An execution that is gone, or is not delayed
+-- any more, only leaves the delayed set. The attempt state stays as it is, because that state says
+-- which claim comes next.
 register('ffgrant_promote_delayed', 3, 2, function(keys, args)
   local now, rejection = milliseconds_of(args[2], 'now_ms')
   if rejection then return rejection end

@@ -67,8 +67,8 @@ inline constexpr std::string_view kReplyTooLarge = "the reply is larger than max
 enum class CallFailure : std::uint8_t { kUnknownOutcome, kUnavailable };
 
 // Learns how a command ended. A target is called from within Poll(), BeginTurn(), EndTurn(),
-// PrepareWait(), Close() and the destructor, but never from within Submit(). A target must not call
-// the client.
+// PrepareWait(), Close() and the destructor, but never from within Submit(). A target may call only
+// const functions of the client.
 struct CallTarget {
   void* self = nullptr;
   // Returns false, and remembers nothing, if `reply` can't be the answer to this command. The
@@ -158,7 +158,8 @@ class Client {
   int PrepareWait() noexcept;
   // Returns -1 if the network has no descriptor.
   int Descriptor() noexcept { return network_->Descriptor(); }
-  // Whether Submit() would put a command for `slot` on a connection that is in use.
+  // Whether Submit() would put a command for `slot` on a connection on which something is under way
+  // already.
   bool CanSend(std::uint16_t slot) const noexcept;
   // Writes what Submit() has put on connections. Returns false if some of it has to be written
   // later.

@@ -48,8 +48,8 @@ TEST(Client, AnAnswerThatDoesNotFitBreaksTheConnection) {
   }
 }
 
-// Other answers have come with the one that does not fit. They are no answers to what the client
-// asks on the next connection.
+// Other answers have come behind the one that does not fit. The client does not take them for
+// answers to what it asks on the next connection.
 TEST(Client, WhatCameBehindAnAnswerThatDoesNotFitIsForgotten) {
   for (const int behind : {1, 2, 7}) {
     SCOPED_TRACE(behind);
@@ -209,7 +209,8 @@ TEST(Silence, BehindAQuestionOfTheClientsOwnIsNotOutlivedByTheConnection) {
   EXPECT_EQ(rig.Get(), "a of 1");
 }
 
-// The server would give the same answer on every connection.
+// The server would give the same answer on every connection, so the client does not repeat a
+// command that only reads.
 TEST(Client, AReplyThatIsTooLargeIsAskedForOnce) {
   const std::string large = Bulk(std::string(std::size_t{1} << 17, 'x'));
   for (const std::string& reply : {large, Array(std::vector<std::string>(5000, Bulk("x"))),

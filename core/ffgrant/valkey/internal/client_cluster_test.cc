@@ -324,7 +324,8 @@ TEST(Client, ANodeWithoutATableIsNotTheOnlyOneAsked) {
   EXPECT_EQ(rig.Get(true, 0), "a of 2");
 }
 
-// The address of a range's primary is not known to the server that is asked.
+// The server that is asked does not know the address of one range's primary, and another range is
+// an empty list.
 TEST(Client, ARangeThatCantBeReadLeavesTheOthers) {
   const std::string slots =
       Array({Range(0, 99, 1), Range(100, 199, 3, "?"), Array({}), Range(200, 16383, 2)});
@@ -388,8 +389,8 @@ TEST(Client, ATableThatDoesNotComeBreaksTheConnection) {
 }
 
 TEST(Client, RefusalsOfACluster) {
-  // Each row has the server's refusal of the first command, and how often in all the client asks
-  // for the table.
+  // Each row has the server's refusal of the first SET, and how often in all the client asks for
+  // the table.
   const std::vector<std::pair<std::string, int>> cases = {{"READONLY a replica", 2},
                                                           {"CLUSTERDOWN The cluster is down", 2},
                                                           {"MASTERDOWN Link is down", 2},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests broken connections that may still carry a command: when the client has to shut such a
-// connection before it asks anything else, and when it need not.
+// Tests broken connections that may still carry a command: where the client shuts such a
+// connection, and when the command counts as settled.
 
 #include <gtest/gtest.h>
 
@@ -67,7 +67,7 @@ TEST(Fence, IsNotDroppedByATable) {
   ASSERT_EQ(rig.Get(true, 0), "a of 1");
   EXPECT_FALSE(rig.Settle(300));
   EXPECT_TRUE(rig.Settle(300, 1)) << "another command, which was not lost";
-  // Once the node can be reached, the connection is shut there, though nobody else needs the node.
+  // Once the node can be reached, the connection is shut there, though nothing else needs the node.
   rig.network->SetScript(nullptr);
   EXPECT_TRUE(rig.Settle(2000));
   EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
@@ -140,7 +140,8 @@ TEST(Fence, IsPutUpAtTheOldAddressIfTheTableHasNone) {
   }
 }
 
-// A server that is found at the old address counts as another server, even if it is new and empty.
+// Another node is found at the old address. That does not show that the old node's process has
+// ended, even if the other node is new and empty.
 TEST(Fence, IsNotDroppedByAnotherNodeAtTheOldAddress) {
   FakeClusters clusters = ThreeNodes();
   ClientRig rig;
@@ -333,7 +334,7 @@ TEST(Fence, ThatCouldNotBePutUpIsNotForgottenForTheNext) {
   rig.server.forbidden = {};
   LoseACommand(rig);
   EXPECT_FALSE(rig.Settle(300)) << "the first one is open still";
-  // When the process ends, all its lost connections are settled.
+  // When the process ends, all lost connections to it are settled.
   rig.server.Restart();
   rig.network->Say(static_cast<std::int64_t>(rig.network->connections()), "+what\r\n");
   EXPECT_EQ(rig.Get(), "a of 1");

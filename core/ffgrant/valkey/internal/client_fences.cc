@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the connections that broke with a command on them, and shuts them.
+// Notes the connections that a command was lost on, and shuts them on their servers.
 
 #include <algorithm>
 

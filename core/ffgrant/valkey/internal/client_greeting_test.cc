@@ -102,7 +102,7 @@ TEST(Client, LooksForThePrimary) {
   EXPECT_EQ(alone.Get(), "unavailable: the server is a replica");
 }
 
-// No INFO says that the server is a replica now; only its refusal does.
+// No INFO says that the server is a replica now; only its refusal of a command does.
 TEST(Client, LooksForThePrimaryWhereInfoIsForbidden) {
   bool demoted = false;
   ClientRig rig(TwoServers());

@@ -438,7 +438,7 @@ void Client::ContinueGreeting(Node& node) noexcept {
     return;
   }
   if (!slots_.empty() && node.standalone) {
-    // The server is a stranger that is found at the address of a node of the cluster.
+    // The client has found a server that stands alone at the address of a node of the cluster.
     Disown(node, "the server is not a node of the cluster");
     return;
   }
