@@ -135,7 +135,8 @@ void Client::Enqueue(Request& request) noexcept {
   counts_.commands.Add();
   const std::int64_t now = network_->NowMs();
   request.deadline = std::min(request.deadline, Later(now, options_.request_timeout_ms));
-  // Commands of one caller stay in order: if a command waits already, the new one waits behind it.
+  // If a command waits already, the new one waits behind it. So commands of one caller are sent in
+  // their order, unless one of them has to wait longer than the others.
   if (!waiting_.empty() || request.deadline <= now || !TrySend(request)) Wait(request, now);
 }
 

@@ -195,8 +195,8 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
 
 // Handles `MOVED SLOT HOST:PORT` and `ASK SLOT HOST:PORT`. An empty host stands for the node's own
 // host; "?" says that the node doesn't know the host. Wherever a redirection leads, it says that
-// the command was not executed. If the redirection leads nowhere, the client waits and asks the
-// same node again, because that node may know the host by then.
+// the command was not executed. If the redirection leads nowhere, the client waits and asks again:
+// the node may know the host by then, or a new table may name another node.
 void Client::OnRedirection(Node& node, Request& request, std::string_view text, bool ask) noexcept {
   if (node.standalone) {
     // If the client followed the redirection, it would next send its password to the server that

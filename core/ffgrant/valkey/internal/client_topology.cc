@@ -56,9 +56,10 @@ constexpr std::int64_t kPartAgainMs = 1000;
 // If no member could give a good table for this long while the client was in use, the client
 // believes a configured server even if that server's table names no other member.
 constexpr std::int64_t kBeginAnewMs = 30'000;
-// A client that has not looked for a table for longer than this was not in use meanwhile. Then only
-// this much of the time since the client's last look counts as use, and the failures of nodes that
-// the client noted before are too old to count.
+// A client in use that needs a table looks for it more often than this, in ms. If the last look is
+// longer ago, the client was not in use meanwhile, or needed no table. Then only this much of the
+// time since that look counts as use, and the failures of nodes that the client noted before are
+// too old to count.
 constexpr std::int64_t kSleptMs = 1000;
 // If the client connects to members only to ask them for a table, it makes at most this many
 // connections at once. Connections to members that have failed since the table was needed do not

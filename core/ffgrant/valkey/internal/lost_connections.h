@@ -50,9 +50,9 @@ inline constexpr CommandKey kEveryKey = UINT64_MAX;  // any command may be lost 
 // short time.
 class LostConnections {
  public:
-  // Beyond these limits Add() gives up the oldest connections. AddKey() gives up the key that it is
-  // called with, if there are kMaxKeys already or its connection was given up. What was given up
-  // can't be settled any more.
+  // If one of these limits is reached, an Add() that needs a new entry first gives up the oldest
+  // connections. AddKey() gives up the key that it is called with, if there are kMaxKeys already or
+  // its connection is not here any more. What was given up can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 
