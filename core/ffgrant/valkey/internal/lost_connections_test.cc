@@ -191,7 +191,8 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
   EXPECT_TRUE(lost.IsSettled(6));
   lost.AddKey(first, 6);
   EXPECT_FALSE(lost.IsSettled(6));
-  // Nobody asks for a command without a key, so it must not mark another command's key as given up.
+  // Nobody asks for a command without a key, so giving up kNoKey must not mark another command's
+  // key as given up.
   lost.AddKey(first, kNoKey);
   EXPECT_TRUE(lost.IsSettled(1 << 16));
 
@@ -207,8 +208,8 @@ TEST(LostConnections, AreBoundedAndThoseGivenUpAreNotForgotten) {
 TEST(LostConnections, HoldSoManyCommandsAndNoMore) {
   LostConnections lost;
   const std::uint64_t number = lost.Add(Alone("p"), 1, 0, kNoKey, false);
-  // A key that was given up is remembered by its lowest 16 bits. In all of these keys these bits
-  // are 3, which they are in no other key of this test.
+  // A key that was given up is remembered by its lowest 16 bits. These bits are 3 in each key of
+  // this loop, and in no other key of this test.
   for (std::uint64_t i = 0; i < LostConnections::kMaxKeys; ++i) {
     lost.AddKey(number, i << 16 | 3);
   }

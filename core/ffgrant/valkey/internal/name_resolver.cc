@@ -65,7 +65,8 @@ struct NameResolver::State {
   std::map<std::string, Name> names;
   std::deque<std::string> queue;  // names that were asked for, and that no thread has taken yet
 
-  // Does the work of one thread: looks up the names in the queue until none is left.
+  // Does the work of one thread: looks up the names in the queue until none is left or the resolver
+  // is destroyed.
   static void Work(const std::shared_ptr<State>& state) {
     std::unique_lock lock(state->mutex);
     while (!state->abandoned && !state->queue.empty()) {
@@ -109,7 +110,7 @@ struct NameResolver::State {
     return true;
   }
 
-  // Never reached: StartThread() never returns false.
+  // Never reached: StartThread() returns false in no test.
   std::optional<NameAddresses> FindWithoutThread(std::map<std::string, Name>::iterator at) {
     if (threads > 0) return std::nullopt;  // a thread that is running will look up the name
     queue.pop_back();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks up names of hosts without making the caller wait. A look-up may take as long as the system
-// lets it (20 s if a DNS server is silent), so look-ups run in threads of their own.
+// Looks up names of hosts without making the caller wait. A look-up may take many seconds if a DNS
+// server is silent, so look-ups run in threads of their own.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_
 #define FFGRANT_VALKEY_INTERNAL_NAME_RESOLVER_H_
@@ -37,8 +37,8 @@ class Wakeup {
 // callers ask for it. An answer is kept for kKeepMs after a caller first got it, and no longer,
 // because a name's addresses change when a server is replaced. (An answer that no caller has got
 // yet is kept for kKeepUnusedMs, because a look-up may take longer than any caller waits.) At most
-// kMostThreads names are looked up at once; up to kMostNames further names wait. So a DNS server
-// that is silent for one zone does not hold up names of other zones.
+// kMostThreads names are looked up at once; up to kMostNames further names wait. So a name whose
+// DNS server is silent holds up other names only if there are kMostThreads such names at once.
 //
 // If a look-up hangs, neither the destructor nor the end of the process waits for it. Thread-safe;
 // allocates.
@@ -54,8 +54,9 @@ class NameResolver {
   NameResolver(const NameResolver&) = delete;
   NameResolver& operator=(const NameResolver&) = delete;
 
-  // Returns the answer if there is one. Otherwise returns nothing, and notifies `wakeup` once there
-  // is an answer; the caller then has to ask again. Never blocks.
+  // Returns the answer if there is one, or an error if too many names wait already or the system
+  // has no thread for the look-up. Otherwise returns nothing, and notifies `wakeup` once there is
+  // an answer; the caller then has to ask again. Never blocks.
   std::optional<NameAddresses> Find(const std::string& name, const std::weak_ptr<Wakeup>& wakeup);
 
   // Forgets what was found for `name`, because none of its addresses can be connected to.
@@ -69,8 +70,8 @@ class NameResolver {
   std::shared_ptr<State> state_;
 };
 
-// Looks up the addresses of `name` with getaddrinfo(), for TCP and in both families. They are in
-// the order that the system prefers.
+// Looks up the addresses of `name` with getaddrinfo(), for TCP, IPv4 and IPv6. They are in the
+// order in which getaddrinfo() returns them.
 NameAddresses LookUpWithSystem(const std::string& name);
 
 }  // namespace ffgrant::valkey::internal

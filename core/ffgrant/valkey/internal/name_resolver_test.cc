@@ -41,8 +41,8 @@ bool IsNotified(Wakeup& wakeup, int timeout_ms) {
   return notified;
 }
 
-// The look-up of a name that begins with "hangs" does not end before EndLookUps(), which the test's
-// end calls at the latest.
+// The look-up of a name that begins with "hangs" does not end before EndLookUps(), which the
+// destructor calls at the latest.
 class NameResolverTest : public ::testing::Test {
  protected:
   NameResolverTest() : shared_(std::make_shared<Shared>()) {
@@ -60,7 +60,7 @@ class NameResolverTest : public ::testing::Test {
   std::optional<NameAddresses> Find(const std::string& name) {
     return resolver->Find(name, wakeup);
   }
-  // Waits until the answer is there.
+  // Waits for the answer, for about 10 s at most. Returns "" if none has come by then.
   std::string Get(const std::string& name) {
     for (int i = 0; i < 100; ++i) {
       if (const auto found = Find(name)) return found->addresses.at(0);
@@ -82,7 +82,7 @@ class NameResolverTest : public ::testing::Test {
   const std::shared_ptr<Wakeup> wakeup = std::make_shared<Wakeup>();
 
  private:
-  // The resolver's threads outlive it, so what the look-ups need is here.
+  // The resolver's threads may outlive the test, so they share what the look-ups need.
   struct Shared {
     std::promise<void> go_on;
     std::shared_future<void> end = go_on.get_future().share();
@@ -116,15 +116,15 @@ TEST_F(NameResolverTest, KeepsWhatItFoundForASecondOfUse) {
   ASSERT_EQ(Get("a"), "address of a");
   EXPECT_GE(look_ups("a"), 2);
 
-  // An answer that nobody could use yet is kept longer, because no caller waits as long as a slow
-  // look-up takes.
+  // An answer that no caller has got yet is kept longer, because a look-up may take longer than any
+  // caller waits.
   EXPECT_FALSE(Find("b"));
   std::this_thread::sleep_for(std::chrono::milliseconds(NameResolver::kKeepMs + 100));
   EXPECT_TRUE(Find("b"));
   EXPECT_EQ(look_ups("b"), 1);
 }
 
-// The addresses of a name may change while a client uses it all the time.
+// A name's addresses may change while a client keeps using the name.
 TEST_F(NameResolverTest, AsksAgainHoweverOftenANameIsUsed) {
   const Clock::time_point begin = Clock::now();
   while (MsSince(begin) < 3 * NameResolver::kKeepMs / 2) {
@@ -147,8 +147,8 @@ TEST_F(NameResolverTest, ForgetsWhatIsOfNoUse) {
   EXPECT_EQ(look_ups("hangs"), 1) << "under way already";
 }
 
-// The look-up fails when whoever asked has given up. The next caller is told why it failed,
-// although this caller asks more than a second later.
+// The look-up fails after whoever asked has given up. The next caller is told why the look-up
+// failed, although this caller asks more than a second later.
 TEST_F(NameResolverTest, AFailureThatNobodyWaitedForIsTold) {
   std::atomic<int> look_ups = 0;
   std::promise<void> go_on;
@@ -191,8 +191,8 @@ TEST_F(NameResolverTest, WhoeverWaitsIsToldThoughANameIsForgottenMeanwhile) {
 }
 
 TEST_F(NameResolverTest, EverybodyWhoWaitsForANameIsTold) {
-  // Three ask for a name in every possible order, twice in each order. Each waits for this name
-  // alone, so that no other name's answer wakes it.
+  // There is a name for each order of three callers, who ask for that name twice in this order.
+  // Each caller waits for one name alone, so that no other name's answer wakes it.
   std::vector<std::shared_ptr<Wakeup>> waiting;
   std::vector<std::size_t> order = {0, 1, 2};
   do {
@@ -238,7 +238,7 @@ TEST_F(NameResolverTest, NobodyWaitsForOneThatHangs) {
   EXPECT_LE(MsSince(begin), 5000);
 }
 
-// The program's own threads handle signals.
+// Signals are left to the program's own threads.
 TEST_F(NameResolverTest, LooksUpInAThreadThatTakesNoSignal) {
   const std::size_t before = ffgrant::testing::ThreadsThatTake(SIGTERM);
   EXPECT_FALSE(Find("hangs"));

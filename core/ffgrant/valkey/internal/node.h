@@ -39,7 +39,7 @@ enum class Errand : std::uint8_t {
   kReplace,     // FUNCTION LOAD REPLACE
   kMembers,     // CLUSTER NODES: who is in the cluster?
   kSlots,       // CLUSTER SLOTS: who serves which slots?
-  kPing,        // PING: is the connection alive? Only on a connection that was ready
+  kPing,        // PING: is the connection alive? Only on a ready connection
 };
 
 // Which functions are called on a server (function_library.h).
@@ -47,7 +47,7 @@ enum class Functions : std::uint8_t {
   kUnchecked,   // not known yet, or the server is a replica; FlowFabric's are called
   kFlowFabric,  // ff_x
   kOwn,         // ffgrant_x
-  kNone,        // no functions are there, or the user may not call them; `library_refusal` says why
+  kNone,        // no functions can be called; `library_refusal` says why
 };
 
 // What an expected reply belongs to.
@@ -65,13 +65,14 @@ struct Expected {
   std::int64_t sent_at = 0;
 };
 
-// A queue in a ring. The ring's size is a power of two, and doubles when the ring is full.
+// A queue in a ring. A ring that is full doubles its size, from 0 to 16 the first time. So the size
+// is a power of two, or 0.
 class ExpectedQueue {
  public:
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
   const Expected& front() const noexcept { return ring_[begin_]; }
-  // The entry of request `number`, which must be in the queue.
+  // The entry of the request with the index `number`. This entry must be in the queue.
   Expected& of_request(std::uint32_t number) noexcept {
     std::size_t i = begin_;
     while (ring_[i].kind != Expected::Kind::kRequest || ring_[i].request != number) {
@@ -116,7 +117,7 @@ class OutputBuffer {
   // Removes the first `size` pending bytes.
   void Consume(std::size_t size) noexcept {
     begin_ += size;
-    // The bytes are moved so seldom that moving them costs less than one copy for each byte.
+    // A move copies no more bytes than were removed since the last move.
     if (begin_ == bytes_.size() || (begin_ >= kMoveSize && begin_ >= bytes_.size() / 2)) {
       bytes_.erase(0, begin_);
       begin_ = 0;
@@ -144,7 +145,7 @@ struct Node {
   // connection.
   std::uint64_t appended() const noexcept { return written + out.size(); }
 
-  int index;  // in the client's list
+  int index;  // in the client's list of nodes
   Endpoint endpoint;
   std::unique_ptr<Stream> stream;
   State state = State::kDown;
@@ -166,7 +167,8 @@ struct Node {
   std::string node_id;
   std::string run_id;
   bool cluster = false;
-  // The server says that it stands alone. Without INFO this and `cluster` stay false.
+  // The server says that it is no node of a cluster. Without INFO this and `cluster` are both
+  // false.
   bool standalone = false;
   std::int64_t latest_start = -1;  // see ServerIdentity
   std::int64_t client_id = 0;
@@ -182,14 +184,16 @@ struct Node {
   // The node's place in the cluster.
   std::string announced_id;  // the id that the last good table has for this address; may be empty
   // The server here is not known to belong to the cluster, so no caller's command is sent there
-  // yet. Once the server is known to belong there, the client still has to look for the functions.
+  // yet. Once the server is known to belong to it, the client looks for the functions, unless it
+  // has done so before.
   bool stranger = false;
-  // The newest table does not need this node: the node is forgotten as soon as nothing is under
-  // way.
+  // The newest table does not need this node, the node was disowned, or it is there only to shut a
+  // lost connection. ForgetIdle() forgets it once it is idle.
   bool leaving = false;
   bool pursued = false;              // a lost connection is to be shut there
   std::int64_t unreachable_at = -1;  // when connecting or greeting failed last
-  std::int64_t refused_at = -1;      // when it last gave a table that was not accepted
+  // When this node last gave no table that could be accepted; -1: not since the last good table.
+  std::int64_t refused_at = -1;
   // What CLUSTER NODES has answered, kept until CLUSTER SLOTS has answered as well.
   std::vector<Member> told;
   std::string told_own_id;
@@ -199,11 +203,11 @@ struct Node {
   bool draining = false;
   std::string drain_reason;
 
-  // How many requests under way here have already been ended. Nothing is sent after them, because
-  // the server may be dead.
+  // How many requests under way here have already been ended. No request is sent after them,
+  // because the server may be dead.
   std::size_t abandoned = 0;
   std::int64_t heard_at = 0;       // when anything was last received
-  std::uint64_t lost = 0;          // this connection's number among the lost ones
+  std::uint64_t lost = 0;          // this connection's number among the lost ones; 0: none
   LostConnections::Fence fencing;  // the connection that kFence shuts
 
   ServerIdentity identity() const noexcept {

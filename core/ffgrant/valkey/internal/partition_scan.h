@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks many servers at once for the heads of the partitions' eligible sets.
+// Asks many servers at once for the heads of a lane's eligible sets, and about the grants and the
+// requirements of these heads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_
 #define FFGRANT_VALKEY_INTERNAL_PARTITION_SCAN_H_
@@ -21,12 +22,13 @@ class Session;
 // What one session has asked the partitions, and what they have said. A call need not wait for the
 // answers to all of its questions. Questions that are still open when the call returns stay here,
 // and their answers are thrown away. So a server that does not answer does not hold up a call that
-// finds something elsewhere. Of the calls that find nothing elsewhere, such a server holds up only
-// the first.
+// finds something elsewhere. Of the calls that find nothing elsewhere, such a server holds up the
+// first, and those that have no other server to ask.
 //
-// A partition that did not answer in time is late, and later calls pass it over. Each of these
-// calls asks one late partition again, without waiting for it. Once a late partition answers, no
-// partition is late any more: either the trouble has ended, or partitions become late anew.
+// A partition that did not answer in time is late, and later calls pass it over, unless all
+// partitions of a call's window are late. Each call asks one late partition of its window again,
+// without waiting for it. Once a late partition answers, no partition is late any more: either the
+// trouble has ended, or partitions become late anew.
 //
 // A scan is a part of its session. One thread at a time uses the scan, and the thread that leads at
 // the client stores the answers here. The mutex protects these two threads from each other. No
@@ -59,15 +61,15 @@ class PartitionScan {
   // memory again.
   std::vector<Waiting> active;
   std::vector<Waiting> aside;
-  // The late partition that was asked again last, by whichever call.
+  // The late partition that a call of this session asked again last.
   std::uint16_t asked_again = 0;
 
   explicit PartitionScan(Session& session) : session_(session) {}
   PartitionScan(const PartitionScan&) = delete;
 
   // Begin() starts a new call; `partitions` must be the same number in every call. From then on,
-  // answers to earlier calls' questions are ignored. `offered` must live until End(). After End()
-  // the answers to this call's questions are ignored, too.
+  // answers to earlier calls' questions only end or begin lateness. `offered` must live until
+  // End(). After End() the same holds for the answers to this call's questions.
   void Begin(std::uint16_t partitions, std::string_view offered);
   void End() noexcept;
 
@@ -135,7 +137,7 @@ class PartitionScan {
   Session& session_;
   mutable std::mutex mutex_;   // protects all below
   std::vector<Place> places_;  // one for each partition
-  std::string_view offered_;   // what the current call offers
+  std::string_view offered_;   // the capabilities that the current call offers
   std::uint32_t call_ = 0;
   std::uint32_t epoch_ = 1;  // a new epoch ends all lateness
   std::size_t late_ = 0;

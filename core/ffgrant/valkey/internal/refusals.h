@@ -25,7 +25,7 @@ class Refusals {
  public:
   struct Refusal {
     std::int64_t until = 0;  // on the clock of Network::NowMs()
-    std::string text;        // the server's own words
+    std::string text;        // the reason, in the server's words or in ours
   };
 
   // Notes that `server` must not be asked again before `until`.

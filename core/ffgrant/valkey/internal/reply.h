@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads replies of a server (RESP 2) with hiredis' reader, into memory that is used again and
-// again. Reading allocates nothing once the largest reply has been seen.
+// again. Reading allocates nothing once the largest reply, and one after it, have been read.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_REPLY_H_
 #define FFGRANT_VALKEY_INTERNAL_REPLY_H_
@@ -47,19 +47,20 @@ class Reply {
   std::size_t element_count_ = 0;
 };
 
-// The limits of one reply. If a reply is larger, reading fails before memory beyond the limits is
-// allocated.
+// The limits of one reply. If a reply is larger, reading fails, and no values are made beyond the
+// limits.
 struct ReplyLimits {
-  // If the input ends in the middle of a reply, the reader keeps at most `max_bytes` of that reply,
-  // however many bytes are fed at once. A whole reply may take at most `max_bytes` of memory: 48
-  // bytes for each of its values, and the size of their texts.
+  // A reply may take at most `max_bytes` of memory: 48 bytes for each of its values, and the size
+  // of each of their texts, rounded up to a multiple of 8. If the input ends in the middle of a
+  // reply, at most `max_bytes` of the input may be in no value yet. Several replies that are fed
+  // together may be longer.
   std::size_t max_bytes = std::size_t{4} << 20;
-  // How deep arrays may be nested; 1 for a flat one. hiredis' own limit is 7.
+  // How deep arrays may be nested; 1 for a flat one.
   int max_depth = 5;
 };
 
 // Memory in chunks that stay where they are and are given back all at once. After a reply that took
-// several chunks, the next chunk holds as much as all of these together.
+// several chunks, the next chunk has room for all that this reply took.
 class ReplyArena {
  public:
   explicit ReplyArena(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
@@ -69,7 +70,7 @@ class ReplyArena {
   void* Take(std::size_t size) noexcept;
   // Gives all the memory back, to be taken again.
   void Reset() noexcept;
-  // Whether Take() has been asked for more than the limit since the last Reset().
+  // Whether a Take() since the last Reset() would have exceeded the limit.
   bool exceeded() const noexcept { return exceeded_; }
   // The size of all chunks, whether their bytes are taken or not.
   std::size_t held() const noexcept;
@@ -84,7 +85,7 @@ class ReplyArena {
   std::size_t chunk_size_ = std::size_t{64} << 10;  // the least size of the next chunk
   std::size_t used_ = 0;                            // bytes taken from the last chunk
   std::size_t taken_ = 0;                           // bytes taken in all
-  std::size_t gaps_ = 0;                            // bytes of the gaps between taken areas, in all
+  std::size_t gaps_ = 0;                            // bytes of the gaps after taken areas, in all
   bool exceeded_ = false;
 };
 
@@ -97,8 +98,8 @@ class ReplyReader {
   enum class Status : std::uint8_t {
     kReply,     // reply() has the reply until the next call of Next() or Reset()
     kNeedMore,  // the bytes so far hold no further whole reply
-    // The stream can't be read any further: it is not RESP 2, or a limit was exceeded. From then on
-    // Next() returns kMalformed every time, until Reset().
+    // The stream can't be read any further: it is not RESP 2, a limit was exceeded, or there was no
+    // memory. From then on Next() returns kMalformed every time, until Reset().
     kMalformed,
   };
 
@@ -117,7 +118,8 @@ class ReplyReader {
   // Forgets everything that was fed; call it for a new connection.
   void Reset() noexcept;
 
-  // Has the functions by which hiredis makes the values of a reply. Their private data is `this`.
+  // Has the functions by which hiredis makes the values of a reply. hiredis hands them this reader
+  // as their private data.
   class Builder;
 
  private:

@@ -199,7 +199,7 @@ TEST(ReplyReader, RefusesByWhatAReplyIsMadeOf) {
       {48, "$0\r\n\r\n", "\"\""},
       {48, "+OK\r\n", "malformed"},
       {56, "+OK\r\n", "+OK"},
-      // The elements count first, then their texts.
+      // All elements count as soon as their array begins, and each text when it comes.
       {48 + 96, "*2\r\n:1\r\n:2\r\n", "[i1,i2,]"},
       {48 + 95, "*2\r\n:1\r\n:2\r\n", "malformed"},
       {48 + 96 + 8, "*2\r\n+a\r\n:2\r\n", "[+a,i2,]"},
@@ -228,7 +228,7 @@ TEST(ReplyReader, TakesNothingFromNothing) {
   EXPECT_EQ(Shown(reader.reply()), "+OK");
 }
 
-// The reply is larger than the chunks that its memory comes in.
+// Some of the replies are larger than the chunk of memory in which they begin.
 TEST(ReplyReader, KeepsEveryPartOfALargeReplyInItsPlace) {
   ReplyReader reader;
   for (const std::size_t size : {std::size_t{30'000}, std::size_t{70'000}, std::size_t{100},
@@ -280,7 +280,7 @@ TEST(ReplyArena, HoldsNoMoreThanWhatOneReplyTook) {
     arena.Reset();
     ASSERT_LE(arena.held(), 2 * size + (1 << 17)) << size;
   }
-  // A reply that fitted before takes no other memory.
+  // A reply that fits into the memory held already takes no more.
   void* const first = arena.Take(1000);
   arena.Reset();
   const std::size_t held = arena.held();

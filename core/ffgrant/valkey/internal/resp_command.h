@@ -27,8 +27,8 @@ class RespCommand {
   // Appends the command to `out`, which must outlive this object.
   explicit RespCommand(std::string& out) noexcept : out_(out) {}
 
-  // Starts a command of `arguments` arguments, its name among them. Exactly as many calls of
-  // Arg() and Key() must follow.
+  // Starts a command of `arguments` arguments, its name among them. Exactly as many calls of Arg(),
+  // Function() and Key() must follow.
   void Begin(std::size_t arguments) { Header('*', arguments); }
 
   // Begins a call of a function, "FCALL <function> <number of keys> <keys> <arguments>": Key() must
@@ -106,9 +106,9 @@ class RespCommand {
   std::size_t keys_begin_ = 0;  // where in the output the call's number of keys begins
 };
 
-// Appends `command` to `out`: as it is, or, if `own` is set, as a call of our library. `function`
-// says where the function is named. Our functions have the names of FlowFabric's except for the
-// prefix: "ff_x" is "ffgrant_x".
+// Appends `command` to `out`. If `own` is set and `function` says where a function is named, the
+// command becomes a call of our library; otherwise it stays as it is. Our functions have the names
+// of FlowFabric's except for the prefix: "ff_x" is "ffgrant_x".
 void AppendCommand(std::string& out, std::string_view command,
                    const RespCommand::FunctionArg& function, bool own);
 

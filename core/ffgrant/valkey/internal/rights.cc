@@ -58,7 +58,7 @@ constexpr NeededRights kAll[] = {
     {"Inspect", "", "EXISTS HMGET ZSCORE", "", ""},
 };
 
-// The body of our function ffgrant_refused_commands.
+// Does what our function ffgrant_refused_commands does (functions/rights.lua).
 constexpr std::string_view kScript =
     "local check = redis.acl_check_cmd local function may_run(command, key) "
     "local answered, allowed = pcall(check, command, key) "

@@ -18,8 +18,9 @@
 
 namespace ffgrant::valkey::internal {
 
-// Commands are given by name, with a space between two. PUBLISH is not among them: only executions
-// of a flow need it (functions/README.md).
+// Commands are given by name, with a space between two. Two things are left out
+// (functions/README.md): PUBLISH, which only executions of a flow need, and what Suspend() needs to
+// install a secret.
 struct NeededRights {
   std::string_view call;      // the name of the method of ValkeyLedger
   std::string_view function;  // FlowFabric's name; empty: the call needs no function
@@ -29,13 +30,15 @@ struct NeededRights {
   bool of_execution = true;   // false: the call is about a worker or the deployment
 };
 
-// The rights of every call.
+// The rights of every call. A batch needs those of its calls, and InspectNames() those of
+// Inspect().
 std::span<const NeededRights> AllNeededRights() noexcept;
 
-// All commands that any call needs, each once.
+// All commands that any call needs, each once and in order: with our functions if `own_functions`
+// is set, and else with FlowFabric's.
 std::vector<std::string_view> AllNeededCommands(bool own_functions);
 
-// Writes a command that asks which of AllNeededCommands() the user may not run on keys of
+// Writes a command that asks which of AllNeededCommands() the user may not run on a key of
 // `partition`. The command calls a function of ours if `own_functions` is set, and else runs a
 // script.
 void WriteAskForRights(RespCommand& command, const Partition& partition, bool own_functions);

@@ -61,8 +61,9 @@ bool Session::TryLead() noexcept {
   return true;
 }
 
-// Makes a waiting session the leader. The next leader finds in the inbox what has been handed in
-// meanwhile. If no call waits, only commands that nobody waits for are under way.
+// Makes the session that has waited longest, and is not done, the leader. The next leader finds in
+// the inbox what has been handed in meanwhile. If no call waits, only commands that nobody waits
+// for are under way.
 void Session::HandOver(Lock& lock) noexcept {
   leads_ = false;
   const auto next = std::find_if(shared_.waiting_.begin(), shared_.waiting_.end(),
@@ -128,7 +129,7 @@ void Session::HandIn() noexcept {
   written_size_ = 0;
 }
 
-// The leading thread calls OnEnd() while it holds the lock.
+// OnEnd() is called with the lock held, by the leading thread or by that of TurnIdle().
 void Session::OnEnd(std::size_t open) noexcept {
   open_ -= open;
   ++ends_;

@@ -2,13 +2,14 @@
 //
 // Lets many threads make calls through few connections. A call borrows a session, whose client it
 // shares with other calls. The commands of all these calls are under way together on the client's
-// connections. So no call waits for a connection, and a server that does not answer holds up only
-// the calls that ask it.
+// connections. So no call waits for another call to give up a connection, and a server that does
+// not answer holds up only the calls that ask it.
 //
-// One of the threads leads: it waits for the network on behalf of all, and tells every other thread
-// when that thread's answers are there. When the leader's own call has ended, the thread that has
-// waited longest leads. The other threads send by themselves on a connection that is in use
-// already, and leave everything else to the leader. A thread that is alone always leads.
+// At each client one of the threads leads: it waits for the network on behalf of all, and tells
+// every other thread when that thread's answers are there. When the leader's own call has ended,
+// the thread that has waited longest leads. The other threads send by themselves on a connection
+// that is in use already, and leave everything else to the leader. A thread that is alone always
+// leads.
 
 #ifndef FFGRANT_VALKEY_INTERNAL_SESSION_H_
 #define FFGRANT_VALKEY_INTERNAL_SESSION_H_
@@ -47,22 +48,24 @@ class SharedClient {
   friend class Session;
   friend class SessionPool;
 
-  std::mutex mutex_;  // protects all below; a waiting leader releases it
+  std::mutex mutex_;  // protects what is below; a waiting leader releases it
   Session* leader_ = nullptr;
   std::int64_t leader_waits_until_ = 0;
   std::vector<Session*> inbox_;    // sessions that have commands for the leader
   std::vector<Session*> waiting_;  // sessions that wait for the leader, the longest first
-  std::vector<Session*> done_;     // for the leader: done sessions that it has to wake
+  std::vector<Session*> done_;     // done sessions for the leader to wake; only it uses this
   std::vector<std::unique_ptr<Session>> idle_;
   std::atomic<std::size_t> users_ = 0;  // needs no mutex
   const std::int64_t limit_ms_;
   const std::size_t window_;
-  // Only the leader opens and closes connections, since it may be waiting for these connections.
+  // Only the leader, or TurnIdle() while nobody leads, opens and closes connections, since a leader
+  // may be waiting for these connections.
   Client client_;
 };
 
 // The place of one call at a client, and what else the call needs. Only one thread at a time may
-// use a session. The thread that leads calls the targets, one after the other.
+// use a session. The thread that leads, or that has called TurnIdle(), calls the targets, one after
+// the other.
 class Session {
  public:
   explicit Session(SharedClient& shared) : scan(*this), shared_(shared) {}
@@ -74,18 +77,18 @@ class Session {
   void Begin() noexcept;
   void End() noexcept;
 
-  // Does what Client::Submit() does. The target must call Ended() for each end of a command, but
-  // not for a reply that it refuses because the reply can't be the answer. First waits while
-  // max_in_flight commands of this call are under way.
+  // Does what Client::Submit() does, within the time limit of the call. The target must call
+  // Ended() for each end of a command, but not for a reply that it refuses because the reply can't
+  // be the answer. First waits while max_in_flight commands that this call waits for are under way.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               CommandKey key = kNoKey) {
     WaitFor(shared_.window_, kNoEnd);
     Send(slot, read_only, target, write, 1, key);
   }
-  // Does what Submit() does, but never waits, for a command that the call may leave behind: only
-  // WaitForEnd() waits for its end. The target must call LeftEnded() in place of Ended(), must live
-  // as long as the session, and may be called by any thread at any time.
+  // Submits a command that the call may leave behind. Does not wait first, as Submit() may; only
+  // WaitForEnd() waits for the command's end. The target must call LeftEnded() in place of Ended(),
+  // must live as long as the session, and may be called by any thread at any time.
   template <class Write>
   void SubmitToLeave(std::uint16_t slot, bool read_only, const CallTarget& target,
                      const Write& write) {
@@ -100,9 +103,10 @@ class Session {
   // Does what Wait() does, but not beyond `until`, a time on the clock of NowMs(). Returns whether
   // everything has ended.
   bool WaitUntil(std::int64_t until) noexcept;
-  // ends() says how many commands have ended so far. WaitForEnd() waits until more than `after`
-  // commands have ended, but not beyond `until`, a time on the clock of NowMs(). Some commands have
-  // to be under way. Every command ends by the deadline of the call that submitted it.
+  // ends() says how many commands of this session have ended so far. WaitForEnd() waits until more
+  // than `after` commands have ended, but not beyond `until`, a time on the clock of NowMs(); if
+  // `until` is given, the wait may also end earlier. Some commands must be under way. Every command
+  // ends by the deadline of the call that submitted it.
   std::uint64_t ends() const noexcept;
   void WaitForEnd(std::uint64_t after, std::int64_t until = Client::kNever) noexcept {
     WaitFor(0, after, until);
@@ -156,8 +160,8 @@ class Session {
   }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target, CommandKey key);
   void OnEnd(std::size_t open) noexcept;
-  // Waits until fewer than `below` commands are open, or more than `after` have ended, or the time
-  // is `until`.
+  // Waits until the leader has taken what this session has written and fewer than `below` commands
+  // are open or more than `after` have ended, but not beyond `until`.
   void WaitFor(std::size_t below, std::uint64_t after,
                std::int64_t until = Client::kNever) noexcept;
 
@@ -166,7 +170,7 @@ class Session {
     return cancelled() ? Client::kCancelledDeadline : deadline_;
   }
 
-  // The caller must hold the lock.
+  // The callers of the next functions must hold the lock.
   bool HasWhatItWants() const noexcept { return open_ < wants_below_ || ends_ > wants_after_; }
   bool IsDone() const noexcept { return written_size_ == 0 && HasWhatItWants(); }
   bool TryLead() noexcept;
@@ -202,12 +206,12 @@ class Group {
  public:
   static constexpr std::size_t kMaxSize = 96;
 
-  // `details` gets the text of the failure that Wait() returns.
+  // `details`, which may be null, gets the text of the failure that Wait() returns.
   Group(Session& session, ErrorDetails* details) : session_(session), details_(details) {}
   Group(const Group&) = delete;
 
-  // Adds one command. Add() may be called at most kMaxSize times, and `read` must live until Wait()
-  // returns.
+  // Submits one command. Add() may be called at most kMaxSize times, and `read` must live until
+  // Wait() returns.
   template <class Write, class Read>
   void Add(std::uint16_t slot, bool read_only, const Write& write, Read& read,
            CommandKey key = kNoKey) {
@@ -299,8 +303,8 @@ class SessionPool {
   };
   // Takes a session at the client that the fewest calls use. Does not wait.
   Lease Take() noexcept;
-  // Gives one turn to each client at which nobody leads, so that it reads what has come for calls
-  // that have ended without their answers. Does not wait.
+  // Gives one turn to each client at which nobody leads, so that the client reads answers that have
+  // come after their calls had ended. Does not wait.
   void TurnIdle() noexcept;
 
   // Ends the calls under way, as Client::Cancel() does, and also what they would do next. May be

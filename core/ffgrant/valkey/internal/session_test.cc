@@ -21,8 +21,8 @@ using testing::Operation;
 using testing::ScriptedNetwork;
 using testing::ScriptedServer;
 
-// In these tests a session has at most one command under way at a time. So each end that is counted
-// is the end of that command.
+// In these tests a call has at most one command under way, apart from commands that it may leave
+// behind.
 class SessionTest : public ::testing::Test {
  protected:
   static ClientOptions Options(ClientOptions options) {

@@ -2,7 +2,7 @@
 //
 // Makes calls from many threads through few connections, to servers on this machine. Some of the
 // servers answer, some are frozen. Other tests run on a scripted network: they hold the thread that
-// leads while another thread hands in its commands.
+// leads while another thread hands in its commands, or sends them itself.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -128,7 +128,7 @@ class SocketServer {
 };
 
 constexpr std::int64_t kLimitMs = 1500;
-// The delay that a busy machine and a sanitizer may add.
+// The longest delay that a busy machine and a sanitizer may add.
 constexpr std::int64_t kTickMs = 700;
 
 class ManyThreads : public ::testing::Test {
@@ -264,8 +264,8 @@ TEST_F(ManyThreads, AFrozenShardHoldsUpNobodyWhoAsksAnother) {
   EXPECT_LE(*std::max_element(longest.begin(), longest.end()), kTickMs);
 }
 
-// A search does not wait for answers from the frozen shard. It leaves the questions that it has
-// asked there to whichever thread leads.
+// A search that finds something does not wait for answers from the frozen shard. It leaves the
+// questions that it has asked there to whichever thread leads.
 TEST_F(ManyThreads, SearchesFindWhatTheOtherShardHas) {
   FormCluster();
   Start();
@@ -364,8 +364,8 @@ TEST_F(ManyThreads, FindClaimHasOneLimitHoweverManyConnectionsAreLost) {
   EXPECT_EQ(frozen.error, ClaimError::kUnavailable);
   EXPECT_FALSE(frozen.final);
   one_.Freeze(false);
-  // Lost connections come back one after the other, and late on a busy machine. Until a connection
-  // has come back, an answer may not be final.
+  // The clients connect again one after the other, and late on a busy machine. Until the connection
+  // on which a claim was lost has been shut, the answer about this claim may not be final.
   std::atomic<int> final = 0;
   all([&](std::size_t i) {
     for (const auto start = Clock::now(); MsSince(start) < 30'000;) {
@@ -437,8 +437,8 @@ class HeldNetwork final : public Network {
 };
 
 // One thread leads and is in the network's wait, since there is no connection yet. The call of
-// another thread then writes two commands for the leader: one that reads or writes, and one that
-// settles a command which may still be executed.
+// another thread then writes commands for the leader: one that reads or writes, and one that
+// settles a command which may still be executed. In one test only the second is written.
 class HandedIn : public ::testing::Test {
  protected:
   static constexpr std::int64_t kLimitMs = 200;

@@ -65,7 +65,7 @@ std::string_view Word(std::string_view text) noexcept {
   return text.empty() ? std::string_view() : std::string_view("unknown");
 }
 
-// Reads a number from 0 to `max`; returns nothing for any other text.
+// Reads a number from 0 to `max`, but not above INT64_MAX; returns nothing for any other text.
 std::optional<std::uint64_t> CountOf(std::string_view text, std::uint64_t max) noexcept {
   const auto value = ReadInteger(text);
   if (!value || *value < 0 || static_cast<std::uint64_t>(*value) > max) return std::nullopt;

@@ -17,8 +17,8 @@
 
 namespace ffgrant::valkey::internal {
 
-// CoreField and GrantField list the fields of the core hash and of the grant's hash, in the order
-// in which WriteFields() asks for them.
+// CoreField and GrantField number the fields that are read of the core hash and of the grant's
+// hash, in the order in which WriteFields() asks for them.
 enum CoreField : std::size_t {
   kPhase,
   kOwnership,
@@ -125,13 +125,14 @@ enum class HashAnswer : std::uint8_t {
 };
 HashAnswer HashAnswerOf(const Reply& reply, std::size_t fields) noexcept;
 
-// Fills in what the core hash says. `reply` must have the fields of that hash.
+// Fills in what the core hash says. `reply` must be kThere as an answer to HMGET of kCoreFields.
 void FillCore(const Reply& reply, ExecutionState& out) noexcept;
-// Fills in what the grant says. `reply` must have the grant's fields.
+// Fills in that there is a grant, and the grant's times. `reply` must be kThere as an answer to
+// HMGET of kGrantFields.
 void FillGrant(const Reply& reply, ExecutionState& out) noexcept;
 
-// Returns the lease that the core hash names, without the lease's kind. Returns nothing unless the
-// whole lease can be read.
+// Returns the lease that the core hash names. Its kind is kInitial, whatever the true kind is.
+// Returns nothing unless the whole lease can be read.
 std::optional<Lease> LeaseOf(const Reply& core) noexcept;
 
 // Writes HGET of the grant's expiry.
@@ -140,8 +141,8 @@ void WriteReadGrantExpiry(RespCommand& command, const ExecutionIdView& id);
 // isn't there, or the reply is an error, `expires_at` stays as it was.
 bool ReadGrantExpiry(const Reply& reply, TimestampMs& expires_at) noexcept;
 
-// Returns kUnknownCode. Is called when the server has answered a command that calls no function
-// with an error, or with a text that has no meaning as an answer; the text becomes the only detail.
+// Is called when the answer to a command that calls no function is an error, or a text without a
+// meaning. Makes the first 512 bytes of this text the only detail, and returns kUnknownCode.
 ClaimError UnknownText(const Reply& reply, ErrorDetails* details) noexcept;
 
 }  // namespace ffgrant::valkey::internal
