@@ -31,8 +31,9 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
-// Parses HOST:PORT. The host may hold colons itself (IPv6), with or without brackets around it, but
-// no slash. Returns false, and leaves `out` untouched, for anything else. server_url.h parses URLs.
+// Parses HOST:PORT, with a port of 1..65535. The host may hold colons itself (IPv6), with or
+// without brackets around it, but no slash. Returns false, and leaves `out` untouched, for anything
+// else. server_url.h parses URLs.
 bool ParseEndpoint(std::string_view text, Endpoint& out);
 
 enum class IoStatus : std::uint8_t {
@@ -83,8 +84,8 @@ class Network {
  public:
   virtual ~Network() = default;
   virtual std::unique_ptr<Stream> NewStream() = 0;
-  // Returns when one of the streams is ready or `timeout_ms` (>= 0) have
-  // passed, or earlier for no reason.
+  // Returns when one of the streams is ready, after Wake(), or when `timeout_ms` (>= 0) have
+  // passed. May also return earlier for no reason.
   virtual void Wait(std::span<const StreamInterest> interests,
                     std::int64_t timeout_ms) noexcept = 0;
   // Ends the Wait() that is under way, or the next one if none is. May be called from any thread.
@@ -95,12 +96,12 @@ class Network {
   // is ready, and after Wake() until the next Wait(). Do not read or close it.
   virtual int Descriptor() noexcept { return -1; }
   // Sets the streams that make Descriptor() readable. Returns how many ms the caller may wait for
-  // the descriptor: `timeout_ms`, or less if FinishOpen() has something to do earlier.
+  // the descriptor: `timeout_ms`, or less, for example if FinishOpen() has something to do earlier.
   virtual std::int64_t Arm(std::span<const StreamInterest> /*interests*/,
                            std::int64_t timeout_ms) noexcept {
     return timeout_ms;
   }
-  // Returns a time in milliseconds that only grows. Its origin is arbitrary, and it is never
+  // Returns a time in milliseconds that never goes back. Its origin is arbitrary, and it is never
   // negative. May be called from any thread.
   virtual std::int64_t NowMs() noexcept = 0;
   // Returns 64 random bits, for the jitter of waits.
@@ -131,10 +132,11 @@ struct SocketOptions {
 // Names are looked up by getaddrinfo(), or by `look_up`, in threads that nobody waits for, not even
 // at the end of the process. What a look-up found is used for a second; all networks that use
 // getaddrinfo() share it. Addresses need no look-up. A stream tries the addresses of a name in the
-// order in which the look-up returned them, but no more than 64. If the connection to an address is
-// refused, the stream tries the next address at once. If an address does not answer within a part
-// of the stream's open limit (250 ms at most), the stream also tries the next address, and goes on
-// waiting for the earlier addresses. The first address that connects is taken.
+// order in which the look-up returned them, but no more than 64. If an address fails, for example
+// because it refuses the connection, the stream tries the next address at once. If an address does
+// not answer within a part of the stream's open limit (250 ms at most), the stream also tries the
+// next address, and goes on waiting for the earlier addresses. The first address that connects is
+// taken.
 std::unique_ptr<Network> MakeSocketNetwork(NameLookup look_up = {},
                                            const SocketOptions& options = {});
 

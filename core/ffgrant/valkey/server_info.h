@@ -34,9 +34,9 @@ struct ServerInfo {
   bool cluster = false;
 
   // Only ValkeyLedger::Connect() sets the next two fields. `rights_known` says whether every
-  // primary let the ledger ask for the user's rights. (Where FlowFabric's functions are called, the
-  // ledger can ask only with EVAL.) `refused_calls` has the calls that the user can't make in full
-  // on at least one primary, as far as the rights are known.
+  // primary that has partitions let the ledger ask for the user's rights. (Where FlowFabric's
+  // functions are called, the ledger can ask only with EVAL.) `refused_calls` has the calls that
+  // the user can't make in full on at least one primary, as far as the rights are known.
   bool rights_known = false;
   std::vector<RefusedCall> refused_calls;
   friend bool operator==(const ServerInfo&, const ServerInfo&) = default;

@@ -52,7 +52,7 @@ int HexDigit(char c) noexcept {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// Returns `text` with %XX decoded; nothing if a %XX is broken or stands for a zero byte.
+// Returns `text` with %XX decoded; nothing if a %XX is broken or the result would hold a zero byte.
 std::optional<std::string> Decoded(std::string_view text) {
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -40,8 +40,8 @@ IoStatus FromErrno(int error) noexcept {
 constexpr std::size_t kMostAddresses = 64;
 // How long the stream waits before it tries a unix socket with a full backlog again.
 constexpr std::int64_t kFullBacklogMs = 5;
-// The longest wait before the next address is tried; RFC 8305 calls it the connection attempt
-// delay.
+// The longest wait before the next address is tried; RFC 8305 calls this wait the connection
+// attempt delay.
 constexpr std::int64_t kLongestStepMs = 250;
 
 std::int64_t SteadyMs() noexcept {
@@ -55,7 +55,7 @@ struct Address {
   std::string text;
 };
 
-// Returns the address that `text` is, or nothing if `text` is a name. Looks nothing up.
+// Returns the address that `text` is, or nothing if `text` is no address. Looks nothing up.
 std::optional<Address> ParseAddress(const std::string& text, std::uint16_t port) {
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
@@ -213,7 +213,7 @@ class SocketStream final : public Stream {
   int fd_ = -1;               // the connection, once it is open
   std::uint64_t serial_ = 0;  // the serial of fd_
 
-  // The fields below are used while the stream is opened.
+  // The fields below are used while the stream is being opened.
   bool opening_ = false;
   Endpoint endpoint_;
   std::vector<Address> addresses_;  // empty while the name is looked up
@@ -291,7 +291,7 @@ class SocketNetwork final : public Network {
     std::memcpy(&bits, uuid.bytes.data() + 8, sizeof bits);
     std::uint64_t more = 0;
     std::memcpy(&more, uuid.bytes.data(), sizeof more);
-    return bits ^ (more << 6);  // replaces the variant's two fixed bits, bits 6 and 7
+    return bits ^ (more << 6);  // makes the variant's two fixed bits, 6 and 7, random
   }
 
   const SocketOptions& options() const noexcept { return options_; }

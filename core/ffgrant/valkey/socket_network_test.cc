@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the network of MakeSocketNetwork() with sockets on the loopback. Such sockets don't fail on
-// request, so the test replaces the system calls (linked with --wrap) where they are to fail.
+// Tests the network of MakeSocketNetwork() with TCP sockets on the loopback and with unix sockets.
+// Such sockets don't fail on request, so the test replaces the system calls (linked with --wrap)
+// where they are to fail.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -108,7 +109,7 @@ int __wrap_socket(int domain, int type, int protocol) {
   return Fails(faults.socket, result) ? result : __real_socket(domain, type, protocol);
 }
 
-int without_delay = 0;                           // streams that got TCP_NODELAY
+int without_delay = 0;                           // how often TCP_NODELAY was set
 std::map<std::pair<int, int>, int> options_set;  // the values, by level and name
 int __real_setsockopt(int fd, int level, int name, const void* value, socklen_t size);
 int __wrap_setsockopt(int fd, int level, int name, const void* value, socklen_t size) {
@@ -193,7 +194,7 @@ class SocketNetworkTest : public ::testing::Test {
     const StreamInterest interest = {&which, or_writable};
     network->Wait({&interest, 1}, timeout_ms);
   }
-  // Waits until the stream has connected or failed.
+  // Waits until the stream has connected or failed, but for about 10 s at most.
   IoStatus Finish(Stream& which, IoStatus status) {
     for (int i = 0; i < 1000 && status == IoStatus::kWouldBlock; ++i) {
       WaitFor(which, true, 10);
@@ -218,7 +219,7 @@ class SocketNetworkTest : public ::testing::Test {
       all.append(bytes, result.size);
     }
   }
-  // Expects that a stream can't be used before it is opened.
+  // Expects that the stream, which is not open, can't be used.
   void ExpectNotOpen(Stream& which) {
     char byte = 0;
     EXPECT_EQ(which.FinishOpen(), IoStatus::kFailed);
@@ -336,7 +337,7 @@ TEST_F(SocketNetworkTest, MovesNothingBeforeItIsOpenNorAfterItWasClosed) {
     EXPECT_EQ(stream->Write("x").status, IoStatus::kDone);
     stream->Close();
     ExpectNotOpen(*stream);
-    WaitFor(*stream, true, 0);  // the stream is never ready, which is no failure
+    WaitFor(*stream, true, 0);  // a stream that is not open is never ready, which is no failure
   }
   // Opening a stream closes the connection that it had.
   ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
@@ -608,7 +609,7 @@ std::size_t OpenDescriptors() {
 
 class NamesTest : public SocketNetworkTest {
  protected:
-  // Gives the name these addresses from now on.
+  // Makes a new network, in which the look-up of the name has this answer, and a new stream.
   void Resolve(std::vector<std::string> addresses, std::string error = "") {
     stream.reset();
     network = MakeSocketNetwork([this, addresses, error](const std::string& name) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Implements a stream that speaks TLS over another stream. OpenSSL sees the other stream as a BIO.
-// So OpenSSL makes no system call of its own, and the faults of a test's network reach OpenSSL too.
+// So OpenSSL makes no system call of its own for a connection, and the faults of a test's network
+// reach OpenSSL too.
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
@@ -338,7 +339,8 @@ class TlsStream final : public Stream {
     return status;
   }
 
-  // Says what the result of a failed SSL_read or SSL_write means; a fault is described in `why_`.
+  // Says what the result of a failed SSL_read or SSL_write means; `why_` gets a description of a
+  // fault of TLS.
   IoStatus StatusOf(int done) noexcept {
     switch (SSL_get_error(ssl_.get(), done)) {
       case SSL_ERROR_WANT_READ:

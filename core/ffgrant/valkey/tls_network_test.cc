@@ -127,7 +127,7 @@ class PeerNetwork final : public Network {
   std::deque<IoStatus> opens;
   std::deque<IoStatus> reads;
   std::deque<IoStatus> writes;
-  // If set, the peer answers the client's first bytes in this way, and leaves the rest unread.
+  // If set, the peer sends this text once the client has written, and reads nothing.
   std::optional<std::string> bare_answer;
   std::vector<StreamInterest> waited_for;  // what the last Wait() or Arm() was given
   std::int64_t open_limit_ms = 0;          // what the last SetOpenLimit() was given
@@ -209,7 +209,7 @@ std::string ReadText(Stream& stream, IoStatus& status) {
   return {into.data(), result.size};
 }
 
-// A client whose stream is opened to a peer.
+// A stream of TLS over a network of peers.
 class TlsClient {
  public:
   explicit TlsClient(const TlsOptions& options, Owned<SSL_CTX> context = MakeServerContext()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests batches in which some calls fail.
+// Tests batches in which some calls fail, and the expiries of the grants that a batch issues.
 
 #include <gtest/gtest.h>
 

@@ -21,12 +21,12 @@ using internal::Session;
 
 namespace {
 
-// How many partitions the search waits for at once: kAtFirst at first, and one more for each
-// partition that has nothing, up to kAtMost.
+// How many partitions are active in a search at once: kAtFirst at first, and one more for each
+// partition that has nothing, up to kAtMost. Once the search has set partitions aside, kAtMost are.
 constexpr std::size_t kAtFirst = 4;
 constexpr std::size_t kAtMost = 32;
-// If no server has answered for this long, the search asks further partitions, and takes what the
-// partitions after the silent ones have.
+// If no answer has let the search go on for this long, it sets the active partitions aside: it asks
+// further partitions, and takes what the partitions after the silent ones have.
 constexpr std::int64_t kPatienceMs = 10;
 // The search of one call. `Impl` is ValkeyLedger's private Impl.
 template <class Impl>
@@ -48,7 +48,8 @@ class Search {
     aside_.clear();
   }
 
-  // Returns how many of the window's partitions were looked at.
+  // Returns how many of the window's partitions the search has finished with or passed over. The
+  // next window begins after these.
   std::uint32_t Run() noexcept {
     scan_.Begin(impl_.partitions().num_flow_partitions, offered());
     // If all partitions of the window are late, the call asks and awaits them like any others.
@@ -108,9 +109,9 @@ class Search {
     return true;
   }
 
-  // Asks a late partition again, without waiting for it: the first one after the partition that was
-  // asked again last. So every late partition has its turn, wherever the windows of the calls
-  // begin. A partition whose last question is still open is passed over.
+  // Asks a late partition of the window again, without waiting for it: the first one after the
+  // partition that was asked again last. So every late partition has its turn, wherever the windows
+  // of the calls begin. A partition whose last question is still open is passed over.
   void AskOneThatIsLate() noexcept {
     if (scan_.late() == 0) return;
     std::uint32_t nearest = window_.count;
@@ -266,8 +267,8 @@ class Search {
     return Found::kNotAll;
   }
 
-  // Issues a grant. Returns kNothing if another scheduler was faster, or if the server answers with
-  // an error, because another execution may still be granted.
+  // Issues a grant. Returns kNothing if the server rejects the grant, for example because another
+  // scheduler was faster, or answers with an error: another execution may still be granted.
   Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
     if (TimeIsUp()) return Found::kNotAll;
     IssueOutcome issued;

@@ -143,8 +143,8 @@ TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
   EXPECT_EQ(ChooseId(), IdAt(1));
 }
 
-// Another thread cancels the calls as the server gets the command number `at`. The search stops,
-// and the next call takes no partition for one that does not answer.
+// The calls are cancelled as the server gets the command with the index `at`. The search stops, and
+// the next call takes no partition for one that does not answer.
 TEST_F(Choices, ACancelledSearchHoldsUpNoLaterOne) {
   bool stopped = false;
   for (int at = 0; at < 20; ++at) {
@@ -171,7 +171,8 @@ TEST_F(Choices, ACancelledSearchHoldsUpNoLaterOne) {
   EXPECT_TRUE(stopped);
 }
 
-// The cancelled questions are still open as the next call begins. Then the server answers them.
+// The cancelled questions are still open as the next call begins. Then the server answers them, or
+// their connection ends.
 TEST_F(Choices, CancelledQuestionsMakeNoPartitionLate) {
   for (const bool answers : {true, false}) {
     SCOPED_TRACE(answers);
@@ -327,7 +328,7 @@ TEST_F(Choices, WhatBecomesOfTheGrantDecidesWhetherTheSearchGoesOn) {
       {RejectedReply("invalid_capabilities"), ClaimError::kInvalidCapabilities},
       // This execution is passed over.
       {kFault, ClaimError::kNone, ClaimError::kUnknownCode},
-      // This execution can't be granted any more, so the next one is taken.
+      // This execution can't be granted to the worker, so the next one is taken.
       {RejectedReply("grant_already_exists"), ClaimError::kNone},
       {RejectedReply("execution_not_eligible"), ClaimError::kNone},
       {RejectedReply("capability_mismatch"), ClaimError::kNone},
@@ -509,7 +510,7 @@ class Shards : public ::testing::Test {
     const int slot = HashSlot(Partition{PartitionFamily::kExecution, partition});
     return slot < Begin(2) ? 1 : slot < Begin(3) ? 2 : 3;
   }
-  // Returns how many of the first `partitions` partitions are the server's.
+  // Returns how many of the first `partitions` partitions belong to the server at `port`.
   static std::uint32_t PartitionsOf(int port, std::uint16_t partitions = kPartitions) {
     std::uint32_t count = 0;
     for (std::uint16_t p = 0; p < partitions; ++p) count += PortOf(p) == port;
@@ -648,8 +649,9 @@ TEST_F(Shards, OneOfTwoThatWereAwayIsFoundAgain) {
   }
 }
 
-// This holds with any number of partitions, wherever the searches begin, and even if a late
-// partition of the server that is back always follows one of the server that is away.
+// A server that is back is found with each number of partitions, wherever the searches begin, and
+// even if a late partition of the server that is back always follows one of the server that is
+// away.
 TEST_F(Shards, EachLatePartitionIsAskedInTurn) {
   int tried = 0;
   for (std::uint16_t partitions = 2; partitions <= 12; ++partitions) {
@@ -709,8 +711,8 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   EXPECT_EQ(unreachable, PartitionsOf(3));
 }
 
-// If all partitions of a call's window were late, the call asks them again and waits, whatever
-// other partitions there are.
+// If all partitions of a call's window are late, the call asks them again and waits, whatever other
+// partitions there are.
 TEST_F(Shards, AWindowThatWasAwayAsAWholeIsAskedAgain) {
   int tried = 0;
   for (std::uint16_t size = 1; size <= 4; ++size) {

@@ -33,8 +33,8 @@ struct Primary {
   std::vector<std::string> refused;  // commands that the user may not run
 };
 
-// Asks all of `primaries`, as many at once as one group holds. `write(primary, command)` writes the
-// question, and `read(primary, reply)` reads the answer.
+// Asks all of `primaries`, as many at once as one group holds. If a group fails, asks no further
+// ones. `write(primary, command)` writes the question, and `read(primary, reply)` reads the answer.
 template <class Write, class Read>
 ClaimError AskAll(Session& session, std::span<Primary> primaries, ErrorDetails* details,
                   const Write& write, const Read& read) {
@@ -124,7 +124,7 @@ void AddRefusedCalls(const Primary& primary, std::vector<RefusedCall>& all) {
 }
 
 // Returns one primary for each node that has partitions, except for the node of partition 0, which
-// has been asked already.
+// has been asked already. The slots without a node count as those of one more node.
 std::vector<Primary> OthersOf(const internal::Client& client, std::uint16_t partitions) {
   std::vector<Primary> others;
   std::vector<int> seen = {client.NodeOf(HashSlot({PartitionFamily::kExecution, 0}))};

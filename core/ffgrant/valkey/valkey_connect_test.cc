@@ -52,8 +52,8 @@ class ConnectTest : public ::testing::Test {
     for (std::size_t i = 0; i < details.size(); ++i) text += ": " + std::string(details[i]);
     return text;
   }
-  // Plays a server whose user may not run these commands. When the client asks by a function or a
-  // script which of some commands are refused, the server names those of them.
+  // Plays a server whose user may not run these commands. The client asks, by a function or a
+  // script, about some commands; the server names those of them that are in `commands`.
   Play Lacks(std::set<std::string> commands) {
     return [commands](std::uint16_t, const Words& command) -> std::optional<std::string> {
       const bool asks =
@@ -235,7 +235,7 @@ TEST_F(ConnectTest, KnowsTheRightsOnlyIfEveryPrimaryTells) {
 TEST_F(ConnectTest, AsksEveryPrimaryThatHasPartitions) {
   server.mode = "cluster";
   std::string slots = Array({Range(0, 5000, 1), Range(5001, 10'000, 2), Range(10'001, 16'383, 3)});
-  std::string last;  // what the third node answers
+  std::string last;  // what the third node answers to FCALL; empty: the usual
   play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
     if (command[0] == "CLUSTER") return slots;
     if (port == 3 && command[0] == "FCALL" && !last.empty()) return last;

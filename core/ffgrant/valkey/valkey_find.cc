@@ -181,7 +181,7 @@ struct SettlingTarget {
   }
 };
 
-// How often the settling looks at the clients that nobody uses.
+// How often Settle() gives a turn to the clients at which nobody leads.
 constexpr std::int64_t kLookEveryMs = 20;
 
 // Tries to shut the connections that may still carry the claim. Takes no more than half of the time

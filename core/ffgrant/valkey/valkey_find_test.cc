@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests that a successful claim returns the lease that is stored, that FindClaim() says what is
-// stored, and that a reply that can't be read is reported and never taken for something else.
+// Tests that a successful IssueGrantAndClaim() returns the lease that is stored, that FindClaim()
+// says what is stored, and that a reply that can't be read is reported and never taken for
+// something else.
 
 #include <gtest/gtest.h>
 

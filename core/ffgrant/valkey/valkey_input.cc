@@ -38,14 +38,15 @@ bool ExecutionInput::Append(std::string_view text, Span& span) {
 namespace {
 
 constexpr std::array<std::string_view, 2> kAboutFields = {"lane_id", "execution_kind"};
-// The reason and the previous attempt of a retry and of a reclaim, and those of a replay. An
-// attempt has one reason and one previous attempt at most.
+// The type of the attempt, then the reason and the previous attempt of a retry or a reclaim, and
+// then those of a replay. An attempt has one reason and one previous attempt at most.
 constexpr std::array<std::string_view, 6> kAttemptFields = {
     "attempt_type",           "retry_reason",  "reclaim_reason",
     "previous_attempt_index", "replay_reason", "replayed_from_attempt_index"};
 
-// A reply of more than `max_reply_bytes` would end its connection. So one text may take half of
-// that size, and the rest of the reply has the other half.
+// Returns the greatest size of a payload. A reply of more than `max_reply_bytes` would end its
+// connection. So a payload may take half of that size, which leaves room for what else the reply
+// takes.
 std::size_t LargestText(std::size_t max_reply_bytes, const ExecutionInput& input) noexcept {
   return std::min(max_reply_bytes / 2, input.max_bytes());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests that Inspect() reads back all that is stored, or nothing.
+// Tests that Inspect() and InspectNames() read back what is stored, or nothing.
 
 #include <gtest/gtest.h>
 
@@ -145,7 +145,7 @@ TEST(InspectReplies, ThatSayNothingAreNoState) {
   rig.Create(way);
   for (const Case& c : cases) {
     for (const std::string& reply : c.replies) {
-      // The reply takes the place of each set's reply in turn.
+      // With ZSCORE, the reply takes the place of each set's reply in turn.
       const std::size_t places = c.word == "ZSCORE" ? 7 : 1;
       for (std::size_t place = 0; place < places; ++place) {
         rig.Restore();

@@ -30,9 +30,9 @@ void Clear(ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
 }
 
-// No server's time is later than this; an answer with a later time is not used.
+// The latest time, in seconds, that TIME may answer; an answer with a later time does not fit.
 constexpr std::int64_t kMaxSeconds = kMaxTtlMs / 1000;
-// How much less the score of an eligible execution is for each priority (contract 3).
+// How much less the score of an eligible execution is for each step of its priority (contract 3).
 constexpr std::int64_t kPriorityScore = 1'000'000'000'000;
 
 }  // namespace
@@ -83,7 +83,7 @@ ClaimError ValkeyLedger::Impl::MoveToEligible(Session& session, const ExecutionI
   const std::uint16_t slot = HashSlot(id.partition());
   std::optional<std::int64_t> priority;
   std::optional<std::int64_t> created;
-  ErrorDetails why;  // the server's words, if it answers with an error
+  ErrorDetails why;  // why there is no score
   const auto reader_of = [&why](std::optional<std::int64_t>& value) {
     return [&](const Reply& reply) {
       if (reply.is(Reply::Type::kError)) (void)internal::UnknownText(reply, &why);

@@ -6,10 +6,10 @@
 //   ValkeyLedger ledger({.client = {.servers = {{"127.0.0.1", 6379}}}});
 //   if (!ledger.CreateExecution({.execution_id = id, .lane = lane})) ...
 //
-// The server decides everything: each call is one of FlowFabric's functions (contract 7), which
-// runs atomically on the server and by the server's clock. Where the server has FlowFabric's own
-// function library, the ledger uses it. Where it has none, the ledger loads ours, which answers
-// alike (function_library.h).
+// The server decides everything: what changes an execution is one of FlowFabric's functions
+// (contract 7), which runs atomically on the server and by the server's clock. Where the server has
+// FlowFabric's own function library, the ledger uses it. Where it has none, the ledger uses ours,
+// which answers alike, and loads it first if it may (function_library.h).
 
 #ifndef FFGRANT_VALKEY_VALKEY_LEDGER_H_
 #define FFGRANT_VALKEY_VALKEY_LEDGER_H_
@@ -40,16 +40,16 @@ struct ValkeyLedgerOptions {
   // How many of a partition's eligible executions ClaimForWorker() looks at, at most, before it
   // goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
-  // Suspend() signs a token, and for this the partition needs a secret. In a partition that has
-  // none yet, the ledger installs this secret, an even number of hex digits. If the text is empty,
-  // the ledger installs no secret, and in such a partition Suspend() ends with kUnknownCode and the
-  // detail `hmac_secret_not_initialized`.
+  // Suspend() makes the server sign a token, and for this the partition needs a secret. In a
+  // partition that has none yet, the ledger installs this secret, an even number of hex digits. If
+  // the text is empty, the ledger installs no secret, and in such a partition Suspend() ends with
+  // kUnknownCode and the detail `hmac_secret_not_initialized`.
   std::string waitpoint_secret_hex = {};
 };
 
 // What became of a claim.
 enum class ClaimFate : std::uint8_t {
-  kHeld,        // the lease of the claim is the current one
+  kHeld,        // the lease of the claim is the current one, and is still held
   kEnded,       // the claim happened; its lease has been completed, lost or revoked since
   kNotClaimed,  // the claim has left no trace
 };
@@ -70,7 +70,9 @@ struct FoundClaim : Outcome {
 
 // Besides ClaimLedger's errors any call can end with
 //   kUnavailable     The call did not happen: no server could be reached in time, the server
-//                    refused to serve, or the call was cancelled before it was sent.
+//                    refused to serve, or the call was cancelled before it was sent. A call that
+//                    only reads also ends in this way if no answer comes or it is cancelled. The
+//                    calls about workers may have done a part of their work.
 //   kUnknownOutcome  The call was sent, and no answer came in time or will ever come: it may have
 //                    happened or not. The ledger never repeats such a call. FindClaim() finds out
 //                    what became of a claim, Inspect() what became of another call. A claim that
@@ -78,7 +80,8 @@ struct FoundClaim : Outcome {
 //                    written the lease before it failed.
 //   kUnknownCode     The server answered with a code or a word that the contract does not have.
 //                    Any call but a claim also ends in this way if the server answers with an
-//                    error; the function may have done a part of its work before that.
+//                    error that is no refusal; the function may have done a part of its work
+//                    before that.
 // In each case the detail has the text that explains it.
 //
 // Every call ends within client.request_timeout_ms, whatever fails. The limit is for all that the
@@ -88,12 +91,13 @@ struct FoundClaim : Outcome {
 // The ledger takes canonical ids of configured partitions only, as MemoryLedger does. As a rule a
 // call is one round trip. ClaimResumed, Revoke, Reclaim, Suspend, Resume, Complete and Fail take
 // one more, because they first read the names of their keys. CreateExecution with a `delay_until`
-// takes one more, because it first reads the server's time, and a few more if the delay ends just
-// then. The first Suspend of a partition may have to install a secret, and is then repeated. The
-// ledger repeats reads, and calls that the server can't have executed, within the time limit. Once
-// buffers have grown, the calls of ClaimLedger allocate nothing unless a connection fails. The
-// exceptions are InspectNames() and Fail(), which may allocate each time. The calls that only this
-// class has may allocate.
+// and PromoteDelayedIfDue take one more, because they first read the server's time; the creation
+// takes a few more if the delay ends just then. IssueClaimGrant takes one more if it can't read the
+// grant's expiry. The first Suspend of a partition may have to install a secret, and is then
+// repeated. The ledger repeats reads, and calls that the server can't have executed, within the
+// time limit. Once buffers have grown, the calls of ClaimLedger allocate nothing unless a
+// connection fails. The exceptions are InspectNames() and Fail(), which may allocate each time. The
+// calls that only this class has may allocate.
 //
 // These rules hold for the process around a ledger:
 //   fork      A ledger belongs to the process that made it. A child must not call its copy. It
@@ -117,13 +121,14 @@ class ValkeyLedger final : public ClaimLedger {
   ValkeyLedger& operator=(const ValkeyLedger&) = delete;
 
   // Reaches the server, or in a cluster every primary that has partitions. Loads the functions
-  // where they are missing. Says who the server is, and which calls will work:
+  // where they are missing and may be loaded. Says who the server is, and which calls will work:
   //   kNone         Every call will work, as far as the server tells, except those in
   //                 `server.refused_calls`.
   //   kUnavailable  On at least one primary no call will work: the primary can't be reached, it
   //                 refuses the login, its functions follow another contract, it has no functions
-  //                 and they may not be loaded, or the user may not call them. The detail has the
-  //                 server's own words, or ours.
+  //                 and they may not be loaded, or the user may not call them. Or the
+  //                 user's rights leave no call about an execution that works on every primary.
+  //                 The detail has the server's own words, or ours.
   //   kInvalidInput The deployment has other partition counts than defaults.partitions, and the
   //                 detail names both; or the deployment's stored counts are not valid, and the
   //                 detail says so. A ledger whose counts are too high would take ids of partitions
@@ -137,11 +142,11 @@ class ValkeyLedger final : public ClaimLedger {
   ClientCounters counters() const noexcept;
 
   // Ends all calls that are under way in other threads, and does not wait until they have ended. A
-  // call that has not been sent ends with kUnavailable; a call that has been sent and writes ends
-  // with kUnknownOutcome, and FindClaim() then works as ever. Each of these calls has the detail
-  // "the call was cancelled". Calls that begin afterwards are not touched. A process that is about
-  // to end can call CancelCalls() so that it need not wait for its calls. May be called from any
-  // thread, but not from a signal handler.
+  // call that has not been sent, or only reads, ends with kUnavailable; a call that has been sent
+  // and writes ends with kUnknownOutcome, and FindClaim() then works as ever. Each of these calls
+  // has the detail "the call was cancelled". Calls that begin afterwards are not touched. A process
+  // that is about to end can call CancelCalls() so that it need not wait for its calls. May be
+  // called from any thread, but not from a signal handler.
   void CancelCalls() noexcept;
 
   // The server decides whether `delay_until` has come. If it comes while the call is under way, the
@@ -164,13 +169,13 @@ class ValkeyLedger final : public ClaimLedger {
   // kUnknownOutcome means that the ledger asked for a grant and the answer never came.
   //
   // Partitions are asked side by side: a few at first, and up to 32 at once as long as none has
-  // anything. A call that finds all of its partitions empty sends one range query for each of them.
-  // The call looks at what the partitions have in the order of the partitions, and not of the
-  // answers, so that a quick server does not starve a slower one. The call waits only 10 ms for a
-  // server that does not answer. If it finds nothing elsewhere it waits longer, but for no more
-  // than request_timeout_ms in all. Later calls don't wait for that server at all until it answers
-  // again. (Calls that are under way at the same time each find out by themselves that this server
-  // does not answer.)
+  // anything, besides those of a silent server. A call that finds all of its partitions empty sends
+  // one range query for each of them. The call looks at what the partitions have in the order of
+  // the partitions, and not of the answers, so that a quick server does not starve a slower one.
+  // The call waits only 10 ms for a server that does not answer. If it finds nothing elsewhere it
+  // waits longer, but for no more than request_timeout_ms in all. Later calls don't wait for that
+  // server until it answers again, unless they have partitions of silent servers only. (Calls that
+  // are under way at the same time each find out by themselves that this server does not answer.)
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,
@@ -227,7 +232,8 @@ class ValkeyLedger final : public ClaimLedger {
   //                        more than one reply may have; the detail says so. In the last case the
   //                        reply ends its connection.
   //   kExecutionNotFound   There is no such execution.
-  //   kUnknownCode         A key holds something of another type; the detail says so.
+  //   kUnknownCode         The server answers with an error, for example because a key holds
+  //                        something of another type; the detail has the error.
   Outcome ReadInput(const ExecutionIdView& id, AttemptIndex attempt, ExecutionInput& out,
                     ErrorDetails* details = nullptr) noexcept;
 

@@ -167,7 +167,7 @@ ClaimError Register(Session& session, const WorkerKeys& keys, const WorkerRegist
     if (error != ClaimError::kNone) return error;
     if (gone) {
       (void)Refuse(details, "the registration ran out just now");
-      return ClaimError::kUnavailable;  // the call works if it is made again
+      return ClaimError::kUnavailable;  // the call may work if it is made again
     }
   }
   return WriteCaps(session, keys, r, true, details);
