@@ -31,8 +31,8 @@ namespace ffgrant::valkey {
 //   valkeys://[USER@]HOST[:PORT][/0][?db=0]   the same by TLS; rediss:// is the same
 //   unix://[USER@]/PATH[?db=0]                a unix socket, by its absolute path
 //
-// USER and PATH may hold bytes as %XX. All servers of one client have the same user,
-// and all speak TLS or none does.
+// USER and PATH may hold bytes as %XX. All servers of one client have the same user, and all speak
+// TLS, or none does.
 //
 // Returns "" if all is well. If not, returns a sentence that says what is wrong, and leaves
 // `options` untouched. The sentence never repeats `text`, which may hold a password by mistake.

@@ -95,8 +95,8 @@ ClaimError AskForRights(Session& session, std::span<Primary> primaries, ErrorDet
         return true;
       });
   if (failure == ClaimError::kNone) return failure;
-  // If the server refuses only the script, calls may work. If it refuses the key, no call works,
-  // because every call about an execution has such a key.
+  // If the server refuses only the script, calls may work. If it refuses the key, no call about an
+  // execution works, because each has such a key.
   // Never true: a group explains each failure.
   const std::string_view text = why.size() == 0 ? std::string_view() : why[0];
   const bool no_script = text.starts_with("NOPERM ") && text.find("'eval'") != text.npos;

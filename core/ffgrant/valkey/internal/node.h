@@ -44,7 +44,7 @@ enum class Errand : std::uint8_t {
 
 // Which functions are called on a server (function_library.h).
 enum class Functions : std::uint8_t {
-  kUnchecked,   // not known yet, or the server is a replica; FlowFabric's are called
+  kUnchecked,   // not known yet, or the server is a replica, where FlowFabric's are called
   kFlowFabric,  // ff_x
   kOwn,         // ffgrant_x
   kNone,        // no functions can be called; `library_refusal` says why

@@ -187,7 +187,7 @@ void ReplyReader::Feed(std::string_view bytes) noexcept {
 ReplyReader::Status ReplyReader::Next() noexcept {
   reply_ = nullptr;
   if (failed_) return Status::kMalformed;
-  // If hiredis is in the middle of a reply, the arena holds the values that it has made so far.
+  // In the middle of a reply, the arena holds the values that hiredis has made so far.
   if (reader_->ridx == -1) arena_.Reset();
   void* reply = nullptr;
   if (redisReaderGetReply(reader_, &reply) != REDIS_OK) {

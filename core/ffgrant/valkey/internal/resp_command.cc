@@ -73,8 +73,7 @@ void AppendCommand(std::string& out, std::string_view command,
   }
   constexpr std::string_view kTheirs = "ff_";
   constexpr std::string_view kOurs = "ffgrant_";
-  // The argument is, for example, `$14\r\nff_renew_lease\r\n`; only `renew_lease\r\n` is kept of
-  // it.
+  // For example, only `renew_lease\r\n` is kept of the argument `$14\r\nff_renew_lease\r\n`.
   const std::string_view argument = command.substr(function.begin, function.end - function.begin);
   const std::string_view rest = argument.substr(argument.find('\n') + 1 + kTheirs.size());
   out.append(command.substr(0, function.begin));

@@ -160,8 +160,8 @@ class Session {
   }
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target, CommandKey key);
   void OnEnd(std::size_t open) noexcept;
-  // Waits until the leader has taken what this session has written and fewer than `below` commands
-  // are open or more than `after` have ended, but not beyond `until`.
+  // Waits until the leader has taken what this session has written, and until fewer than `below`
+  // commands are open or more than `after` have ended, but not beyond `until`.
   void WaitFor(std::size_t below, std::uint64_t after,
                std::int64_t until = Client::kNever) noexcept;
 
