@@ -50,7 +50,7 @@ struct Faults {
 };
 Faults faults;
 
-// Returns true if there is a fault, and uses it up.
+// If a fault is planned, uses it up, sets `result` and errno by it, and returns true.
 bool Fails(std::optional<Fault>& planned, int& result) {
   if (!planned) return false;
   result = planned->result;

@@ -385,7 +385,7 @@ TEST_F(Choices, AnIdleCallAsksEachPartitionOfItsWindowOnce) {
   const std::vector<int> asked = PartitionsAsked(rig_->commands);
   EXPECT_EQ(asked.size(), 8u);
   EXPECT_EQ(std::set<int>(asked.begin(), asked.end()).size(), 8u);
-  // Windows follow one another, and begin at the worker's own place.
+  // Windows follow one another; the first begins at the worker's own place.
   const int start = ScanStart(rig_->worker.worker_instance_id, 8);
   std::vector<int> in_turn;
   for (int call = 0; call < 4; ++call) {

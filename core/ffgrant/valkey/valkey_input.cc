@@ -44,9 +44,9 @@ constexpr std::array<std::string_view, 6> kAttemptFields = {
     "attempt_type",           "retry_reason",  "reclaim_reason",
     "previous_attempt_index", "replay_reason", "replayed_from_attempt_index"};
 
-// Returns the greatest size of a payload. A reply of more than `max_reply_bytes` would end its
-// connection. So a payload may take half of that size, which leaves room for what else the reply
-// takes.
+// Returns the greatest size of a payload: input.max_bytes(), or half of `max_reply_bytes` if that
+// is less. A reply of more than `max_reply_bytes` would end its connection, and the payload is not
+// all that the reply takes.
 std::size_t LargestText(std::size_t max_reply_bytes, const ExecutionInput& input) noexcept {
   return std::min(max_reply_bytes / 2, input.max_bytes());
 }

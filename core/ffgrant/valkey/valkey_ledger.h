@@ -244,8 +244,9 @@ class ValkeyLedger final : public ClaimLedger {
   // another type. kUnavailable: as for every call, and also if the user may not read the counts.
   StoredPartitions ReadPartitions(ErrorDetails* details = nullptr) noexcept;
 
-  // These three calls register a worker as FlowFabric's SDK does, keep its registration and end it.
-  // They use a few ordinary commands, so that they work on a cluster as well.
+  // These three calls register a worker under the keys that FlowFabric's SDK uses, keep its
+  // registration and end it. They use a few ordinary commands, so that they work on a cluster as
+  // well.
   //
   // RegisterWorker and RefreshWorker say kInvalidInput, and write nothing, if the ttl is out of
   // range, or as long as another process has registered the instance id. Refreshing a registration

@@ -59,7 +59,8 @@ class NameResolver {
   // an answer; the caller then has to ask again. Never blocks.
   std::optional<NameAddresses> Find(const std::string& name, const std::weak_ptr<Wakeup>& wakeup);
 
-  // Forgets what was found for `name`, because none of its addresses can be connected to.
+  // Forgets what was found for `name`. A caller does this if it can connect to none of the
+  // addresses.
   void Forget(const std::string& name);
 
   // The resolver of the process, which uses getaddrinfo(). After fork() the child has another one.

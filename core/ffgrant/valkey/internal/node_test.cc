@@ -13,8 +13,8 @@ TEST(OutputBuffer, GivesOutWhatWentInHoweverMuchOfItAtATime) {
   std::string all;
   while (all.size() < 1'000'000) all += std::to_string(all.size()) + ",";
   // These piece sizes lie around the two limits at which the buffer moves its rest to the front: 64
-  // KiB, and half of its bytes. The loop consumes pieces of `size` bytes while more than one piece
-  // is left.
+  // KiB, and half of its bytes. The inner loop consumes pieces of `size` bytes while more than one
+  // piece is left.
   for (const std::size_t size : {std::size_t{65'535}, std::size_t{65'536}, std::size_t{100'000},
                                  std::size_t{499'999}, std::size_t{600'000}}) {
     OutputBuffer buffer;

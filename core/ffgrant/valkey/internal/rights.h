@@ -43,7 +43,7 @@ std::vector<std::string_view> AllNeededCommands(bool own_functions);
 // script.
 void WriteAskForRights(RespCommand& command, const Partition& partition, bool own_functions);
 
-// Returns the calls that a user who may not run `refused` can't make.
+// Returns the calls that can't be made in full by a user who may not run the commands `refused`.
 std::vector<RefusedCall> RefusedCalls(const std::vector<std::string>& refused, bool own_functions);
 
 }  // namespace ffgrant::valkey::internal

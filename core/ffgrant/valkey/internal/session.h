@@ -79,7 +79,8 @@ class Session {
 
   // Does what Client::Submit() does, within the time limit of the call. The target must call
   // Ended() for each end of a command, but not for a reply that it refuses because the reply can't
-  // be the answer. First waits while max_in_flight commands that this call waits for are under way.
+  // be the answer. First waits while max_in_flight commands of this call are under way, not
+  // counting those that may be left behind.
   template <class Write>
   void Submit(std::uint16_t slot, bool read_only, const CallTarget& target, const Write& write,
               CommandKey key = kNoKey) {
