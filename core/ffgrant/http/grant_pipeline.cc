@@ -157,8 +157,8 @@ class GrantPipeline::Impl {
   // ---- the stop descriptor
 
   // The epoll descriptor stays readable as long as the stop descriptor is. So the stop descriptor
-  // is taken out of the epoll descriptor once a stop request has ended everything, and is put back
-  // with the next request that no stop request ends.
+  // is taken out of the epoll descriptor once a stop request has ended everything. The next
+  // Submit() that finds no stop request puts it back.
   void WatchStop() {
     if (options_.stop_descriptor < 0 || is_stop_watched_) return;
     epoll_event event = {};
@@ -222,8 +222,8 @@ class GrantPipeline::Impl {
     Complete(r, std::move(status));
   }
 
-  // Returns whether the token file has a token other than the one that the server has refused in
-  // this request. A request gets a second token only once.
+  // Returns whether the server has refused the request's token, and the token file has another one.
+  // A request gets a second token only once.
   bool HasFreshToken(Request& r, const IssuerStatus& status) {
     if (status.error != IssuerError::kUnauthorized || options_.token_file.empty()) return false;
     if (std::exchange(r.is_second_try, true)) return false;
@@ -312,8 +312,8 @@ class GrantPipeline::Impl {
   }
 
   // Waits for sockets that are ready, and lets libcurl use them. One look finds at most as many
-  // sockets as `events` has room for. So there is another look as long as this room is filled, but
-  // no more looks than all sockets need: bytes may go on to arrive.
+  // sockets as `events` has room for. So there is another look as long as this room is filled. But
+  // bytes may go on arriving, so there are at most one or two looks more than all sockets need.
   void Take(int wait_ms) {
     std::array<epoll_event, 64> events;
     std::size_t looks = requests_.size() / events.size() + 2;
@@ -330,8 +330,8 @@ class GrantPipeline::Impl {
     Stop();
   }
 
-  // Lets libcurl use a socket that is ready. Returns true if it is no socket but the stop
-  // descriptor.
+  // Lets libcurl use the socket of `event`. Returns true, and does nothing, if `event` is not that
+  // of a socket but that of the stop descriptor.
   bool Use(const epoll_event& event) {
     if (event.data.fd == options_.stop_descriptor) return true;
     const int ready = ((event.events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |

@@ -11,18 +11,20 @@
 //     for (const GrantPipeline::Completion& done : grants.Poll(100)) Use(done);
 //   }
 //
-// Every submitted request ends in exactly one completion. The completion's status is one of those
-// that IssuerClient::Claim() returns: kNone and a grant, kNothingInWindow (ask again), or an error.
+// Every request that Submit() takes ends in exactly one completion, unless the pipeline is
+// destroyed first. The completion's status is one of those that IssuerClient::Claim() returns:
+// kNone and a grant, kNothingInWindow (ask again), or an error.
 //
-// Threads: only one thread at a time may use a pipeline. The pipeline needs no thread, but libcurl
+// Threads: only one thread at a time may use a pipeline. The pipeline starts no thread, but libcurl
 // looks names up in threads of its own.
 // Cost: a request allocates, mostly in libcurl.
-// Blocking: only Poll() waits, for as long as it is told. But if the server refuses a token that a
-// token_file holds, Poll() and PrepareWait() read the file again. A request has
+// Blocking: only Poll() waits, for no longer than it is told. But if the server refuses a token
+// that came from a token_file, Poll() and PrepareWait() read the file again. A request has
 // options.request_timeout_ms from its submission; the first Poll() after this time ends the
 // request. A request whose time is up before it was sent is not sent. What issuer_client.h says of
 // libcurl's versions, of proxies and of fork() holds here too.
-// Ownership: the pipeline keeps no arguments. The pipeline follows contract 5.1, 5.2 and 5.6.
+// Ownership: the pipeline copies what it needs of its arguments. It follows contract 5.1, 5.2 and
+// 5.6.
 
 #ifndef FFGRANT_HTTP_GRANT_PIPELINE_H_
 #define FFGRANT_HTTP_GRANT_PIPELINE_H_
@@ -50,8 +52,9 @@ class GrantPipeline {
     ClaimGrant grant;
   };
 
-  // Throws std::invalid_argument for options out of range. Throws std::runtime_error if the token
-  // can't be read or the system has no descriptor left. The first request connects.
+  // Throws std::invalid_argument for options that issuer_client.h does not allow. Throws
+  // std::runtime_error if the token can't be read or the system has no descriptor left. The
+  // constructor does not connect; the first request does.
   explicit GrantPipeline(const IssuerOptions& options);
   ~GrantPipeline();  // gives up what is under way
   GrantPipeline(const GrantPipeline&) = delete;
@@ -73,8 +76,8 @@ class GrantPipeline {
   // descriptor() and PrepareWait() are for a caller that has an event loop of its own. The loop in
   // claim_pipeline.h shows how to use them.
   //
-  // descriptor() is readable, level-triggered, when Poll(0) has something to do. The descriptor
-  // stays the same as long as the pipeline lives. Do not read, write or close it.
+  // descriptor() is readable, level-triggered, while a socket or a stop request waits for Poll(0).
+  // The descriptor stays the same as long as the pipeline lives. Do not read, write or close it.
   //
   // PrepareWait() sends what was submitted, and returns the number of milliseconds after which
   // Poll(0) has to be called even if the descriptor is not readable; -1: never. Call PrepareWait()

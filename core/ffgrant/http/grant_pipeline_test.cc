@@ -54,7 +54,8 @@ ClaimRequestView Claiming() {
       .lane_id = "main", .worker_instance_id = "w1-i1", .capabilities = {}, .grant_ttl_ms = 5000};
 }
 
-// Returns the completions of all requests under way, by their tags.
+// Returns the completions that Poll() has not returned yet, by their tags; waits for those of
+// requests under way.
 std::map<std::uint64_t, GrantPipeline::Completion> All(GrantPipeline& grants) {
   std::map<std::uint64_t, GrantPipeline::Completion> all;
   do {
@@ -251,7 +252,7 @@ void SubmitAndSend(GrantPipeline& grants, HttpServer& server, std::uint64_t coun
   while (server.requests().size() < count) EXPECT_TRUE(grants.Poll(0).empty());
 }
 
-// One look at the sockets finds 64 that are ready.
+// One look at the sockets finds at most 64 that are ready.
 TEST(GrantPipeline, AnAnswerThatHasArrivedIsTakenHoweverLate) {
   for (const int count : {1, 100}) {
     std::atomic<bool> may_answer{false};
@@ -413,7 +414,7 @@ TEST(GrantPipeline, ARefusedTokenIsReadAgainOnce) {
     EXPECT_EQ(All(grants).at(1).status.error, IssuerError::kUnauthorized);
   }
   {
-    // There is no token file.
+    // The options name no token file.
     GrantPipeline grants(To(server));
     const std::size_t before = server.requests().size();
     EXPECT_TRUE(grants.Submit("w", Claiming(), 1));

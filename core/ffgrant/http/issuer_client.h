@@ -44,7 +44,7 @@ enum class IssuerError : std::uint8_t {
   kServerFault,         // 500 and above, except 503
   kServerUnavailable,   // 503
   kUnexpectedStatus,    // any other status
-  kMalformedResponse,   // this route never answers with such a body
+  kMalformedResponse,   // the body is none that this route answers with
   kResponseTooLarge,    // the answer's body is longer than max_response_bytes
   // The server did not answer. The request may have been executed, except after kNotConnected and
   // kInvalidRequest.
@@ -76,7 +76,7 @@ struct IssuerOptions {
   std::string url = {};
   // Where the bearer token comes from: the value of an environment variable, or the first line of a
   // file. The file is read again when the server refuses the token. If neither is given, no token
-  // is sent.
+  // is sent; not both may be given.
   std::string token_variable = {};
   std::string token_file = {};
   // A PEM file with the certificates to trust in place of the system's.
@@ -113,8 +113,8 @@ void SetFromEnvironment(IssuerOptions& options);
 // the sockets.
 class IssuerClient {
  public:
-  // Throws std::invalid_argument for options out of range, and std::runtime_error for a token that
-  // can't be read. The first call connects.
+  // Throws std::invalid_argument for options that are not allowed, and std::runtime_error for a
+  // token that can't be read. The constructor does not connect; the first call does.
   explicit IssuerClient(const IssuerOptions& options);
   ~IssuerClient();
   IssuerClient(const IssuerClient&) = delete;
@@ -133,7 +133,7 @@ class IssuerClient {
   // has revoked the lease.
   IssuerStatus Revoke(std::string_view execution_id, std::string& already);
   // Gets the result that the execution was completed with. kNotFound says that there is no result
-  // yet, or that there will be none.
+  // yet, that there will be none, or that there is no such execution.
   IssuerStatus Result(std::string_view execution_id, std::string& result);
   // Gets the public state: "waiting", "active", "completed" and so on.
   IssuerStatus State(std::string_view execution_id, std::string& state);

@@ -407,7 +407,7 @@ TEST(IssuerClient, AStopRequestEndsACallAtOnce) {
   });
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   stopper.join();
-  // Every later call also ends with kStopped, and sends nothing.
+  // While the stop request stands, every call ends with kStopped, and sends nothing.
   EXPECT_EQ(issuer.Health().error, IssuerError::kStopped);
   EXPECT_EQ(server.requests().size(), 1u);
   // Once the stop request is taken back, calls work as before. The call that was stopped is under
@@ -616,7 +616,8 @@ TEST(IssuerClient, AMessageNeverHasTheToken) {
   EXPECT_EQ(refused.kind, dots);
   body = "##s3cre# s3cre";
   EXPECT_EQ(issuer.Health().message, dots + dots + "s3cre" + dots + " s3cre");
-  // A message ends after 1024 bytes, and nothing of a token is left there.
+  // A message from a body that is no error body ends after 1024 bytes, and nothing of a token is
+  // left there.
   for (const std::size_t before : {1017, 1018, 1019, 1020, 1021, 1022, 1023, 1024, 1025}) {
     body = std::string(before, 'x') + "#" + std::string(100, '#');
     const std::string message = issuer.Health().message;
@@ -712,7 +713,7 @@ TEST(IssuerClient, ANewTokenIsForEveryCallThatWasRefused) {
   std::remove(file.c_str());
 }
 
-// ThreadSanitizer sees whether a call copies the token while another one replaces it.
+// ThreadSanitizer sees whether a call copies the token while another call replaces it.
 TEST(IssuerClient, TheTokenMayChangeWhileManyThreadsCall) {
   const std::string file = ::testing::TempDir() + "ffgrant_many_" + std::to_string(getpid());
   std::atomic<int> good{0};

@@ -268,7 +268,7 @@ Exchange::Exchange(const IssuerOptions& options, KeptSockets& kept)
   // option libcurl lets go of the thread, which ends by itself.
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
 #endif
-  // Whatever a URL says, libcurl may use only http and https, and read no file.
+  // Whatever a URL says, libcurl uses only http and https for it, and so reads no local file.
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
@@ -322,8 +322,8 @@ bool Exchange::Prepare(const std::string& path, bool post, const std::string& to
   if (headers_ == nullptr || headers_token_ != token) {
     curl_slist_free_all(headers_);
     headers_ = curl_slist_append(nullptr, "Content-Type: application/json");
-    // Without this header, libcurl would wait for the server's permission before it sends a large
-    // body.
+    // This line makes libcurl leave the header Expect out. With that header, libcurl would wait for
+    // the server's permission before it sends a large body.
     headers_ = curl_slist_append(headers_, "Expect:");
     if (!token.empty()) {
       headers_ = curl_slist_append(headers_, ("Authorization: Bearer " + token).c_str());

@@ -26,11 +26,11 @@ namespace ffgrant::http::internal {
 void InitCurl();
 
 // Returns the options with a URL that ends without '/'. Throws std::invalid_argument for options
-// out of range.
+// that issuer_client.h does not allow.
 IssuerOptions Checked(IssuerOptions options);
 
 // Reads the bearer token from where the options say; the token is empty if they say nothing. Throws
-// std::runtime_error if the token can't be read.
+// std::runtime_error if the token can't be read or can't stand in a header.
 std::string ReadToken(const IssuerOptions& options);
 
 IssuerStatus Refused(IssuerError error, std::string message);
@@ -44,11 +44,12 @@ IssuerStatus Malformed(IssuerStatus status, const JsonResult& result);
 // for a text that can't be a segment.
 bool AppendSegment(std::string_view text, std::string& path);
 
-// Makes a libcurl multi handle that does not wait for look-ups of names when it ends. Throws
-// std::runtime_error if there is no memory.
+// Makes a libcurl multi handle, which from libcurl 8.20 on does not wait for look-ups of names when
+// it ends. Throws std::runtime_error if there is no memory.
 CURLM* NewMulti();
 
-// The claim route (contract 5.1). ReadClaim() reads the answer's body into `grant`.
+// The claim route (contract 5.1). If `answered` is a success, ReadClaim() reads the answer's body
+// into `grant`, or returns kNothingInWindow for status 204.
 class Exchange;
 bool ClaimPath(std::string_view worker_id, std::string& path);
 bool WriteClaimBody(const ClaimRequestView& request, std::string& out);
@@ -102,8 +103,8 @@ class Exchange {
   bool WantsFreshConnection(CURLcode code) noexcept;
 
   // Returns up to `max_size` bytes of what the server says, with an ellipsis wherever it repeats
-  // the token that the request was sent with. No token has the ellipsis's bytes, so that none comes
-  // about anew.
+  // the token that the request was sent with. No token has the ellipsis's bytes, so an ellipsis
+  // never completes another token.
   std::string WithoutToken(std::string_view text,
                            std::size_t max_size = std::string_view::npos) const;
 
@@ -111,7 +112,7 @@ class Exchange {
 
   std::string request;
   std::string body;
-  JsonScratch scratch;  // is large enough for the body once Finish() has returned
+  JsonScratch scratch;  // is large enough for the body once Finish(CURLE_OK) has returned
 
  private:
   static std::size_t OnBody(char* bytes, std::size_t, std::size_t size, void* self) noexcept;

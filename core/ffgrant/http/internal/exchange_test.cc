@@ -116,7 +116,7 @@ TEST(Exchange, OnlySomeVersionsHaveToLookAtKeptConnections) {
   EXPECT_FALSE(KeptSockets().HasUnread(1)) << "a connection that is not known";
 }
 
-// However long an answer may be, the memory for its parse is measured by the answer.
+// The memory for a parse is measured by the answer that came, not by the longest answer allowed.
 TEST(Exchange, AParseTakesMemoryForTheBodyThatCame) {
   const IssuerOptions options = {.url = "http://h", .max_response_bytes = std::size_t{1} << 29};
   KeptSockets kept;
