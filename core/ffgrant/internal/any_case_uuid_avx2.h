@@ -63,7 +63,7 @@ FFGRANT_AVX2 inline void StoreDigits(__m256i digits, Uuid& uuid) noexcept {
 
 // Where the digits of a form are, and what is around them.
 struct alignas(64) UuidForm {
-  std::array<std::uint8_t, 32> places{};  // the digits' places, counted from `begin` + `middle`
+  std::array<std::uint8_t, 32> places{};  // shuffles the bytes from `begin` + `middle` on
   // The offset in the text of each digit, then the offset of the digits' end.
   std::array<std::uint8_t, 33> byte_of_digit{};
   std::uint8_t begin = 0;     // the offset of the first digit
@@ -71,7 +71,7 @@ struct alignas(64) UuidForm {
   std::uint8_t colon = 0;     // 0xFF if byte 8 of the text must be a colon
   std::uint8_t brace = 0;     // 0xFF if the last byte must be a brace
   std::uint32_t hyphens = 0;  // bit i: a hyphen must be at `begin` + `middle` + i
-  // What the first eight bytes must be.
+  // What the first eight bytes must be, in the bits that `head_mask` has.
   std::uint64_t head = 0;
   std::uint64_t head_mask = 0;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parses canonical execution ids with half the instructions that SSE2 needs: the index and the 32
-// hex digits are each checked and decoded in one vector.
+// Parses canonical execution ids with half the instructions that SSE2 needs: one vector checks and
+// decodes the index, another one the 32 hex digits.
 
 #ifndef FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_
 #define FFGRANT_INTERNAL_CANONICAL_EXECUTION_ID_AVX2_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parses canonical partition keys. The function is inline, since a call and a result in memory
-// would cost as much as a third of the parse.
+// Parses canonical partition keys. The parser is inline, since a call and a result in memory would
+// cost as much as a third of the parse.
 
 #ifndef FFGRANT_INTERNAL_CANONICAL_PARTITION_KEY_H_
 #define FFGRANT_INTERNAL_CANONICAL_PARTITION_KEY_H_

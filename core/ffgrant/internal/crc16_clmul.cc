@@ -67,7 +67,7 @@ FFGRANT_CLMUL std::uint16_t Crc16Clmul(const char* bytes, std::size_t size) noex
   const __m128i top = _mm_clmulepi64_si128(product, _mm_set_epi64x(0, PowerOfX(64)), 0x01);
   const __m128i rest = _mm_xor_si128(product, top);
   const auto value = static_cast<std::uint64_t>(_mm_cvtsi128_si64(rest));
-  // The remainder is what is left after subtracting the quotient's multiple of the polynomial.
+  // The remainder is what is left once the quotient times the polynomial is subtracted.
   const __m128i barrett = _mm_set_epi64x(kPolynomial, QuotientOfX64());
   const __m128i estimate = _mm_clmulepi64_si128(
       _mm_cvtsi64_si128(static_cast<std::int64_t>(value >> 16)), barrett, 0x00);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Computes CRC-16/XMODEM by carry-less multiplication. The message is a polynomial. Each 16 bytes
-// of the message are folded into the next 16, and the last 128 bits are reduced by Barrett's method
-// (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction").
+// of the message are folded into the next 16, and the last 128 bits are reduced, at the end by
+// Barrett's method (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ
+// Instruction").
 
 #ifndef FFGRANT_INTERNAL_CRC16_CLMUL_H_
 #define FFGRANT_INTERNAL_CRC16_CLMUL_H_

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns numbers into digits and back, for the fast paths of JSON and of partition tags.
+// Turns numbers into digits and back, for JSON, partition keys and tags, and execution ids.
 
 #ifndef FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
 #define FFGRANT_INTERNAL_DECIMAL_DIGITS_H_
@@ -65,7 +65,7 @@ inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcep
     return std::uint64_t{Load16(kDigitPairs.data() + 2 * number)};
   };
   // `first` is a fixed-point number with 32 fraction bits, just above value / 10000. Its whole part
-  // is the first digit. Its fraction, multiplied by 100, has the next two digits as whole part.
+  // is the first of five digits. Its fraction, times 100, has the next two digits as whole part.
   constexpr std::uint64_t kFraction = 0xFFFFFFFF;
   const std::uint64_t first = value * std::uint64_t{429497};
   const std::uint64_t second = (first & kFraction) * 100;

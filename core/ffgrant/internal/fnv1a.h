@@ -15,8 +15,8 @@ constexpr std::uint64_t Fnv1a64(std::string_view bytes) noexcept {
   return hash;
 }
 
-// Returns the partition at which the scanner with this `hash` begins its round over `count`
-// partitions; 0 if `count` is 0.
+// Returns the partition at which the first scan for a worker instance begins, if `hash` is the hash
+// of the instance's id and there are `count` partitions; 0 if `count` is 0.
 constexpr std::uint16_t ScanStartOf(std::uint64_t hash, std::uint16_t count) noexcept {
   return count == 0 ? 0 : static_cast<std::uint16_t>((hash & 0xFFFF) % count);
 }

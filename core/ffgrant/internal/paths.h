@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names the fast paths of core. Each path reports when it is taken and for how many bytes. Builds
-// that look for faults (CMake option FFGRANT_COUNT_PATHS) count these reports. "This path with this
-// length" is then coverage that libFuzzer sees like an edge, and a test can ask whether every
-// length of every path was visited. Coverage of edges alone does not suffice: faults made by people
-// often show at just one length of one path, and inputs of other lengths cover the same edges. In
-// builds without FFGRANT_COUNT_PATHS TakePath() does nothing.
+// Names the paths of core, most of them fast, whose faults may show at single lengths. Each path
+// reports when it is taken, and with which length. Builds that look for faults (CMake option
+// FFGRANT_COUNT_PATHS) note these reports. "This path with this length" is then coverage that
+// libFuzzer sees like an edge, and a test can ask whether every length of every path was visited.
+// Coverage of edges alone does not suffice: faults made by people often show at just one length of
+// one path, and inputs of other lengths cover the same edges. In builds without FFGRANT_COUNT_PATHS
+// TakePath() does nothing.
 
 #ifndef FFGRANT_INTERNAL_PATHS_H_
 #define FFGRANT_INTERNAL_PATHS_H_
@@ -17,7 +18,8 @@
 namespace ffgrant::internal {
 
 enum class Path : std::uint8_t {
-  // For string_scan.h the length is that of the text that is left.
+  // For string_scan.h the length is that of the text that is left, or for kPlain and kCopy that of
+  // the whole text.
   kFindFirst16,
   kFind32,
   kFindLast16,
@@ -55,7 +57,8 @@ enum class Path : std::uint8_t {
   kCanonicalUuid,
   kUuidAvx2,
   kUuidLoop,
-  // For claim responses the length is that of the document, of a number's digits or of a text.
+  // For claim responses the length is that of the document, for kNumberOf the number of digits, and
+  // for kWriteAny the length of the grant key.
   kUsualResponse,
   kCanonicalResponse,
   kAnyGrant,

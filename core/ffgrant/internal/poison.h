@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps gaps between the areas of one memory block. AddressSanitizer finds overruns of a block by
-// itself. AddressSanitizer finds an overrun from one area of a block into the next only if it was
-// told of a gap between the two. In builds without AddressSanitizer there are no gaps, and this
-// file does nothing.
+// itself, but an overrun from one area of a block into the next only if it was told of a gap
+// between the two. In builds without AddressSanitizer there are no gaps, and this file does
+// nothing.
 
 #ifndef FFGRANT_INTERNAL_POISON_H_
 #define FFGRANT_INTERNAL_POISON_H_
@@ -24,7 +24,7 @@
 
 namespace ffgrant::internal {
 
-// A multiple of every alignment that the areas need.
+// The size of a gap: a multiple of every alignment that the areas need.
 #ifdef FFGRANT_HAS_POISON
 inline constexpr std::size_t kGapBytes = 64;
 #else

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Searches the bytes of a JSON string many at a time. A byte is plain if it is ASCII and stands for
-// itself in a string: 0x20..0x7F except `"` and `\`. No function here reads outside the range that
-// it gets.
+// Searches the bytes of JSON many at a time. A byte is plain if it is ASCII and stands for itself
+// in a string: 0x20..0x7F except `"` and `\`. All other bytes are special. No function here reads
+// outside the range that it gets.
 
 #ifndef FFGRANT_INTERNAL_STRING_SCAN_H_
 #define FFGRANT_INTERNAL_STRING_SCAN_H_
@@ -25,7 +25,7 @@
 
 namespace ffgrant::internal {
 
-// Whether bytes from 0x80 on count as plain.
+// Whether bytes from 0x80 on count as plain or as special.
 enum class NonAscii : bool { kPlain, kSpecial };
 
 template <NonAscii kNonAscii>
@@ -208,7 +208,7 @@ struct Avx2Scan {
       if (p - begin == 160) return FindSpecialFar(p + 32, end);
     }
     if (p != begin) {
-      // The first of these last 32 bytes are already known to be plain.
+      // The last 32 bytes begin with bytes that are already known to be plain.
       TakePath(Path::kFindAvx2Last, static_cast<std::size_t>(end - p));
       const std::uint32_t mask = SpecialMask32Avx2(end - 32);
       return mask == 0 ? end : end - 32 + std::countr_zero(mask);
@@ -264,8 +264,8 @@ inline bool IsPlainText(std::string_view text) noexcept {
   return plain;
 }
 
-// Does what memcpy does, inlined, for texts of tens of bytes. The text is copied in blocks; the
-// last block overlaps the block before it. Returns the end of the copy.
+// Does what memcpy does, inlined, for texts of tens of bytes. A text of four bytes or more is
+// copied in blocks; the last block may overlap the block before it. Returns the end of the copy.
 inline char* CopyText(char* to, std::string_view text) noexcept {
   const char* const from = text.data();
   const std::size_t size = text.size();

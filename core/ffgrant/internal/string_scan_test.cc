@@ -117,7 +117,7 @@ TEST(StringScanTest, SameBlanks) {
   }
 }
 
-// Tests the search word by word, which machines without SSE2 use.
+// Tests SpecialBits(), with which words of eight bytes are searched.
 TEST(StringScanTest, TheLowestSpecialBitIsRight) {
   for (int first = 0; first < 256; ++first) {
     for (int second = 0; second < 256; ++second) {
@@ -146,7 +146,8 @@ TEST(StringScanTest, CopiesEverySizeAndNothingElse) {
   }
 }
 
-// The test tries all pairs of first bytes, and the edges of all ranges as third and fourth byte.
+// The test tries all pairs of the first two bytes, and the edges of all ranges as third and fourth
+// byte.
 TEST(Utf8Test, SequencesOfUpToFourBytes) {
   // The oracle decodes a sequence. The sequence is right if its value is a scalar value that takes
   // as many bytes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Throws ffgrant's few exceptions. All of them come from constructors and other calls that set
-// something up.
+// Throws the few exceptions of core, the claim path and the Valkey client. All of them come from
+// constructors and other calls that set something up.
 
 #ifndef FFGRANT_INTERNAL_THROW_H_
 #define FFGRANT_INTERNAL_THROW_H_

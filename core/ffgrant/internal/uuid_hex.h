@@ -73,8 +73,8 @@ inline __m128i HexValuesSse2(__m128i text, __m128i& above) noexcept {
   const __m128i value =
       _mm_min_epu8(_mm_sub_epi8(digit, _mm_set1_epi8(static_cast<char>(0xF0))), letter);
   above = _mm_or_si128(above, _mm_adds_epu8(value, _mm_set1_epi8(127 - 15)));
-  // The halves of a pair are the low and the high byte of a word. The low byte comes first in the
-  // text, so it becomes the high half.
+  // The two values of a pair are the low and the high byte of a word. The low byte comes first in
+  // the text, so it becomes the high half of the joined byte.
   return _mm_and_si128(_mm_or_si128(_mm_slli_epi16(value, 4), _mm_srli_epi16(value, 8)),
                        _mm_set1_epi16(0xFF));
 }
