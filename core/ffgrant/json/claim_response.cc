@@ -40,8 +40,8 @@ constexpr std::size_t kPunctuation = Size(kBeforeExecutionId) + Size(kBeforePart
                                      Size(kBeforeGrantKey) + Size(kBeforeExpiresAt) + Size(kBehind);
 static_assert(kPunctuation + kMaxDigits == kClaimResponseJsonOverhead);
 
-// Returns true if `p` begins with the literal. Compares words; the last word overlaps the word
-// before it. A call of memcmp would cost more than this comparison.
+// Returns true if the literal is at `p`. Compares words; the last word overlaps the word before it.
+// A call of memcmp would cost more than this comparison.
 template <std::size_t kSizeWithNul>
 inline bool BeginsWith(const char* p, const char (&literal)[kSizeWithNul]) noexcept {
   constexpr std::size_t kSize = kSizeWithNul - 1;
@@ -70,7 +70,8 @@ inline bool TakeText(const char*& p, const char* end, const char (&literal)[kSiz
   return true;
 }
 
-// Reads the digits [p, end). At least 7 bytes before the digits must be readable.
+// Reads [p, end), which must be a number of 1 to 20 digits; returns false for anything else. At
+// least 7 bytes before `p` must be readable.
 inline bool TakeNumber(const char* p, const char* end, std::uint64_t& value) noexcept {
   const auto digits = static_cast<std::size_t>(end - p);
   if (digits - 1 >= kMaxDigits || (*p == '0' && digits > 1)) return false;

@@ -40,9 +40,9 @@ struct ClaimResponseView {
 
 // Decodes `json`, which may be any bytes. A document is canonical if SerializeClaimResponse()
 // writes it and its texts are ASCII and have no escapes. Most canonical documents take a fast path;
-// the reader of contract 4 takes the others. The verdict does not depend on the path. `out` is
-// untouched on failure. Canonical documents need no scratch, so the scratch's limit on the size
-// does not apply to them.
+// the reader of contract 4 takes all other documents. The verdict does not depend on the path.
+// `out` is untouched on failure. Canonical documents need no scratch, so the scratch's limit on the
+// size does not apply to them.
 JsonResult ParseClaimResponse(std::string_view json, JsonScratch& scratch,
                               ClaimResponseView& out) noexcept;
 

@@ -38,7 +38,7 @@ const ClaimResponseView kResponse{kIdText, "{fp:7}", kGrantKeyText, 1'700'000'00
 
 class ClaimResponseTest : public ::testing::Test {
  protected:
-  // Returns the document's error. Checks also that a failure leaves `response_` untouched.
+  // Returns the parser's result. Checks also that a failure leaves `response_` untouched.
   JsonResult Parse(std::string_view json) {
     const ClaimResponseView untouched{"id", "key", "grant", 42};
     response_ = untouched;
@@ -472,7 +472,7 @@ TEST_F(ClaimResponseTest, WritesTextsOfEverySize) {
   GuardedBuffer grant_memory;
   for (std::size_t size = 0; size < 70; ++size) {
     for (std::size_t special = 0; special <= size; ++special) {
-      // One text has no special byte; the others have one special byte, at every place.
+      // If `special` is `size`, the text has no special byte; else it has one, at that place.
       std::string text(size, 'a');
       std::string escaped = text;
       if (special < size) {

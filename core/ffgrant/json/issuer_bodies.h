@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Writes and reads the bodies of the issuer's routes that carry no grant
-// (core/contract/live-observed.md, 4, 6, 7): requests to create, cancel and signal executions, and
-// the answers to them.
+// (core/contract/live-observed.md, 4, 6, 7): requests to create, cancel and signal executions, the
+// answers to them, and the answer to a request for a state.
 
 #ifndef FFGRANT_JSON_ISSUER_BODIES_H_
 #define FFGRANT_JSON_ISSUER_BODIES_H_
@@ -54,8 +54,9 @@ struct SignalRequest {
 };
 
 // Each function writes the body into `out` and reuses the capacity of `out`. If a text other than
-// `policy_json` is not UTF-8, the function returns false and `out` is empty. `partition` is the
-// partition of the id; `now_ms` is the caller's time.
+// `policy_json` and `payload` is not UTF-8, the function returns false and `out` is empty.
+// `partition` is the index of the id's partition; `now_ms` is the caller's time in Unix
+// milliseconds.
 bool WriteCreateBody(const CreateRequest& request, std::uint16_t partition, std::int64_t now_ms,
                      std::string& out);
 bool WriteCancelBody(std::string_view execution_id, const CancelRequest& request,

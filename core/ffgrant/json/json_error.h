@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Defines the errors that a document can have (contract 4), and gives the rules that all parsers
-// and writers of the DTOs in json/ follow.
+// Defines the errors that a parse can report (contract 4), and gives the rules that all parsers and
+// writers of the DTOs in json/ follow.
 //
 // The error at the first offending position is reported, so {"execution_id":1,,, is kWrongType. A
 // scalar is read to its end before its type, range or grammar is judged. A missing member counts as

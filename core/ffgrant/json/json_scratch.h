@@ -25,7 +25,7 @@ inline constexpr std::size_t kDefaultMaxDocumentSize = 65536;
 // needs this memory allocates it. The memory is allocated once, and has about 9/8 of
 // `max_document_size` bytes, 72 KiB by default. Only canonical claim responses (claim_response.h)
 // need no scratch. A parse that cannot allocate the memory reports kOutOfMemory. Reserve()
-// allocates the memory ahead of all parses, so after it no parse allocates. A document larger than
+// allocates the memory ahead of all parses, which then allocate none. A document larger than
 // `max_document_size` is refused with kDocumentTooLarge, unless it is a canonical claim response.
 // One scratch serves one thread at a time.
 //

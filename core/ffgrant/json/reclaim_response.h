@@ -60,10 +60,10 @@ JsonResult ParseReclaimResponse(std::string_view json, JsonScratch& scratch,
 WriteResult SerializeReclaimResponse(const ReclaimResponseView& response,
                                      std::span<char> out) noexcept;
 
-// The conversion follows contract 5.5: it parses `execution_id`, then checks `lane_id`. If both
-// errors are kNone, `out` was written. The reference's message quotes the text that is wrong. The
-// results of ParseExecutionId(granted.grant.execution_id, ParseMode::kLenient) and
-// ParseLaneId(granted.lane_id) have all that this message needs.
+// The conversion follows contract 5.5: it parses `execution_id` and, if that succeeds, checks
+// `lane_id`. `out` is written only if both errors are kNone. The reference's message quotes the
+// text that is wrong. The results of ParseExecutionId(granted.grant.execution_id,
+// ParseMode::kLenient) and ParseLaneId(granted.lane_id) have all that this message needs.
 struct [[nodiscard]] ReclaimGrantConversion {
   ExecutionIdError execution_id = ExecutionIdError::kNone;
   LaneIdError lane_id = LaneIdError::kNone;

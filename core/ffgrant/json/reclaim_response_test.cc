@@ -115,7 +115,7 @@ TEST_F(ReclaimResponseTest, OtherVariants) {
   EXPECT_EQ(count("1.0"), kNotAnInteger);              // 75
   EXPECT_EQ(count("\"3\""), kWrongType);               // 75
   EXPECT_EQ(count("-0"), kNotAnInteger);
-  // The members of other variants are unknown here, so their values may be anything.
+  // The members of other variants are unknown here, so their values may be any JSON.
   EXPECT_EQ(Error(Object({R"("status":"not_reclaimable")", E, R"("detail":"x")",
                           R"("expires_at_ms":[])", R"("lane_id":1,"lane_id":2)"})),
             kNone);

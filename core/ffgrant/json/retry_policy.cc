@@ -20,8 +20,8 @@ using internal::JsonReader;
 constexpr std::size_t kMaxDepth = 126;
 
 // Calls `use(name, value)` for each member of the object `json`, with the value's text. Returns
-// false if `json` is no JSON object or has a value that is nested too deeply, or if no memory is
-// left.
+// false, perhaps after some calls, if `json` is no JSON object or has a value that is nested too
+// deeply. Returns false also if no memory is left.
 template <class Use>
 bool ForEachMember(std::string_view json, const Use& use) {
   JsonScratch scratch(json.size() + 1);
@@ -64,7 +64,7 @@ bool IsNumber(std::string_view json) {
   std::string_view text;
   (void)internal::DecodeDocument(json, scratch,
                                  [&](JsonReader& reader) { return reader.ReadString(text); });
-  // IsLuaNumber() reads up to the NUL that follows the text.
+  // IsLuaNumber() reads up to the first NUL, which may also be one within the text.
   return IsLuaNumber(std::string(text).c_str());
 }
 

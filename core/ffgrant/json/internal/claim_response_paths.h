@@ -2,9 +2,9 @@
 //
 // Declares the ways to read a claim response. ParseClaimResponse and ParseClaimGrant both read a
 // document with the usual lengths and order of members in one step. All other documents go to the
-// sequential path. It finds all faults but two, which may be found before it: a first byte that
-// begins no document, and a wrong last byte after the usual form. On machines with AVX2,
-// ParseClaimGrant first tries a third path.
+// sequential path. That path finds all faults, except for two that may be found before it runs: a
+// first byte that begins no document, and a wrong last byte after the usual form. On machines with
+// AVX2, ParseClaimGrant first tries a third path.
 
 #ifndef FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
 #define FFGRANT_JSON_INTERNAL_CLAIM_RESPONSE_PATHS_H_
@@ -47,13 +47,14 @@ bool ParseClaimResponseCanonical(std::string_view json, ClaimResponseView& out) 
 JsonResult ParseClaimResponseSequential(std::string_view json, JsonScratch& scratch,
                                         ClaimResponseView& out) noexcept;
 
-// Does the work of ParseClaimGrant on machines without AVX2, and for documents that
-// ParseIssuedGrantAvx2 refuses.
+// Does the work of ParseClaimGrant on machines without AVX2. On other machines it gets the
+// documents that ParseIssuedGrantAvx2 does not read and IsRejectedAtOnce does not reject.
 GrantJsonResult ParseAnyClaimGrant(std::string_view json, JsonScratch& scratch,
                                    ClaimGrantView& out) noexcept;
 
 // Reads canonical documents in the form that a Valkey-backed issuer writes: the partition key is
-// the id's own tag, and the grant key follows from the id. Writes `out` only if the result is true.
+// the id's own tag, the grant key follows from the id, and the time has 13 digits. Writes `out`
+// only if the result is true.
 #ifdef FFGRANT_HAS_AVX2_PATHS
 FFGRANT_AVX2 bool ParseIssuedGrantAvx2(std::string_view json, ClaimGrantView& out) noexcept;
 

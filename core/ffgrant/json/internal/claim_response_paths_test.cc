@@ -264,7 +264,8 @@ TEST_F(ClaimResponsePathsTest, IssuedGrants) {
   }
 }
 
-// Each digit of index and time takes each value, so that a wrong weight of any place is found.
+// Each digit of index and time takes each value that it can have, so that a wrong weight of any
+// place is found.
 TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
   std::mt19937_64 random(7);
   for (unsigned index = 0; index <= 65535; ++index) {
@@ -281,7 +282,7 @@ TEST_F(ClaimResponsePathsTest, IssuedGrantsOfAnyIndexAndTime) {
   }
 }
 
-// Only the byte after the time, which is the document's last byte, is wrong.
+// The byte after the time, which is the document's last byte, takes every value.
 TEST_F(ClaimResponsePathsTest, IssuedGrantsWithAnyLastByte) {
   const std::string document =
       IssuedDocument("{fp:42}", "12345678-9abc-def0-0fed-cba987654321", "1234567890123");
@@ -313,8 +314,8 @@ TEST_F(ClaimResponsePathsTest, TextsThatLookLikePunctuation) {
   EXPECT_GT(canonical_, 0);
 }
 
-// The document has the usual form except for two bytes: its last byte, and a byte in the id that no
-// id can contain. The error that comes first wins.
+// The document has the usual form, but for a byte in the id that no id can contain and, in most
+// cases, for its last byte. The error that comes first wins.
 TEST_F(ClaimResponsePathsTest, IdsThatAreNonePlainBeforeAWrongEnd) {
   for (const char byte : {'\\', '"', '\x01', '\x7f', '\xff', '\xc3', 'g'}) {
     for (const char last : {'}', ']', ' ', 'x', ','}) {

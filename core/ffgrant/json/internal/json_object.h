@@ -155,8 +155,9 @@ template <class Text>
       p = special + 1;
       continue;
     }
-    // The text is decoded to the place after `top`, which leaves one byte for its length. If the
-    // text is short, its length takes one byte, and the text stays where it is.
+    // A text with escapes is decoded to the place after `top`, which leaves one byte for its
+    // length. If the decoded text is short, its length takes one byte, and the text stays where it
+    // is.
     std::string_view decoded;
     reader.set_text_top(top + 1);
     if (special != end && *special == '\\') {

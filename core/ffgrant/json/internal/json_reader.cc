@@ -270,7 +270,7 @@ class Avx2Blocks {
     return static_cast<std::size_t>(p - first_) - (block_ - kSize);
   }
 
-  // Remembers the block that contains `p`. Returns false if fewer than 64 bytes are left.
+  // Remembers the block that contains `p`. Returns false if fewer than 64 bytes are left for it.
   FFGRANT_AVX2 bool Reach(const char* p) noexcept {
     const auto at = static_cast<std::size_t>(p - first_);
     if (at < block_) [[likely]]
@@ -529,7 +529,7 @@ bool JsonReader::ReadHex4(unsigned& unit) noexcept {
       return true;
     }
   }
-  // One of the four digits is missing, or its byte is no hex digit.
+  // The document ends before the fourth digit, or one of the four bytes is no hex digit.
   for (;; ++p_) {
     if (p_ == end_) return Fail(JsonError::kUnexpectedEnd, p_);
     if (HexValue(*p_) < 0) return Fail(JsonError::kInvalidEscape, at);
@@ -552,7 +552,7 @@ bool JsonReader::ReadEscape(char*& to) noexcept {
   if (!ReadHex4(unit)) return false;
   if (unit >= 0xDC00 && unit <= 0xDFFF) return Fail(JsonError::kLoneSurrogate, at);
   if (unit >= 0xD800 && unit <= 0xDBFF) {
-    // The document may end within the other half of the pair.
+    // The document may end before the other half of the pair, or after the half's backslash.
     if (p_ == end_ || (*p_ == '\\' && p_ + 1 == end_)) {
       return Fail(JsonError::kUnexpectedEnd, end_);
     }
@@ -712,8 +712,8 @@ template <JsonReader::Check kCheck, class Blocks>
   return true;
 }
 
-// Steps over a value. Remembers which brackets are open: the innermost 64 in a word, the others in
-// memory.
+// Steps over a value. Remembers which brackets are open: the innermost ones, up to 64, in a word,
+// the others in memory.
 template <JsonReader::Check kCheck, class Blocks>
 [[gnu::always_inline]] inline bool JsonReader::SkipValueBy(std::size_t max_depth) noexcept {
   Blocks blocks(begin_, p_, end_);

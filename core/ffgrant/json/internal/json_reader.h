@@ -2,7 +2,7 @@
 //
 // Reads JSON sequentially. The reader reports a fault at the first offending position, with the
 // class that the reference reports there (contract 4). The reader knows JSON but no DTOs;
-// json_struct.h knows the DTOs.
+// json_struct.h decodes DTOs with it.
 
 #ifndef FFGRANT_JSON_INTERNAL_JSON_READER_H_
 #define FFGRANT_JSON_INTERNAL_JSON_READER_H_
@@ -30,7 +30,7 @@ struct JsonNumber {
 
 // Reading functions return false after a failure. result() then holds the error, and nothing more
 // may be read. The document and the decoded texts are not moved, so texts that ReadString returned
-// remain valid.
+// remain valid unless the caller moves text_top() back.
 class JsonReader {
  public:
   // `document` must not be larger than the limit of the scratch that `memory` belongs to.

@@ -89,8 +89,8 @@ TEST_F(JsonReaderTest, StringsThatAreCutOff) {
 }
 
 // Reads strings whose escapes are 0 to 70 bytes apart, with few and with many bytes after them.
-// Some escapes are followed by 62 to 66 bytes that are not ASCII. The reader steps over such bytes
-// without a search; a search sees at most 64 bytes at once.
+// Some escapes are followed by 2, 62, 64 or 66 bytes that are not ASCII. The reader steps over such
+// bytes without a search; a search sees at most 64 bytes at once.
 TEST_F(JsonReaderTest, EscapesAtEveryDistance) {
   struct Piece {
     std::string json;

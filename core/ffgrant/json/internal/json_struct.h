@@ -62,7 +62,7 @@ struct MemberState {
   bool seen = false;         // the member's name was read
   bool present = false;      // the member's value was read and is not null
   std::string_view text;     // a text, bytes, or a list's first packed string
-  std::uint64_t number = 0;  // a number, a list's size, a variant's index, or a bool
+  std::uint64_t number = 0;  // a number, how many texts or bytes, a variant's index, or a bool
 
   std::optional<std::string_view> optional_text() const noexcept {
     return present ? std::optional(text) : std::nullopt;
@@ -103,8 +103,9 @@ bool DecodeVariant(JsonReader& reader, std::span<const VariantSpec> variants, Me
                    std::size_t& which) noexcept;
 
 // Decodes an internally tagged type: the member `tag` tells which variant the other members belong
-// to. The whole value is read to find the tag before the other members are judged. So all values
-// are checked in full, and syntax errors within the value are reported first.
+// to. The value must be the whole document, and is read to its end to find the tag before the other
+// members are judged. So all values are checked in full, and a syntax error is reported before a
+// fault in the data of the other members.
 bool DecodeTagged(JsonReader& reader, std::string_view tag, std::span<const VariantSpec> variants,
                   MemberValue* values, std::size_t& which) noexcept;
 
