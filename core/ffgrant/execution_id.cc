@@ -35,7 +35,8 @@ void Fail(ExecutionIdResult& result, ExecutionIdError error, std::size_t offset,
   result.payload = payload;
 }
 
-// Returns the offset of the first byte that differs from `{fp:`.
+// Returns the offset of the first byte that differs from `{fp:`, or the size of a text that is only
+// the beginning of `{fp:`.
 std::size_t FirstDifference(std::string_view text) noexcept {
   if (text.size() >= kTagBegin.size()) {
     const std::uint32_t difference =
@@ -55,9 +56,9 @@ inline IndexSpelling SpellingOf(unsigned plus, char first, std::size_t digits) n
   return static_cast<IndexSpelling>(plus | (zero & ~plus) << 1);
 }
 
-// Reads an index of 1 to 8 digits with `}:` right after it; nearly all texts have such an index.
-// Returns false for any other text, for a text of fewer than 15 bytes and for numbers above 65535.
-// `text` must begin with `{fp:`.
+// Reads an index of 1 to 8 digits, perhaps after a `+`, with `}:` right after it; nearly all texts
+// have such an index. `end` becomes the offset of the `}:`. Returns false for any other text, for a
+// text of fewer than 15 bytes and for numbers above 65535. `text` must begin with `{fp:`.
 inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
                            std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();
@@ -85,8 +86,8 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
   return text.size() >= kTagBegin.size() && !internal::HasIdBegin(text.data());
 }
 
-// Checks the rules one by one, in the order in which they win. The function is not inlined, so that
-// the path for canonical ids does not have to save registers for it.
+// Checks the rules one by one, in the order of ExecutionIdError. The function is not inlined, so
+// that the path for canonical ids does not have to save registers for it.
 [[gnu::noinline]] void ParseAnySpelling(ExecutionIdResult& result, std::string_view text,
                                         ParseMode mode) noexcept {
   internal::TakePath(internal::Path::kAnyId, text.size());
@@ -139,7 +140,7 @@ inline bool HasOtherBegin(std::string_view text) noexcept {
 constexpr std::array<std::uint8_t, 16> kToTheEnd = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
                                                     0,    1,    2,    3,    4,    5,    6,    7};
 
-// Does what ReadShortIndex does, but returns false for a text of fewer than 21 bytes.
+// Does what ReadShortIndex does, but returns false for every text of fewer than 21 bytes.
 FFGRANT_AVX2 inline bool ReadShortIndexAvx2(std::string_view text, internal::IndexText& index,
                                             std::size_t& end) noexcept {
   const std::size_t begin = kTagBegin.size();

@@ -43,7 +43,7 @@ enum class ExecutionIdError : std::uint8_t {
   kMissingTag,
   kInvalidPartitionIndex,
   kInvalidUuid,
-  // Only strict mode reports these errors; lenient mode accepts the same text.
+  // Only strict mode reports the errors from here on; lenient mode accepts such texts.
   kPlusSign,
   kLeadingZero,
   kNonCanonicalUuidForm,
@@ -94,7 +94,8 @@ struct [[nodiscard]] ExecutionIdResult {
   ExecutionIdError error = ExecutionIdError::kNone;
   // The byte offset of the failure; 0 on success. The offset points at
   //   kMissingTag             the first byte that differs from `{fp:`, or the
-  //                           end of the input if `}:` is missing
+  //                           end of the input if a part of `{fp:`, or the
+  //                           `}:` after it, is missing
   //   kInvalidPartitionIndex  the same byte as PartitionKeyError::kInvalidIndex;
   //                           the `}` if a digit is missing
   //   kInvalidUuid            the first byte that breaks the uuid, or the end of
@@ -119,7 +120,7 @@ ExecutionIdResult ParseExecutionId(std::string_view text, ParseMode mode) noexce
 
 struct [[nodiscard]] ExecutionIdsResult {
   std::size_t count = 0;      // how many texts were parsed before the end or the failure
-  ExecutionIdResult failure;  // the result for text `count`, if that text failed
+  ExecutionIdResult failure;  // the result for texts[count], if that text failed
 
   constexpr explicit operator bool() const noexcept { return static_cast<bool>(failure); }
 };
@@ -140,7 +141,7 @@ ExecutionIdsResult ParseExecutionIds(std::span<const std::string_view> texts, Pa
 // the messages of strict errors are our own.
 WriteResult FormatExecutionIdError(const ExecutionIdResult& result, std::span<char> out) noexcept;
 
-// A canonical id held by value. Minting returns this type.
+// A canonical id held by value, as MintExecutionId() makes it.
 class MintedExecutionId {
  public:
   MintedExecutionId(std::uint16_t partition_index, const Uuid& uuid) noexcept;

@@ -167,8 +167,8 @@ constexpr RejectedRow kRejected[] = {
     MissingTag("{b:7}:" U, 1),
     MissingTag("{p:7}:" U, 1),
     MissingTag("}:", 0),
-    // The rows from here on are not in the contract: short texts, `}:` at the very end, and wrong
-    // bytes in other places.
+    // The rows from here on are not in the contract: short texts, `}:` at the very end, an index
+    // that is too large, and wrong bytes in other places.
     MissingTag("{", 1),
     MissingTag("{f", 2),
     MissingTag("{fp", 3),

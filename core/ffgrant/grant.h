@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Defines the three kinds of grants (contract 5.5). A scheduler hands a grant to a worker, and the
-// worker hands it back. Each grant exists as a view, whose texts somebody else keeps alive, and as
+// worker hands it back. Each kind exists as a view, whose texts somebody else keeps alive, and as
 // an owning value, whose copy assignment reuses its capacity.
 //
 // A ClaimGrant has no lane, since the worker named the lane when it asked for the grant; resume and
@@ -31,8 +31,8 @@ struct ClaimGrantView {
   std::string_view grant_key;       // opaque; on Valkey the grant hash's key
   std::uint64_t expires_at_ms = 0;  // Unix milliseconds, the issuer's clock
 
-  // Parses partition_key, leniently by default as the reference does. For the family kExecution the
-  // result has kFlow (CollapseAlias).
+  // Parses partition_key, leniently by default as the reference does. The key of a kExecution
+  // partition gives the kFlow partition of the same index (see CollapseAlias).
   PartitionKeyResult partition(ParseMode mode = ParseMode::kLenient) const noexcept {
     return ParsePartitionKey(partition_key, mode);
   }
@@ -41,7 +41,7 @@ struct ClaimGrantView {
   friend constexpr bool operator==(const ClaimGrantView&, const ClaimGrantView&) = default;
 };
 
-// The members that a claim grant has, and the lane.
+// A resume grant and a reclaim grant have the members of a claim grant, and the lane.
 struct ResumeGrantView {
   ClaimGrantView grant;
   LaneIdView lane_id;

@@ -40,7 +40,8 @@ std::string_view FindHashTag(std::string_view key) noexcept {
   return key.substr(open + 1, close - open - 1);
 }
 
-// Needs no loop if the key's first 32 bytes hold both braces, as in FlowFabric's keys.
+// With SSE2, needs no loop for a key of at least 32 bytes whose first 32 bytes hold both braces, as
+// those of an execution's keys do.
 inline std::string_view HashTagOf(std::string_view key) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (key.size() >= 32) {

@@ -32,7 +32,7 @@ std::string Streamed(const T& id) {
   return out.str();
 }
 
-// Checks one value of each kind against its text from the contract.
+// Calls `check` with at least one id of each kind that IdText() takes, and with the id's text.
 template <class Check>
 void ForEachId(Check&& check) {
   check(TheUuid(), kUuidText);
@@ -72,7 +72,7 @@ TEST(IdText, OfEveryKindInFormat) {
 }
 #endif
 
-// Only ids have a text. A stream must not accept other types as ids.
+// IdText() takes only ids, so no stream accepts another type as an id.
 static_assert(Id<Uuid> && Id<ExecutionId> && Id<TimestampMs> && Id<Partition>);
 static_assert(!Id<std::string> && !Id<std::string_view> && !Id<int> && !Id<const char*>);
 static_assert(!Id<LeaseFence> && !Id<PartitionConfig>);

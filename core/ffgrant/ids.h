@@ -46,7 +46,8 @@ using WorkerIdView = NameView<struct WorkerIdTag>;
 using WorkerInstanceIdView = NameView<struct WorkerInstanceIdTag>;
 using NamespaceView = NameView<struct NamespaceTag>;
 
-// A number with a type of its own. In JSON it is a plain number.
+// A number with a type of its own. In JSON it is a plain number, except for the epoch in
+// RevokedView, which is a text.
 template <class Tag, class Rep>
 struct Counter {
   Rep value = 0;
@@ -57,7 +58,7 @@ struct Counter {
 using LeaseEpoch = Counter<struct LeaseEpochTag, std::uint64_t>;
 // The first attempt of an execution has index 0.
 using AttemptIndex = Counter<struct AttemptIndexTag, std::uint32_t>;
-// Milliseconds since the Unix epoch, by the store's clock.
+// Milliseconds since the Unix epoch.
 using TimestampMs = Counter<struct TimestampMsTag, std::int64_t>;
 
 // With these three values a lease holder proves that it still holds the execution's current lease.

@@ -16,8 +16,8 @@ IngressError CheckIngress(const ClaimGrantView& grant, const PartitionConfig& co
   if (key.partition.index >= config.CountFor(key.partition.family)) {
     return IngressError::kPartitionOutOfRange;
   }
-  // Both texts are canonical here. Equal tags therefore mean equal partitions, except for the
-  // alias.
+  // Both texts are canonical here. So the tags are equal exactly if the partitions are, once
+  // kExecution has become kFlow.
   if (key.partition != CollapseAlias(grant.execution_id.partition())) {
     return IngressError::kTagMismatch;
   }

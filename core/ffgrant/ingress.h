@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checks grants at the place where they enter a system (contract 1.8). No later code repeats the
+// Checks grants at the place where they enter a system (contract 1.8). A ledger does not repeat the
 // check: the consuming side of the reference routes by the execution id alone and ignores the
 // partition key and the grant key.
 

@@ -34,7 +34,7 @@ std::string_view FamilyTagPrefix(PartitionFamily family) noexcept {
       return "q";
   }
   // Never reached: a partition has one of these families, which debug builds check.
-  return assert(false && "a family that there is not"), "";  // fits wherever a prefix fits
+  return assert(false && "a family that there is not"), "";  // short enough for every buffer
 }
 
 PartitionTag::PartitionTag(Partition partition) noexcept {

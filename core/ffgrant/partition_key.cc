@@ -63,9 +63,10 @@ struct SpelledKey {
 };
 
 // Reads keys in nearly all spellings that other programs may use. If an index has up to eight
-// bytes, the function also finds the first byte that is no digit, provided that at most four digits
-// come before that byte. `kind` is kOther for all other texts. Nothing predicts the family, the
-// sign or the number of zeros, so there is no branch on them. `text` must be in braces.
+// bytes, not counting a sign, the function also finds the first byte that is no digit, provided
+// that at most four digits come before that byte. `kind` is kOther for all other texts. Nothing
+// predicts the family, the sign or the number of zeros, so there is no branch on them. `text` must
+// be in braces.
 inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
   SpelledKey key;
   const std::size_t size = text.size();
@@ -116,7 +117,7 @@ inline SpelledKey ReadSpelledKey(std::string_view text) noexcept {
 
 }  // namespace
 
-// Checks the rules one by one, in the order in which they win.
+// Checks the rules one by one, in the order of PartitionKeyError.
 PartitionKeyResult internal::ParseAnyPartitionKey(std::string_view text, ParseMode mode) noexcept {
   TakePath(Path::kAnyKey, text.size());
   if (text.empty() || text.front() != '{') return Fail(PartitionKeyError::kMissingBraces, 0);

@@ -35,7 +35,7 @@ enum class PartitionKeyError : std::uint8_t {
   kMalformedBody,
   kUnknownFamilyPrefix,
   kInvalidIndex,
-  // Only strict mode reports these errors; lenient mode accepts the same text.
+  // Only strict mode reports the errors from here on; lenient mode accepts such texts.
   kPlusSign,
   kLeadingZero,
 };
@@ -88,7 +88,7 @@ inline PartitionKeyResult ParsePartitionKey(std::string_view text, ParseMode mod
 
 struct [[nodiscard]] PartitionKeysResult {
   std::size_t count = 0;       // how many texts were parsed before the end or the failure
-  PartitionKeyResult failure;  // the result for text `count`, if that text failed
+  PartitionKeyResult failure;  // the result for texts[count], if that text failed
 
   constexpr explicit operator bool() const noexcept { return static_cast<bool>(failure); }
 };

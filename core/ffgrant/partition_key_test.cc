@@ -51,8 +51,8 @@ constexpr AcceptedRow kAccepted[] = {
     {"{fp:0000000000000000000000000000000000000000065535}", Flow(65535), 12372, kLeadingZero},
     {"{b:+1}", Budget(1), 2736, kPlusSign},
     {"{q:01}", Quota(1), 5442, kLeadingZero},
-    // The rows from here on are not in the contract: the limits 0 and 65535 in more keys, and
-    // indices of four and five digits.
+    // The rows from here on are not in the contract: the limits 0 and 65535 in more keys, and more
+    // indices of five digits.
     {"{b:65535}", Budget(65535), -1, kNone},
     {"{fp:+0}", Flow(0), -1, kPlusSign},
     {"{fp:+65535}", Flow(65535), -1, kPlusSign},

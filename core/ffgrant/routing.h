@@ -18,8 +18,9 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// Returns crc16 of the id's 16 bytes, modulo the count of the id's family. The result is empty if
-// the count is 0, a configuration error on which the reference aborts (contract 1.4).
+// Each function returns the partition whose index is crc16 of the id's 16 bytes, modulo the count
+// of the id's family. The result is empty if the count is 0, a configuration error on which the
+// reference aborts (contract 1.4).
 //
 //   FlowPartition(flow, PartitionConfig{})->index
 std::optional<Partition> FlowPartition(const FlowId& id, const PartitionConfig& config) noexcept;
@@ -65,8 +66,9 @@ std::optional<MintedExecutionId> MintExecutionId(
 std::optional<MintedExecutionId> MintExecutionId(LaneIdView lane, const PartitionConfig& config,
                                                  const Uuid& uuid) noexcept;
 
-// Returns the partition at which a scheduler starts its round for this worker instance: the low 16
-// bits of the id's FNV-1a 64, modulo `count`; 0 if `count` is 0.
+// Returns the partition at which the first scan for this worker instance starts: the low 16 bits of
+// the id's FNV-1a 64, modulo `count`; 0 if `count` is 0. The reference's scheduler adds a cursor
+// that all workers share (contract 2).
 std::uint16_t ScanStart(WorkerInstanceIdView instance, std::uint16_t count) noexcept;
 
 }  // namespace ffgrant

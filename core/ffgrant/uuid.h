@@ -46,7 +46,7 @@ enum class UuidError : std::uint8_t {
   kNone,
   kInvalidLength,
   kInvalidCharacter,  // a wrong digit or hyphen, or a wrong byte of the brace or urn form
-  // Only strict mode reports these errors.
+  // Only strict mode reports the errors from here on.
   kNonCanonicalForm,  // simple, braced or urn
   kUppercaseDigit,
 };
