@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Proves by counting that core allocates nothing when it parses, writes, hashes, routes and mints.
-// JSON is parsed without an allocation once the scratch has its memory.
+// Proves by counting that core allocates nothing when it parses, writes, hashes, routes and mints,
+// except for the memory of a JsonScratch, which is allocated once.
 
 #include <gtest/gtest.h>
 
@@ -222,7 +222,7 @@ TEST(AllocationTest, JsonDoesNotAllocateOnceTheScratchIsMade) {
 }
 
 TEST(AllocationTest, ALargeClaimResponseDoesNotAllocate) {
-  // Because of its white space the document does not take the canonical path.
+  // The document begins with a blank, so it does not take the canonical path.
   const std::string document =
       R"( {"extra":[)" + std::string(5000, ' ') +
       R"(1,{"a":"\n"},2.5,null],"grant_key":"k\t",)"

@@ -80,8 +80,7 @@ inline bool ReadShortIndex(std::string_view text, internal::IndexText& index,
   return true;
 }
 
-// Most texts that are no ids fail at this check. The check is inlined, so that such texts cost no
-// call.
+// Recognises most texts that are no ids. The check is inlined, so that such texts cost no call.
 inline bool HasOtherBegin(std::string_view text) noexcept {
   return text.size() >= kTagBegin.size() && !internal::HasIdBegin(text.data());
 }

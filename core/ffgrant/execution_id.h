@@ -54,8 +54,8 @@ enum class ExecutionIdError : std::uint8_t {
 // "non_canonical_uuid_form" or "uppercase_uuid"; "none" for kNone.
 std::string_view ErrorName(ExecutionIdError error) noexcept;
 
-// A parsed id whose text somebody else keeps alive. Only parsing and minting make views, so a view
-// holds a valid id; a default-constructed view has no id and an empty text.
+// A parsed id whose text somebody else keeps alive. Only parsed and minted ids have views, so a
+// view holds a valid id, unless it is default-constructed: then it has no id and an empty text.
 class ExecutionIdView {
  public:
   constexpr ExecutionIdView() = default;

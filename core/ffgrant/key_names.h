@@ -106,8 +106,8 @@ inline constexpr std::size_t kMaxAttemptKeySize =
 inline constexpr std::size_t kMaxLaneKeySize = 7 + kMaxPartitionTagSize + 6 + kMaxLaneIdSize + 21;
 //   "ff:idx:" + T + ":execution_deadline"
 inline constexpr std::size_t kMaxPartitionIndexKeySize = 7 + kMaxPartitionTagSize + 19;
-//   "ff:idx:" + T + ":worker:" + instance + ":leases"
 inline constexpr std::size_t kMaxWorkerNameSize = 256;
+//   "ff:idx:" + T + ":worker:" + instance + ":leases"
 inline constexpr std::size_t kMaxWorkerLeasesKeySize =
     7 + kMaxPartitionTagSize + 8 + kMaxWorkerNameSize + 7;
 //   "ff:lane:" + lane + ":config"

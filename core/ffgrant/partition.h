@@ -47,8 +47,8 @@ constexpr Partition CollapseAlias(Partition partition) noexcept {
 }
 
 // The numbers of partitions that a deployment has. These numbers are fixed for the deployment's
-// lifetime. A count of 0 is a configuration error, which the partition functions report (contract
-// 1.4).
+// lifetime. A count of 0 is a configuration error (contract 1.4), for which FlowPartition() and its
+// like return an empty result (routing.h).
 struct PartitionConfig {
   std::uint16_t num_flow_partitions = 256;
   std::uint16_t num_budget_partitions = 32;

@@ -278,7 +278,7 @@ class GrantPipeline::Impl {
     }
   }
 
-  // Does for all requests what can be done without a wait.
+  // Does for all requests what needs neither a wait nor a look at the sockets.
   void Advance() {
     Collect();
     Expire();

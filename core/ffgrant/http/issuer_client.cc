@@ -114,8 +114,8 @@ class IssuerClient::Impl {
     CURLM* multi = nullptr;
   };
 
-  // Runs `use(connection, until)` with a free connection, or returns that no connection became free
-  // in time.
+  // Runs `use(connection, until)` with a free connection, or returns kNotConnected if no connection
+  // becomes free in time.
   template <class Use>
   IssuerStatus With(const Use& use) {
     const auto until = SteadyClock::now() + std::chrono::milliseconds(options.request_timeout_ms);

@@ -459,7 +459,7 @@ TEST(IssuerClient, EachFreeConnectionWakesACall) {
       });
     }
     while (asked < before + kConnections) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // by now the others wait
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // by now the other calls wait
     answered = before + 2 * kConnections;
     answered.notify_all();
     for (std::thread& thread : threads) thread.join();

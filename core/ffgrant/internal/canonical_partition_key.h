@@ -58,7 +58,8 @@ inline bool ParseCanonicalPartitionKey(std::string_view text, Partition& partiti
   const std::uint64_t tail =
       std::uint64_t{Load32(p + size - 4)} << 16 | Load16(p + before_last_four);
   const std::size_t digits = size - 1 - expected.size;
-  // Each digit's byte becomes its value; bytes before the first digit and the brace become zeros.
+  // Each digit's byte becomes its value. The brace, and the bytes before the first digit, become
+  // zeros.
   const std::uint64_t values = (tail ^ 0x7D'30'30'30'30'30) & kIndexAndBrace[digits];
   const std::uint64_t not_a_digit = ((values + 0x7F'76'76'76'76'76) | values) & 0x808080808080;
   // The last four digits become two pairs, then one number.

@@ -7,7 +7,7 @@
 //
 // Each choice can also be forced, so that every path is tested on one machine: ForceCpuFeatures
 // takes instructions away while a program runs, and the CMake option FFGRANT_PORTABLE compiles core
-// without any of these paths.
+// without the paths for SSE2 and for newer instructions.
 
 #ifndef FFGRANT_INTERNAL_CPU_H_
 #define FFGRANT_INTERNAL_CPU_H_

@@ -57,9 +57,9 @@ inline constexpr std::array<std::uint32_t, 16> kIndexDigitCounts = [] {
   return counts;
 }();
 
-// Returns the digits of a u16, the first digit in the lowest byte, with zeros above the last;
-// `count` becomes their number. There is no branch on the number of digits, since it would be
-// mispredicted when that number varies.
+// Returns the digits of a u16, the first digit in the lowest byte, with zeros above the last digit.
+// `count` becomes the number of digits. There is no branch on this number, since the branch would
+// be mispredicted when the number varies.
 inline std::uint64_t DigitsOfIndex(std::uint16_t value, unsigned& count) noexcept {
   const auto pair = [](std::uint64_t number) {
     return std::uint64_t{Load16(kDigitPairs.data() + 2 * number)};

@@ -21,8 +21,8 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// The texts are as the client sent them. The decoder checks only types; the endpoint must check the
-// lane, the instance id, the capabilities and the ttl (1..60000; contract 6).
+// The decoder checks only the JSON and the types. The endpoint must check the lane, the instance
+// id, the capabilities and the ttl (1..60000; contract 6).
 struct ClaimRequestView {
   std::string_view lane_id;
   std::string_view worker_instance_id;

@@ -28,7 +28,7 @@
 FFGRANT_API_BEGIN
 namespace ffgrant {
 
-// The answer to a revocation. Its two texts are opaque.
+// The two answers to a revocation. The texts of RevokedView are opaque.
 struct RevokedView {
   std::string_view lease_id;
   std::string_view lease_epoch;

@@ -51,8 +51,8 @@ using ReclaimResponseView =
     std::variant<ReclaimGrantedView, NotReclaimableView, ReclaimCapExceededView>;
 
 // Decodes `json`, which may be any bytes. The parser reads the whole response to find the tag, and
-// judges the other members only then. So it checks values of ignored members in full here (contract
-// 4). `out` is untouched on failure.
+// judges the other members only then. So it also checks the values of ignored members in full
+// (contract 4). `out` is untouched on failure.
 JsonResult ParseReclaimResponse(std::string_view json, JsonScratch& scratch,
                                 ReclaimResponseView& out) noexcept;
 

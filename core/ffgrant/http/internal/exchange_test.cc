@@ -31,7 +31,7 @@ namespace {
 // the getaddrinfo() below, since a function of the program takes precedence over the C library's.
 std::atomic<bool> g_may_answer{false};
 std::atomic<int> g_look_ups{0};
-// Whether the system has no room to watch a descriptor, and whether it has none for another epoll
+// Whether the system refuses to watch another descriptor, and whether it refuses another epoll
 // descriptor.
 std::atomic<bool> g_is_full{false};
 std::atomic<bool> g_has_no_epoll{false};

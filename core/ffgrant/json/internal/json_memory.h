@@ -12,7 +12,7 @@
 
 namespace ffgrant::internal {
 
-// The memory that the reader works in, sized for the largest document.
+// The memory that the reader works in, sized for the largest document that the scratch takes.
 struct JsonMemory {
   // The reader copies in blocks, so it may write this many bytes past the end of a text.
   static constexpr std::size_t kSlack = 32;

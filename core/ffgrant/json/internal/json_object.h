@@ -73,7 +73,7 @@ consteval MemberNames<kCount> MakeMemberNames(const std::array<MemberSpec, kCoun
 // Finds the member whose name, with its closing quote, is at `p`; returns kCount if there is none.
 // `expected` is the member to try first: if members come in their usual order, the branch on
 // `expected` is predicted and nothing waits for the comparison. The other members are compared
-// without a branch, since nothing predicts which of them it is.
+// without a branch, since nothing predicts which of them is at `p`.
 template <const auto& kNames, std::size_t... kIndex>
 inline std::size_t FindMember(const char* p, const char* end, std::size_t expected,
                               std::index_sequence<kIndex...>) noexcept {

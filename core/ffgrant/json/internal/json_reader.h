@@ -28,9 +28,9 @@ struct JsonNumber {
   std::uint64_t bits = 0;
 };
 
-// Reading functions return false after a failure. result() then holds the error, and nothing more
-// may be read. The document and the decoded texts are not moved, so texts that ReadString returned
-// remain valid unless the caller moves text_top() back.
+// Reading functions return false, or Next::kError, after a failure. result() then holds the error,
+// and nothing more may be read. The document and the decoded texts are not moved, so texts that
+// ReadString returned remain valid unless the caller moves text_top() back.
 class JsonReader {
  public:
   // `document` must not be larger than the limit of the scratch that `memory` belongs to.
@@ -86,7 +86,8 @@ class JsonReader {
 
   // Steps over an unwanted value of any depth and checks only its shape.
   bool SkimValue() noexcept;
-  // Checks a value in full. At most `max_depth` brackets may be open in the value.
+  // Steps over a value and checks it in full. At most `max_depth` brackets may be open in the
+  // value.
   bool CheckValue(std::size_t max_depth) noexcept;
 
   // The top of the memory for text, where strings that had escapes are put. A caller that knows
