@@ -138,7 +138,7 @@ class ClaimPipeline {
   //     ... submit more ...
   //   }
   //
-  // descriptor() is readable, level-triggered, when Poll(0) has something to do. The descriptor
+  // descriptor() is readable, level-triggered, while a socket waits for Poll(0). The descriptor
   // stays the same as long as the pipeline lives. Do not read, write or close it. descriptor()
   // returns -1 if the system has no descriptor left (then call Poll(0) now and then), or if the
   // network of the options has none.
