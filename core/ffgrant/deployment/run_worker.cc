@@ -25,7 +25,7 @@ namespace {
 
 using Event = Report::Event;
 
-// The pause between two tries to end an execution, whose lease is running meanwhile.
+// The pause between two tries of a call that UntilLost() repeats. The lease is running meanwhile.
 constexpr std::chrono::milliseconds kEndingPause{100};
 
 std::string Words(ClaimError error, const ErrorDetails& details) {
@@ -195,7 +195,7 @@ class Running {
     return result;
   }
 
-  // Lets all threads ask for grants until there is a stop request.
+  // Lets all threads ask for grants, and work on what they claim, until there is a stop request.
   void WorkOnGrants() {
     struct Others {
       ~Others() {

@@ -71,7 +71,7 @@ inline Ending Failed(std::string reason, std::string category = "failed") {
 }
 
 // Does the work of one execution. A handler may take as long as it likes, since the lease is
-// renewed meanwhile. An exception that leaves the handler fails the execution with the exception's
+// renewed meanwhile. An exception that leaves the handler counts as a Failed() with the exception's
 // words and the category "exception". If `worker.worker.permits` is more than 1, several threads of
 // RunWorker() call the handler at once.
 using Handler = std::function<Ending(const Task&)>;
@@ -86,16 +86,18 @@ struct Report {
                      // lost before the handler began
     kNotFailed,      // a failure was refused, or could not be delivered in time
     kNotClaimed,     // the worker could not turn a grant into a lease
-    kNotTakenOver,   // TakeOver() got no grant, or could not turn the grant into a lease
+    kNotTakenOver,   // TakeOver() got no grant for this execution and its lane, or could not turn
+                     // the grant into a lease
     kNoGrant,        // the server has refused to give a grant, has answered with something else, or
-                     // can't be reached. A 204, which says that there was nothing, is not reported.
+                     // can't be reached. A 204, which says that there was nothing, is not reported,
+                     // nor is a request that a stop has ended.
     kNotRegistered,  // the registration was not refreshed; `why` has the error of
                      // DeploymentWorker::registration()
   };
   Event event = Event::kCompleted;
   std::string_view execution_id;  // Empty if no execution is concerned. The view is valid until
                                   // the function that gets the report returns.
-  std::string why;                // empty, or the error's name and words
+  std::string why;                // empty, or what went wrong: an error's name and words, or words
 
   // Returns one line, such as "completed {fp:7}:..." or "no grant: unauthorized ...", in which a
   // space stands for each control character.
@@ -168,18 +170,21 @@ struct [[nodiscard]] RunResult : Outcome {
 //                                   capability that is no UTF-8, no token to be read, or an error
 //                                   of Start(): counts or a lane that are not valid, an instance id
 //                                   that another process has registered
-//   kUnavailable, kUnknownOutcome   the Valkey can't be reached: at the start, or at the end, when
-//                                   the registration then runs out by itself
-//   kUnknownCode                    the Valkey's user lacks a right that the work needs, if the
-//                                   server lets the user ask for that (ServerInfo::refused_calls)
+//   kUnavailable, kUnknownOutcome   the Valkey can't be reached, or refuses to serve, at the start
+//                                   or at the end; at the end the registration then runs out by
+//                                   itself
+//   kUnknownCode                    the Valkey answers with another error, at the start or at the
+//                                   end; or its user lacks a right that the work needs, which shows
+//                                   if the user may ask for it (ServerInfo::refused_calls)
 // Throws std::system_error if the system gives no threads; then nothing was claimed.
 RunResult RunWorker(const RunOptions& options, const StopSignals& stop, const Handler& handler);
 
-// Takes over executions whose workers have died, as DeploymentWorker::Reclaim() does, one after the
-// other, and returns. All these executions must be in the first lane of `worker.lanes`. A
-// deployment takes over no execution by itself. An execution that can't be taken over is reported:
-// its lease is held, it has ended, or it does not exist. All else is as with RunWorker(). After a
-// stop request the call takes over no further execution.
+// Takes over executions whose workers have died, as DeploymentWorker::Reclaim() does, and does
+// their work, one after the other in the caller's thread. Then it returns. All these executions
+// must be in the first lane of `worker.lanes`. A deployment takes over no execution by itself. An
+// execution that can't be taken over is reported, for example because its lease is held, it has
+// ended, or it does not exist. All else is as with RunWorker(). After a stop request the call takes
+// over no further execution.
 RunResult TakeOver(const RunOptions& options, std::span<const std::string> execution_ids,
                    const StopSignals& stop, const Handler& handler);
 

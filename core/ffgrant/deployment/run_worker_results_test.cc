@@ -227,7 +227,8 @@ TEST_F(Workers, AResultThatNeverGetsThroughIsGivenUpAfterALeasesTime) {
   EXPECT_EQ(ran.completed, 0u);
 }
 
-// Nothing is wrong with the execution, which a failure would end for good.
+// If an outage keeps the input from being read, nothing is wrong with the execution, and a failure
+// would end it for good.
 TEST_F(Workers, AnOutageFailsNoExecution) {
   options_.worker.worker.lease_ttl_ms = 600;
   options_.worker.ledger.client.request_timeout_ms = 100;
