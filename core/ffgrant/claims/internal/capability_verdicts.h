@@ -20,8 +20,8 @@ namespace ffgrant::internal {
 
 // A verdict says whether the capabilities of an offered text suffice for a required set. The set is
 // a name of a NamePool. Each of kStripes stripes keeps the verdicts of up to kOffers texts that
-// were offered; threads use different stripes as long as there are enough. A kept offer is
-// recognised by its whole text, so that a verdict is never used for another offer.
+// were offered. The process's first kStripes threads use a stripe each, which later threads share.
+// A kept offer is recognised by its whole text, so that a verdict is never used for another offer.
 class CapabilityVerdicts {
  public:
   explicit CapabilityVerdicts(const NamePool& required);
@@ -35,8 +35,8 @@ class CapabilityVerdicts {
     Offer(const Offer&) = delete;
     Offer& operator=(const Offer&) = delete;
 
-    // Returns whether the offer suffices for `required`. The caller must hold this name, and it
-    // must not be the empty name.
+    // Returns whether the offer suffices for `required`. This name must be held by somebody
+    // meanwhile, and must not be the empty name.
     bool Satisfies(NameId required) noexcept {
       Verdict& verdict = verdicts_[required];
       if (verdict == Verdict::kUnknown) [[unlikely]]

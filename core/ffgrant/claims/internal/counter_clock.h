@@ -125,7 +125,7 @@ class CounterClock final : public Clock {
   }
 
   Source source_;
-  // Each Now() reads these members, and they are written once in a millisecond.
+  // Now() reads these members, and they are written about once in a millisecond.
   alignas(64) mutable std::atomic<std::uint64_t> until_{0};
   mutable std::atomic<std::int64_t> ms_{0};
   mutable std::atomic<std::uint64_t> span_{0};  // ticks in a millisecond; 0: not known

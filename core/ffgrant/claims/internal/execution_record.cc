@@ -88,7 +88,7 @@ ExecutionState Describe(const ExecutionRecord& r, const ExecutionExtra& extra,
     out.grant_created_at = TimestampMs{r.grant_created_at};
     out.grant_expires_at = TimestampMs{r.grant_expires_at};
   }
-  // The time of a delayed resume is stored in the delayed set only, and not in the field
+  // A server stores the time of a delayed resume in the delayed set only, and not in the field
   // delay_until.
   if (IsDelayed(r.state) && !IsResumed(r.state)) out.delay_until = TimestampMs{r.delay_until()};
   const std::int64_t mismatch_at = extra.last_capability_mismatch_at.Get();

@@ -96,8 +96,8 @@ class PackedTime {
   std::array<std::uint16_t, 3> parts_ = {};
 };
 
-// A record has two cache lines. Issuing a grant touches the first line only. Two values of the last
-// lease are not stored, because they follow from other members: its attempt index is
+// A record has two cache lines. Issuing a grant reads and writes the first line only. Two values of
+// the last lease are not stored, because they follow from other members: its attempt index is
 // total_attempt_count - 1 in every state, and its renewal deadline is two thirds of the way from
 // lease_last_renewed_at to lease_expires_at.
 struct alignas(128) ExecutionRecord {
@@ -110,13 +110,13 @@ struct alignas(128) ExecutionRecord {
   bool has_reclaim_cap : 1;
   std::uint16_t priority;
   NameId required;      // capability set, comma-joined, and retry policy
-  NameId grant_worker;  // worker id and instance id; held until the grant is dropped
+  NameId grant_worker;  // worker id and instance id; held while has_grant is true
   NameId lease_worker;  // held while the execution is active
-  std::uint32_t texts;  // in RecordTexts
+  std::uint32_t texts;  // their number in RecordTexts; 0: none
   std::uint32_t total_attempt_count;
   std::uint32_t lease_reclaim_count;
   std::int64_t grant_created_at;
-  // In a delayed execution, which has no grant, this is the time at which it becomes eligible.
+  // In a delayed execution, which has no grant, this is the time at which the delay ends.
   std::int64_t grant_expires_at;
 
   // Line 2: the last lease.

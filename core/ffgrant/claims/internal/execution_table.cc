@@ -15,13 +15,13 @@
 namespace ffgrant::internal {
 namespace {
 
-// Records spread over regions as balls that are thrown at random spread over bins. Each region has
-// room for 10 standard deviations above the mean, so that no region fills up before the ledger
-// does: even of the smallest regions only one in 10^14 would.
+// Records spread over regions as balls that are thrown at random spread over bins. If there are
+// several regions, each has room for 10 standard deviations above the mean, so that no region fills
+// up before the ledger does: even of the smallest regions only one in 10^14 would.
 constexpr double kSpare = kScheduled ? 0 : 10;
-// There are many regions even for few executions, so that two threads rarely
-// want the same lock. In runs under the deterministic scheduler (kScheduled)
-// ledgers are tiny, and still have two regions.
+// There are many regions even for few executions, so that two threads rarely want the same lock. In
+// runs under the deterministic scheduler (kScheduled) ledgers are tiny, and yet a ledger for two
+// executions has two regions.
 constexpr std::size_t kRecordsPerRegion = kScheduled ? 1 : 8;
 constexpr std::size_t kMaxRegions = 256;
 

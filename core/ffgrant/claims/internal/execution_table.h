@@ -49,11 +49,11 @@ inline std::size_t LowestByte(std::uint64_t tops) noexcept {
 }
 
 // A hash table that consists of regions with a lock each, so that threads rarely wait for each
-// other. A slot has a one-byte tag (7 bits of the hash). A word has eight tags, and all tags lie
-// together. So a search reads one or two words of tags, which mostly are in cache, and then exactly
-// the record that it wants. A record whose word is full goes to the next word that has room. Each
-// full word counts the records that went past it, and a search ends at the first word that no
-// record went past. So an erased record leaves no mark behind, however often slots are reused.
+// other. A slot's tag has 7 bits of the hash, and all tags lie together. So a search mostly reads
+// one or two words of tags, which are in cache, and then only the record that it wants. A record
+// whose word is full goes to the next word that has room. Each word counts the records that went
+// past it, and a search ends at the first word that no record went past. So an erased record leaves
+// no mark behind, however often slots are reused, unless a count has reached kManyPassed.
 //
 //   region:  | lock |   tag words: [tttttttt][tttttttt]...
 //                       records: [..][..]...   extras: [.][.]...
@@ -86,10 +86,10 @@ class ExecutionTable {
   };
   struct alignas(64) Region {
     SpinLock lock{LockKind::kRegion};
-    // The names of the workers that were used last in this region, or 0. The region's lock guards
-    // them. The worker of the next call is mostly among these workers, and a thread that holds the
-    // lock has this cache line already. So threads share no counter of names, whether they work for
-    // one worker or for a few.
+    // The names of workers that this region took up last, or 0. The region's lock guards them. The
+    // worker of the next call is mostly among these workers, and a thread that holds the lock has
+    // this cache line already. So threads mostly change no counter of names that they share,
+    // whether they work for one worker or for a few.
     std::array<RecentName, 4> recent = {};
     std::uint8_t next_recent = 0;  // the place in `recent` that the next new name takes
   };

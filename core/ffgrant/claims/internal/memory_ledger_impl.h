@@ -32,8 +32,8 @@ namespace ffgrant {
 
 // A thread takes locks in this order: a partition's queue lock, a region's lock, the lock of a
 // stripe of verdicts, the lock of a pool of names, the lock of a pool of texts. No thread holds two
-// locks of one of these kinds (LockKind). A call reads the clock under the region's lock, so that
-// the times of the calls of one execution are in the order of the calls.
+// locks of one of these kinds (LockKind). A call reads the time that it stores under the region's
+// lock, so that the times of the calls of one execution are in the order of the calls.
 class MemoryLedger::Impl {
  public:
   explicit Impl(const MemoryLedgerOptions& options);
@@ -151,8 +151,8 @@ class MemoryLedger::Impl {
   // Takes out of the heap of parked executions those whose grants have ended, and queues them again
   // if they are still eligible.
   void ReturnParked(const Candidates& candidates) noexcept;
-  // Returns the first execution in order for which the offered capabilities suffice; kNoSlot if
-  // there is none.
+  // Returns the first queued execution in order for which the offered capabilities suffice; kNoSlot
+  // if there is none.
   Slot FirstInOrder(const Candidates& candidates) noexcept;
   Visit IssueFromPartition(std::uint16_t lane, std::uint16_t partition,
                            const ClaimForWorkerArgs& args, ClaimForWorkerOutcome& outcome,
@@ -164,14 +164,14 @@ class MemoryLedger::Impl {
 
   // Starts a lease for an execution whose live grant belongs to this worker: consumes the grant and
   // raises the epoch. If there is no room, returns false with the detail that says for what, and
-  // changes nothing. The arguments come by reference. If they came by value, two words that were
-  // just stored would be loaded as one, and the load would stall.
+  // changes nothing. The ids and the lane come by reference. If they came by value, two words that
+  // were just stored would be loaded as one, and the load would stall.
   inline bool StartLease(Record& record, Region& region, const WorkerIdentity& worker,
                          const LaneIdView& lane, const LeaseId& lease_id, std::int64_t ttl_ms,
                          std::int64_t now, Missing& missing, ErrorDetails* details) noexcept;
 
-  // Makes the first checks of contract 7.4, which all calls with a fence share. Marks a lease whose
-  // time has passed as expired.
+  // Makes the checks of contract 7.4 that all calls with a fence share: all but the execution's
+  // existence and the attempt index. Marks a lease whose time has passed as expired.
   ClaimError CheckFence(Record& record, const OptionalFence& fence, bool fence_may_be_absent,
                         std::int64_t now, ErrorDetails* details) noexcept;
 
@@ -221,7 +221,8 @@ class MemoryLedger::Impl {
   }
   // Ends the region's own hold on a recent name. The records of the region still hold the name.
   void ForgetRecent(internal::ExecutionTable::RecentName& recent) noexcept;
-  // DropGrant() and DropLease() drop a record's grant or lease, together with its name and texts.
+  // DropGrant() drops a record's grant, with its name and texts. DropLease() drops the name and the
+  // text of a lease; the caller changes the state.
   void DropGrant(Record& record, Region& region) noexcept;
   void DropLease(Record& record, Region& region) noexcept {
     ReleaseWorker(region, record.lease_worker);
@@ -236,11 +237,12 @@ class MemoryLedger::Impl {
   // runs out still refers to its name and texts. If room is missing, a search
   // looks for such grants.
   //
-  // Drops grants that have run out, and stops once a name, or a text, is free. Visits each slot at
-  // most once, kSlotsUnderLock slots at a time under one region's lock. Returns how many slots were
-  // visited. If a search has found nothing, no other search is made for kSearchPauseMs unless
-  // something is freed. During this pause the function does nothing but return the number of all
-  // slots.
+  // Drops grants that have run out, and stops once a name, or a text, is free. If a name is
+  // missing, first ends the regions' own holds on names. Visits each slot at most once,
+  // kSlotsUnderLock slots at a time under one region's lock. Returns how many slots were visited.
+  // If a search has found no name, no other search for a name is made for kSearchPauseMs unless a
+  // name is freed; likewise for texts. During this pause the function does nothing but return the
+  // number of all slots.
   std::size_t SearchForRoom(Missing missing) noexcept;
   static constexpr std::size_t kSlotsUnderLock = 64;
   static constexpr std::int64_t kSearchPauseMs = 100;
@@ -287,7 +289,8 @@ class MemoryLedger::Impl {
   internal::ExecutionTable table;
   internal::TextPool long_names;
   internal::NamePool workers;  // held by grants, leases and regions
-  // Held by executions. A lane's number is the number of its queue plus 1.
+  // Held by executions, and by calls of ClaimForWorker(). A lane's number is the number of its
+  // queue plus 1.
   internal::NamePool lanes;
   // Held by executions: the required capabilities, comma-joined, and the bytes of the RetryPolicy
   // if there is one.
@@ -299,14 +302,14 @@ class MemoryLedger::Impl {
   std::atomic<std::size_t> maintenance_cursor{0};
   std::atomic<std::size_t> search_cursor{0};
   // The time of the last search that found nothing, and the value of Freed() before that search.
-  // `in_vain` has one InVain for names and one for texts.
+  // in_vain[0] is for names, in_vain[1] for texts.
   struct InVain {
     std::atomic<std::int64_t> at{internal::kNever};
     std::atomic<std::uint64_t> freed{0};
   };
   std::array<InVain, 2> in_vain;
-  // True from the moment that names have run out until more than half of them are free again.
-  // Meanwhile regions hold no names for themselves.
+  // True from the moment that a search for a name begins until a region sees that more than half of
+  // the names are free again. Meanwhile regions take up no names for themselves.
   std::atomic<bool> names_are_scarce{false};
 };
 

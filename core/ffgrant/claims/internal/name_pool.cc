@@ -29,7 +29,7 @@ NameId NamePool::HoldFound(std::uint32_t hash, std::string_view first,
     if (entries_[id].hash.load(std::memory_order_relaxed) != hash) continue;
     std::uint32_t count = counts_[id].load(std::memory_order_relaxed);
     do {
-      if (count == 0) return 0;  // the name is being freed: Make() looks under the lock
+      if (count == 0) return 0;  // the name may be freed soon: the caller looks under the lock
     } while (!counts_[id].compare_exchange_weak(count, count + 1, std::memory_order_acq_rel,
                                                 std::memory_order_relaxed));
     if (Is(id, first, second)) return id;
@@ -72,8 +72,8 @@ NameId NamePool::Make(std::uint32_t hash, std::string_view first,
                       std::string_view second) noexcept {
   const std::scoped_lock lock(lock_);
   ScheduleWrite(Shared::kNames);
-  // The name may be in the table after all: another thread has made it meanwhile, or nobody holds
-  // it any more but it is not yet freed.
+  // The name may be in the table after all: another thread has made it meanwhile, or has moved it
+  // while HoldFound() searched, or nobody holds it any more but it is not yet freed.
   if (const NameId id = Find(hash, first, second); id != 0) {
     counts_[id].fetch_add(1, std::memory_order_acq_rel);
     return id;

@@ -24,15 +24,13 @@ namespace ffgrant::internal {
 // 0 is the empty name; it also stands for "no name".
 using NameId = std::uint32_t;
 
-// A fixed number of names, each a pair of texts such as a worker's id and the
-// id of its instance. The second text may be empty. A caller that refers to a
-// name holds it. The holds are counted, and the release of the last one makes
-// room for another name at once.
+// Room for a fixed number of names, each a pair of texts such as a worker's id and the id of its
+// instance. Either text may be empty. A caller that refers to a name holds it. The holds are
+// counted, and the release of the last one makes room for another name at once.
 //
 //   entry: |hash|sizes|place|text, up to 48 bytes, longer ones in a TextPool|
 //
-// Any thread may call Hold(), Add() and Release(). Only a caller that holds a name may read its
-// texts.
+// Thread-safe. Only a caller that holds a name may release it or read its texts.
 //
 // Hold() finds a name without a lock. It raises the name's count of holds if the count is not 0.
 // Only then does it compare the text, which nobody can change while the name is held. A search that
@@ -58,13 +56,14 @@ class NamePool {
     const NameId id = HoldFound(hash, first, second);
     return id != 0 ? id : Make(hash, first, second);
   }
-  // Holds the name once more and returns its number; 0 if there is no such name.
+  // Holds the name (first, "") once more and returns its number; 0 if there is no such name.
   NameId HoldIfThere(std::string_view first) noexcept;
-  // Returns the number that the name probably has, without a hold on it; 0 if none is found. The
-  // number is found by the hash alone, so it may belong to another name, now or soon.
+  // Returns the number that the name (first, "") probably has, without a hold on it; 0 if none is
+  // found. The number is found by the hash alone, so it may belong to another name, now or soon.
   NameId Guess(std::string_view first) const noexcept;
 
-  // Adds `count` to the holds that the caller has on a name; if no hold is left, the name is freed.
+  // Adds `count`, which may be negative, to the number of holds on a name. If no hold is left, the
+  // name is freed.
   void Add(NameId id, std::int32_t count) noexcept {
     if (Count(id, count)) FreeUnheld(id, true);
   }

@@ -68,7 +68,7 @@ TEST_F(NamePoolTest, GuessingHoldsNothing) {
   EXPECT_EQ(pool.Guess("c"), a);
 }
 
-// A name of up to 48 bytes is stored in its entry. A longer name takes a piece for every 60 bytes.
+// A name of up to 48 bytes is stored in its entry. A longer name is stored in pieces of 60 bytes.
 TEST_F(NamePoolTest, LongNamesTakePieces) {
   NamePool pool(8, 1, texts_);
   const auto pieces_of = [&](std::size_t first, std::size_t second) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names, and verdicts about names, come and go while several threads use them. What a thread reads
-// of a name that it holds is plain data. So a sanitizer notices if a hold on a name does not order
-// the accesses.
+// Names, verdicts about names, and texts of records come and go while several threads use them.
+// What a thread reads of a name that it holds is plain data. So a sanitizer notices if a hold on a
+// name does not order the accesses.
 
 #include <gtest/gtest.h>
 

@@ -54,9 +54,8 @@ bool ReadyQueues::ReplaceChild(Slot slot, Slot before, Slot now) noexcept {
   return changes;
 }
 
-// Merges the two heaps along the paths that lead from their tops to the right.
-// Each path has at most 32 nodes, since a heap has less than 2^32 nodes. The
-// link of the new top does not change.
+// Merges the two heaps along the paths that lead from their tops to the right. Each path has at
+// most kMaxRank nodes. The link of the new top does not change.
 Slot ReadyQueues::Meld(Slot a, Slot b) noexcept {
   std::array<Slot, 64> path;
   std::size_t size = 0;
@@ -149,7 +148,7 @@ ReadyQueues::Node ReadyQueues::NewNode(Slot slot, std::int64_t score) const noex
 // A slot without a parent is the top of its heap; the caller then replaces the top.
 Slot ReadyQueues::Detach(Slot slot) noexcept {
   const Node& node = nodes_[slot];
-  // One of the two children takes the slot's place, and then the record of this child is needed.
+  // One of the two children takes the slot's place, and its record may be read soon.
   for (const Slot child : {node.left, node.right}) {
     if (child != kNoSlot) table_.PrefetchSlot(child);
   }

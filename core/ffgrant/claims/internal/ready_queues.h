@@ -19,21 +19,21 @@
 
 namespace ffgrant::internal {
 
-// Each lane and partition has one heap for each set of required capabilities,
-// so that an execution that few workers can take holds up no other. The order
-// in a heap is contract 3's: score = -(priority * 1e12) + created_at_ms, lowest
+// Each lane and partition has one heap for each name of requirements (a set of required
+// capabilities with a retry policy), so that an execution that few workers can take holds up no
+// other. The order in a heap is contract 3's: score = -(priority * 1e12) + created_at_ms, lowest
 // first, equal scores by id.
 //
-// A claim doesn't touch the heaps. A slot that comes to the top of a heap and is no longer eligible
-// is dropped. If an execution was claimed and is eligible again before its slot comes to the top,
-// the slot's place is still right, because its score never changes. An eligible execution that
-// holds a grant is parked when it comes to the top. For parked executions each lane and partition
-// has one more heap, which is ordered by the ends of the grants. So a slot stands in at most one
-// heap, and there at most once. The nodes, one for each slot, are all the memory that the heaps
-// need.
+// A claim doesn't touch the heaps. A search that finds a slot at the top of a heap, although its
+// execution is no longer eligible, removes the slot. If an execution was claimed and is eligible
+// again before its slot comes to the top, the slot's place is still right, because its score never
+// changes. A search that finds an eligible execution with a grant at the top parks it. For parked
+// executions each lane and partition has one more heap, which is ordered by the ends of the grants.
+// So a slot stands in at most one heap, and there at most once. The nodes, one for each slot, are
+// all the memory that the heaps need.
 //
-// Every function but NextNonEmpty() needs the partition's lock, which is taken before a region's
-// lock.
+// Every function but LockOf() and NextNonEmpty() needs the partition's lock, which is taken before
+// a region's lock.
 class ReadyQueues {
  public:
   ReadyQueues(const ExecutionTable& table, std::size_t lanes, std::size_t partitions);
@@ -55,8 +55,8 @@ class ReadyQueues {
   }
   std::int64_t ParkedUntil(Slot parked) const noexcept { return ScoreOf(nodes_[parked].key); }
 
-  // FirstTop() and NextTop() list the heaps of a lane and partition, each by its top. kNoSlot ends
-  // the list.
+  // FirstTop() and NextTop() list the heaps of a lane and partition, except the heap of parked
+  // slots, each by its top. kNoSlot ends the list.
   Slot FirstTop(std::uint16_t lane, std::uint16_t partition) const noexcept {
     AssertHeld(partition);
     return tops_[IndexOf(lane, partition)];
@@ -89,8 +89,9 @@ class ReadyQueues {
   // A node of a leftist heap. No child comes before its parent, and the rank of the left child is
   // never less than the rank of the right child. A node's rank is 1 + the rank of its right child.
   // So the length of the paths to the right is logarithmic, and so is the cost of every single push
-  // and removal, whatever the order of the pushes. In a pairing heap this cost is logarithmic on
-  // average only: with a pairing heap a lock has been held for most of a second.
+  // and removal once the heap's top is found, whatever the order of the pushes. In a pairing heap
+  // this cost is logarithmic on average only: with a pairing heap a lock was once held for most of
+  // a second.
   //
   // Nodes lie all over the memory, and each one that is looked at costs a cache miss. So a change
   // looks only at the nodes on the paths that it takes, and not at their other children. To make
@@ -109,7 +110,7 @@ class ReadyQueues {
     std::uint8_t left_rank : 5;
   };
   static_assert(sizeof(Node) == 24);
-  // A heap whose top has rank r has at least 2^r - 1 nodes, and there are less than 2^32 nodes.
+  // A heap whose top has rank r has at least 2^r - 1 nodes, and there are less than 2^32 - 1 nodes.
   static constexpr int kMaxRank = 31;
 
   // The key is the score followed by the first bits of the uuid. So keys are ordered as (score,
@@ -143,7 +144,8 @@ class ReadyQueues {
   // Takes a queued or parked slot out, but does not mark its lane and partition as empty. If they
   // were marked between a removal and a push, a search that holds no lock would miss the slot.
   void Take(std::uint16_t lane, std::uint16_t partition, Slot slot) noexcept;
-  // Takes a slot out of its heap, and returns the top of the slots that were below it.
+  // Takes a slot out of its heap, and returns the top of the slots that were below it; kNoSlot if
+  // there were none.
   Slot Detach(Slot slot) noexcept;
   // Puts `now` in the place of the top `before`; `next` is the top of the next heap. If `now` is
   // kNoSlot, removes the heap.

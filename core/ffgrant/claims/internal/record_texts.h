@@ -52,7 +52,7 @@ class RecordTexts {
   }
 
   std::string Text(Id id, RecordText kind) const;
-  // Returns a number that grows each time a text is freed.
+  // Returns how often a text of a record was freed.
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_relaxed); }
 
  private:
@@ -60,7 +60,8 @@ class RecordTexts {
     TextPool::Place place = 0;
     std::uint32_t size = 0;
   };
-  // The places of a record's texts. Each record with texts has one piece that stores this list.
+  // The places and sizes of a record's texts. Each record with texts has one piece that stores this
+  // list.
   using List = std::array<Kept, kKinds>;
   static_assert(sizeof(List) <= TextPool::kPieceBytes);
 

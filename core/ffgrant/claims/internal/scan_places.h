@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ScanPlaces remembers where each worker's next round over the partitions begins.
+// ScanPlaces remembers at which partition each worker instance's next search of a lane begins.
 
 #ifndef FFGRANT_CLAIMS_INTERNAL_SCAN_PLACES_H_
 #define FFGRANT_CLAIMS_INTERNAL_SCAN_PLACES_H_
@@ -50,7 +50,7 @@ class ScanPlaces {
 
     const ScanWindow& window() const noexcept { return window_; }
     // Records that the call has looked at the first `looked_at` partitions of its window. The
-    // scanner's next call begins after these partitions.
+    // scanner's next call begins after these partitions, unless another call has begun meanwhile.
     void End(std::uint32_t looked_at) noexcept;
 
    private:
@@ -93,7 +93,8 @@ inline ScanPlaces::Scan::Scan(ScanPlaces& places, std::uint64_t instance, std::u
 
 inline void ScanPlaces::Scan::End(std::uint32_t looked_at) noexcept {
   ScheduleWrite(Shared::kScans);
-  // If another call has taken the window after this one by now, the place stays as it is.
+  // If another call has taken the window after this one by now, or another scanner has taken the
+  // place, the place stays as it is.
   std::uint64_t word = WordAt(window_.first + window_.size);
   place_.compare_exchange_strong(word, WordAt(window_.first + looked_at),
                                  std::memory_order_relaxed);

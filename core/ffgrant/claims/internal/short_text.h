@@ -26,7 +26,8 @@ inline std::uint64_t Mix(std::uint64_t a, std::uint64_t b) noexcept {
 inline constexpr std::uint64_t kMixA = 0x9E3779B97F4A7C15u;
 inline constexpr std::uint64_t kMixB = 0xD1B54A32D192ED03u;
 
-// Returns up to 7 bytes as a number.
+// Returns up to 7 bytes as a number. Texts of the same size have the same number only if they are
+// equal.
 inline std::uint64_t LoadShort(const char* p, std::size_t size) noexcept {
   if (size >= 4) {
     return std::uint64_t{Load32(p)} | std::uint64_t{Load32(p + size - 4)} << 32;

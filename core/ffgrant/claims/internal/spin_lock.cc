@@ -41,7 +41,7 @@ void SpinLock::Wait() noexcept {
     sleepers_.fetch_add(1, std::memory_order_relaxed);
     const timespec most = {0, kSleepNs};
     // The system call returns at once if the lock is free by now. If the lock is taken, the system
-    // call returns when the lock is released, or after `most`.
+    // call returns when a release wakes this thread, or after `most`.
     syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, kTaken, &most, nullptr, 0);
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }

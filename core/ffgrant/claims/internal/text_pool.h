@@ -20,7 +20,7 @@ namespace ffgrant::internal {
 // pieces that were given back can be used again for any text, and there are no gaps of the wrong
 // size.
 //
-// Any thread may call Keep() and Free(). Only the owner of a text may read it.
+// Any thread may call Keep(). Only the owner of a text may read, overwrite or free it.
 class TextPool {
  public:
   static constexpr std::size_t kPieceBytes = 60;

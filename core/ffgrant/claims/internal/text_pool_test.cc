@@ -124,7 +124,7 @@ TEST(TextPoolTest, AgreesWithAPlainModel) {
       pool.Free(kept[at].first);
       kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(at));
     } else {
-      // Every fourth text fills whole pieces.
+      // About every fourth text fills whole pieces.
       std::size_t size = random() % (5 * kPiece);
       if (random() % 4 == 0) size -= size % kPiece;
       const std::string text = TextOf(size, static_cast<char>('a' + random() % 26));
