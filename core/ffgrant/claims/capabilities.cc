@@ -8,8 +8,8 @@
 namespace ffgrant {
 namespace {
 
-// Takes the next non-empty token off the front of comma-joined `rest`; returns
-// an empty text when no token is left, since a token is never empty.
+// Takes the next non-empty token off the front of comma-joined `rest`; returns an empty text when
+// no token is left.
 std::string_view NextToken(std::string_view& rest) noexcept {
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');
@@ -62,9 +62,8 @@ struct TokenList {
   std::array<std::string_view, kMaxCapabilityTokens> tokens;
   std::size_t size = 0;
 
-  // Appends the tokens of comma-joined `csv`; returns false if there are too
-  // many.
-  // A repeated token counts each time, as in the ledger.
+  // Appends the tokens of comma-joined `csv`; returns false if there are too many. A repeated token
+  // counts each time, as it does in FlowFabric's functions.
   bool AppendCsv(std::string_view csv) noexcept {
     for (std::string_view token = NextToken(csv); !token.empty(); token = NextToken(csv)) {
       if (size == tokens.size()) {
@@ -144,8 +143,8 @@ std::string_view RequiredDetail(CapabilityError error) noexcept { return Detail(
 std::string_view WorkerDetail(CapabilityError error) noexcept { return Detail(error, false); }
 
 CapabilityError CapabilitySet::AssignOffered(std::span<const std::string_view> tokens) noexcept {
-  // The ledger sees one text and measures it before it looks at the tokens. So the bytes of all
-  // tokens are counted first, even of empty and repeated tokens.
+  // FlowFabric's functions get one comma-joined text and measure it before they look at the tokens.
+  // So the bytes of all tokens and commas are counted first, even for empty and repeated tokens.
   TokenList list;
   CapabilityError error = CapabilityError::kNone;
   if (JoinedTooLarge(tokens)) {

@@ -29,29 +29,30 @@ enum class CapabilityError : std::uint8_t {
   kTooManyBytes,         // > 4096, comma-joined
 };
 
-// RequiredDetail() and WorkerDetail() return the reference's detail text, for example
-// "required:comma_in_token" or "worker:too_many_bytes".
+// RequiredDetail() and WorkerDetail() return the detail text that goes with an error, such as
+// "required:comma_in_token" and "worker:too_many_bytes"; "" for kNone.
 std::string_view RequiredDetail(CapabilityError error) noexcept;
 std::string_view WorkerDetail(CapabilityError error) noexcept;
 
 // A set of tokens. The tokens are sorted by bytes, without repeats, and joined by commas. The set
-// is held by value in memory of a fixed size. It is built once, and neither building nor comparing
-// it allocates.
+// is held by value in memory of a fixed size, and no function here allocates.
 class CapabilitySet {
  public:
-  // This constructor is not defaulted, so that the bytes beyond size_ stay unset, also in a const
-  // set.
+  // If this constructor were defaulted, `CapabilitySet{}` would clear all the bytes, and a const
+  // set without an initializer would not compile.
   CapabilitySet() noexcept {}  // NOLINT(modernize-use-equals-default)
 
-  // Assigns the tokens that a worker offers. The function is as lenient as the ledger is: empty
-  // tokens are skipped, and a comma inside a token makes two tokens of it. Only the number of
-  // tokens and the number of bytes are checked: kMaxCapabilityTokens and kMaxCapabilityCsvSize are
-  // still allowed.
+  // The set is empty after a failure of any of the three functions below. Both limits are
+  // inclusive, and repeated tokens count.
+  //
+  // Assigns the tokens that a worker offers, as leniently as FlowFabric's functions take them:
+  // empty tokens are skipped, and a comma inside a token makes two tokens of it. Checks the size of
+  // the comma-joined tokens, the empty ones included, and then the number of tokens.
   [[nodiscard]] CapabilityError AssignOffered(std::span<const std::string_view> tokens) noexcept;
   // Assigns the tokens of a comma-joined text, as AssignOffered() does.
   [[nodiscard]] CapabilityError AssignOfferedCsv(std::string_view csv) noexcept;
-  // Assigns the tokens that an execution requires. The tokens are checked in
-  // the caller's order. The set is empty after a failure.
+  // Assigns the tokens that an execution requires. Checks each token, in the caller's order, then
+  // the number of tokens, and then the size of the comma-joined tokens.
   [[nodiscard]] CapabilityError AssignRequired(std::span<const std::string_view> tokens) noexcept;
 
   std::string_view csv() const noexcept { return {bytes_.data(), size_}; }

@@ -22,8 +22,8 @@ struct Row {
   ErrorClassification engine;
 };
 
-// The rows are in the enum's order, so that a row is found by its number. After kNone come the
-// errors that a store can send, then our own errors.
+// The rows are in the enum's order, so that an error's number is the index of its row. After kNone
+// come the errors that a store can send, then our own errors.
 constexpr Row kRows[] = {
     {ClaimError::kNone, "none", false, kInformational, kInformational},
     {ClaimError::kExecutionNotFound, "execution_not_found", true, kTerminal, kTerminal},

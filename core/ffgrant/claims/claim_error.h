@@ -47,7 +47,7 @@ enum class ClaimError : std::uint8_t {
   kPartialFenceTriple,
   kAttemptNotInCreatedState,
   // The library's own codes, which a store never sends.
-  kNothingInWindow,      // nothing in the partitions looked at; others were left out
+  kNothingInWindow,      // nothing was found, but the call did not look at everything
   kLedgerFull,           // the capacity fixed at construction is used up
   kWorkerAtCapacity,     // no permit; the grant was not touched
   kInvalidPartitionKey,  // the worker itself refused the grant's partition key
@@ -65,15 +65,15 @@ std::string_view ErrorName(ClaimError error) noexcept;
 // for codes that a store never sends.
 std::optional<ClaimError> ClaimErrorFromCode(std::string_view code) noexcept;
 
-// Two tables of the reference disagree on some codes (contract 8, bold rows):
-// the table of its script and the table of its engine.
+// The reference classifies its codes in two tables, which disagree on some codes (contract 8, bold
+// rows): ScriptClass() follows its script's table, and EngineClass() its engine's table.
 enum class ErrorClassification : std::uint8_t { kTerminal, kRetryable, kInformational, kBug };
 std::string_view ErrorClassificationName(ErrorClassification c) noexcept;
 ErrorClassification ScriptClass(ClaimError error) noexcept;
 ErrorClassification EngineClass(ClaimError error) noexcept;
 
-// The details that come with a code, as texts in order, held by value. A
-// store's details are bounded by the capability limits (4096 bytes).
+// The details that come with a code, as texts in order, held by value. The longest detail that the
+// contract has is a list of capability tokens, of at most kMaxCapabilityCsvSize (4096) bytes.
 class ErrorDetails {
  public:
   static constexpr std::size_t kMaxDetails = 4;
@@ -84,7 +84,8 @@ class ErrorDetails {
     return {bytes_.data() + begin_[i], static_cast<std::size_t>(begin_[i + 1] - begin_[i])};
   }
   void clear() noexcept { size_ = 0; }
-  // Appends a detail. Returns false, and changes nothing, if it does not fit.
+  // Appends a detail. Returns false, and changes nothing, if it does not fit or there are
+  // kMaxDetails details already.
   bool Add(std::string_view text) noexcept;
   bool Add(std::uint64_t number) noexcept;
 

@@ -5,7 +5,7 @@
 //
 //   create --> eligible --issue--> granted --claim--> leased --complete--> end
 //               ^    ^                                |  |  |
-//               |    |  (same grant, ClaimResumed)    |  |  `-suspend-> suspended
+//               |    |  (resumed: by ClaimResumed)    |  |  `-suspend-> suspended
 //               |    `------------ resume ------------+--+------------------'
 //               |                                     |  |
 //               `- its retry's time has come -- fail -'  `-expired or revoked: issue a
@@ -13,10 +13,12 @@
 //
 // A call is atomic: it happens as a whole, at one moment of the store's clock, or it does not
 // happen and its error says why. There are exceptions: ClaimForWorker() and the batches say what is
-// atomic in them, and after kUnknownOutcome the caller does not know whether the call has happened.
-// Checks run in the contract's order, so the first reason in that order is reported. Calls may come
-// from any number of threads. After a call has returned, the ledger no longer refers to the call's
-// arguments, and nothing that the call returned points into the ledger.
+// atomic in them, after kUnknownOutcome the caller does not know whether the call has happened, and
+// three errors change the state too (kLeaseExpired marks the lease, kMaxRetriesExhausted ends the
+// execution, kCapabilityMismatch sets `last_capability_mismatch_at`). Checks run in the contract's
+// order, so the first reason in that order is reported. Calls may come from any number of threads.
+// After a call has returned, the ledger no longer refers to the call's arguments, and nothing that
+// the call returned points into the ledger.
 
 #ifndef FFGRANT_CLAIMS_CLAIM_LEDGER_H_
 #define FFGRANT_CLAIMS_CLAIM_LEDGER_H_
@@ -45,16 +47,16 @@ namespace ffgrant {
 // Priorities outside 0..kMaxPriority are clamped (contract 3).
 inline constexpr std::int64_t kMaxPriority = 9000;
 // The cap on an execution's reclaims if the execution has no cap, not even kPolicyMaxReclaimCount,
-// and the call names none. FlowFabric's typed call sends this cap (contract 7.6). Without a cap
+// and the call names none. FlowFabric's typed call sends this cap (contract 7.6). If it sent none,
 // FlowFabric's function would take 100.
 inline constexpr std::uint32_t kDefaultMaxReclaimCount = 1000;
 // The cap on the reclaims of an execution that has requirements or a retry policy, and no cap of
 // its own. FlowFabric keeps requirements and retries in a policy, and its policies always have a
 // cap, which wins over a call's cap.
 inline constexpr std::uint32_t kPolicyMaxReclaimCount = 100;
-// Durations (ttls, delays) outside +-kMaxTtlMs are refused before anything is written: the sum of
-// the clock's time and such a duration would not be stored exactly (contract 9.5). `delay_until` is
-// not added to a time: it may be any time, and is stored as it is.
+// A ttl or `delay_ms` outside +-kMaxTtlMs is refused with kInvalidInput before anything is written:
+// the sum of the clock's time and such a duration would not be stored exactly (contract 9.5).
+// `delay_until` is not added to a time: it may be any time, and is stored as it is.
 inline constexpr std::int64_t kMaxTtlMs = 50'000'000'000'000;
 
 struct WorkerIdentity {
@@ -89,15 +91,15 @@ struct IssueGrantArgs {
 };
 
 // ClaimForWorkerArgs::max_partitions is the largest number of partitions that one call of
-// ClaimForWorker() looks at. By default (kAllPartitions) a call looks at all partitions. If such a
-// call answers kNoEligibleExecution, there was nothing. A smaller number does not make the search
-// cheaper. How soon a lone execution is found depends on how many partitions are looked at in a
-// second, and 8 calls that look at 32 partitions each cost more than 1 call that looks at 256. (On
-// one idle Valkey server a call takes 0.28 ms for 32 partitions and 1.1 ms for 256.) But a smaller
-// number puts a bound on the cost of each call. So a smaller number suits many workers that poll at
-// fixed times: not all partitions are searched at each poll, and a lone execution is found a few
-// polls later. FlowFabric looks at 32 of its 256 partitions in a call. The embedded ledger knows
-// which partitions are empty without looking at them.
+// ClaimForWorker() looks at. By default (kAllPartitions) a call that finds nothing has looked at
+// all partitions. A smaller number does not make the search cheaper. How soon a lone execution is
+// found depends on how many partitions are looked at in a second, and 8 calls that look at 32
+// partitions each cost more than 1 call that looks at 256. (On one idle Valkey server a call takes
+// 0.28 ms for 32 partitions and 1.1 ms for 256.) But a smaller number puts a bound on the cost of
+// each call. So a smaller number suits many workers that poll at fixed times: not all partitions
+// are searched at each poll, and a lone execution is found a few polls later. FlowFabric looks at
+// 32 of its 256 partitions in a call. The embedded ledger knows which partitions are empty without
+// looking at them.
 inline constexpr std::uint16_t kAllPartitions = 0;
 
 struct ClaimForWorkerArgs {
@@ -126,9 +128,9 @@ struct ClaimResumedArgs {
   std::int64_t lease_ttl_ms = 0;
 };
 
-// A fence whose parts can be absent, as on the wire. If some parts are absent, a call is refused
-// with kPartialFenceTriple. If all are absent, it is refused with kFenceRequired, unless its
-// `operator_override` is true.
+// A fence whose parts can be absent, as on the wire. If some but not all parts are absent, a call
+// is refused with kPartialFenceTriple. If all are absent, it is refused with kFenceRequired, unless
+// it is a Complete() or a Fail() whose `operator_override` is true.
 struct OptionalFence {
   std::optional<LeaseId> lease_id;
   std::optional<LeaseEpoch> lease_epoch;
@@ -181,8 +183,8 @@ struct FailArgs {
   ExecutionIdView execution_id;
   OptionalFence fence;
   // Reason and category may be any bytes, of any length. A server keeps both with the attempt; the
-  // embedded ledger keeps neither. Reason and category decide nothing: a failure is retried
-  // whatever its category is.
+  // embedded ledger keeps neither. They decide nothing: only the retry policy says whether a
+  // failure is retried.
   std::string_view reason = {};
   std::string_view category = {};
   bool operator_override = false;  // true: the fence may be absent
@@ -209,7 +211,7 @@ struct IssueOutcome : Outcome {
 class IssuedGrant {
  public:
   IssuedGrant() = default;
-  // Makes the grant of the execution `id`, which must be canonical. The key names are those that a
+  // Makes the grant of the execution `id`, which must be canonical. The grant key is the one that a
   // Valkey server uses.
   IssuedGrant(const ExecutionIdView& id, TimestampMs expires_at) noexcept;
 
@@ -220,7 +222,7 @@ class IssuedGrant {
  private:
   // The key ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant contains the tag and the id as well.
   std::array<char, kMaxExecutionKeySize> grant_key_;
-  std::uint8_t tag_size_ = 0;  // 0: there is no grant, and the array above has no bytes yet
+  std::uint8_t tag_size_ = 0;  // 0: there is no grant, and the array above is not set
   std::uint16_t index_ = 0;
   Uuid uuid_;
   std::uint64_t expires_at_ms_ = 0;
@@ -291,14 +293,15 @@ struct ResumeOutcome : Outcome {
 
 struct FailOutcome : Outcome {
   bool retried = false;  // false: the execution has ended
-  // The time from which the retry is eligible, by the store's clock, if the execution is retried.
-  // The time is 0 if an earlier call recorded this failure and its answer, with the time, was lost.
+  // If the execution is retried: the end of the retry's delay, by the store's clock. FailOnce()
+  // (ending.h) returns 0 if an earlier call recorded this failure and its answer was lost.
   TimestampMs delay_until;
 };
 
 // ---- state -----------------------------------------------------------------
 
-// What is stored of an execution, in the words of contract 7. Every text is a literal.
+// What is stored of an execution, in the words of contract 7. Every text is a literal, which lives
+// as long as the program.
 struct ExecutionState {
   std::string_view lifecycle_phase;
   std::string_view ownership_state;
@@ -346,8 +349,8 @@ struct ExecutionState {
 // The texts that are stored of an execution. The texts of the grant are empty if there is no live
 // grant. The texts of the lease are empty unless the execution is active. The texts of the lease
 // outlast the lease's expiry and revocation (as contract 7's fields do), but not a suspension or
-// the end of the execution. When an execution is suspended or ends, the reference blanks the worker
-// and keeps the lane of the last lease.
+// the end of the execution. (When an execution is suspended or ends, the reference blanks the
+// worker and keeps the lane of the last lease, which is not shown here.)
 struct ExecutionNames {
   std::string required_capabilities;  // comma-joined
 
@@ -369,9 +372,11 @@ struct ExecutionNames {
 
 // A call clears `details`, if they are given, and then adds the texts that belong to its error.
 //
-// The comment of each call below names the contract's errors. The embedded ledger can also answer
-// kLedgerFull, and a ledger on a server can also answer kUnavailable, kUnknownOutcome and
-// kUnknownCode. memory_ledger.h and valkey_ledger.h list all errors of these ledgers.
+// The comment of each call below names the errors that the contract has for it. (kLeaseConflict,
+// kActiveAttemptExists and kNoActiveLease are left out: they come only from a server, for states
+// that no call here leads to.) The embedded ledger can also answer kLedgerFull, and a ledger on a
+// server can also answer kUnavailable, kUnknownOutcome and kUnknownCode. memory_ledger.h lists all
+// errors of its ledger, and valkey_ledger.h says what a server's other errors mean.
 class ClaimLedger {
  public:
   virtual ~ClaimLedger() = default;
@@ -395,20 +400,20 @@ class ClaimLedger {
   // ring and takes the first that has such an execution. A worker instance's first call on a lane
   // begins at ScanStart(); each later call begins after the last partition that the call before it
   // looked at. So a worker's calls get to every partition in turn, however few partitions each call
-  // looks at. A partition that always has work starves no other partition, and workers begin at
-  // different places. (A ledger remembers 1024 places; a worker whose place another worker has
-  // taken begins at an arbitrary partition.)
+  // looks at. A partition that always has work starves no other partition, and workers mostly begin
+  // at different partitions. (A ledger has 1024 cells to remember this in. A worker whose cell
+  // another worker has taken over begins at an arbitrary partition.)
   //
-  // The grant is issued atomically. The partitions are not all looked at at the same moment. So
-  // each partition that counts as seen, except the partition of the grant, had nothing for this
-  // worker at some moment of the call.
+  // Issuing the grant is atomic, the search is not: each partition is looked at at a moment of its
+  // own. Each partition that counts as seen, except the partition of the grant, had nothing for
+  // this worker at its moment.
   //
   // Errors: kInvalidInput. kNoEligibleExecution if no partition has anything that this worker can
   // take. kNothingInWindow if the partitions that were seen have nothing, but not all partitions
   // were seen: `max_partitions` left some out, a partition could not be reached, or a partition has
   // more executions than the ledger looks at. Over HTTP kNoEligibleExecution and kNothingInWindow
   // are both 204. After either error, call again. kInvalidCapabilities, from a ledger on a server
-  // only: the stored requirements of an execution that it would have taken are beyond the limits.
+  // only: the stored requirements of the execution that was chosen are beyond the limits.
   //
   // FlowFabric's scheduler (contract 7.1) differs in two ways. First, it looks only at the head of
   // a partition. So a grant that nobody claims holds up all executions behind it until the grant
@@ -458,10 +463,10 @@ class ClaimLedger {
   virtual ClaimOutcome Reclaim(const ReclaimArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Suspend() and Resume() do only as much as a ResumeGrant needs. Errors of Suspend():
-  // kExecutionNotFound, kPartialFenceTriple, kFenceRequired, kExecutionNotActive, kLeaseRevoked,
-  // kLeaseExpired (the call marks the lease), kStaleLease. Errors of Resume(): kExecutionNotFound,
-  // kExecutionNotSuspended, kInvalidInput.
+  // Suspend() and Resume() do no more of a suspension than is needed to get an execution that
+  // ClaimResumed() claims. Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple,
+  // kFenceRequired, kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease),
+  // kStaleLease. Errors of Resume(): kExecutionNotFound, kExecutionNotSuspended, kInvalidInput.
   virtual Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
   virtual ResumeOutcome Resume(const ResumeArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
@@ -472,11 +477,11 @@ class ClaimLedger {
   virtual Outcome Complete(const CompleteArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
   // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). If the execution's
-  // retry policy allows one more retry, the execution waits, without a lease, and becomes eligible
-  // RetryDelayMs() later. The next claim is then of kind kRetry, with an attempt of its own. If
-  // there is no policy or the policy allows no more retries, the execution has ended, with outcome
-  // `failed`. Only failures count as retries: an attempt that was reclaimed or suspended costs no
-  // retry.
+  // retry policy allows one more retry, the execution waits for RetryDelayMs(), without a lease,
+  // and can then be made eligible, as any delayed execution. The next claim is of kind kRetry, with
+  // an attempt of its own. If there is no policy or the policy allows no more retries, the
+  // execution has ended, with outcome `failed`. Only failures count as retries: an attempt that was
+  // reclaimed or suspended costs no retry.
   //
   //   const FailOutcome failed = ledger.Fail(
   //       {.execution_id = id, .fence = lease.fence, .reason = "no disk",
@@ -486,21 +491,22 @@ class ClaimLedger {
   // kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease), kStaleLease. A
   // server also answers kInvalidPolicyJson and kInvalidInput, for a stored policy that can't be
   // followed; nothing is changed then. If a call has happened but its answer was lost, and the call
-  // is made again, the answer is kExecutionNotActive. FailOnce() (ending.h) finds out in this way
-  // whether the first call has happened.
+  // is made again, the answer is kExecutionNotActive, unless somebody has claimed the retry since.
+  // FailOnce() (ending.h) finds out in this way whether the first call has happened.
   virtual FailOutcome Fail(const FailArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Returns the stored state; empty if there is no such execution.
+  // Returns the stored state; empty if there is no such execution, or it could not be read.
   virtual std::optional<ExecutionState> Inspect(const ExecutionIdView& id) noexcept = 0;
 
-  // Returns the stored names; empty if there is no such execution. Allocates,
-  // and so may throw; it is for tests and operators.
+  // Returns the stored names; empty where Inspect() returns nothing. Allocates, and so may throw;
+  // it is for tests and operators.
   virtual std::optional<ExecutionNames> InspectNames(const ExecutionIdView& id) = 0;
 
   // IssueClaimGrants() and ClaimBatch() make many calls in one go, in order: outcomes[i] is the
-  // outcome of args[i], and each call is atomic by itself. A ledger on a server has all the calls
-  // in flight at once, and the embedded ledger overlaps their cache misses. A batch therefore takes
-  // a fraction of the time that its calls take one by one. Both spans must have the same size.
+  // outcome of args[i], and each call is atomic by itself. A ledger on a server sends many calls
+  // before it waits for an answer, and the embedded ledger overlaps their cache misses. A batch
+  // therefore takes a fraction of the time that its calls take one by one. Both spans must have the
+  // same size.
   virtual void IssueClaimGrants(std::span<const IssueGrantArgs> args,
                                 std::span<IssueOutcome> outcomes) noexcept = 0;
   virtual void ClaimBatch(std::span<const ClaimArgs> args,

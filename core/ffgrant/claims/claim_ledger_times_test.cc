@@ -17,7 +17,7 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Ledgers, LedgerTest, ::testing::Bool(),
                          [](const auto& run) { return run.param ? "Model" : "Memory"; });
 
-// Returns the id of the n-th of up to ten executions.
+// Returns the id of execution `n`, from 0 to 9.
 std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
 
 // Nothing is added to the time until which an execution is delayed, so any value of the time's type
@@ -38,7 +38,7 @@ TEST_P(LedgerTest, DelaysReachAsFarAsTheirType) {
             CreateOutcome::Status::kWaiting);
 }
 
-// Every duration has the same bounds; a call with a duration beyond them changes nothing.
+// Every ttl and the delay of Resume() have the same bounds; a call beyond them changes nothing.
 TEST_P(LedgerTest, DurationsBeyondTheirBoundsChangeNothing) {
   EXPECT_TRUE(Create(kA));
   const ExecutionState before = State(kA);

@@ -62,7 +62,7 @@ internal::CounterFacts internal::AskForCounterFacts() noexcept {
   facts.may_be_read = prctl(PR_GET_TSC, &mode, 0, 0, 0) == 0 && mode == PR_TSC_ENABLE;
   const int file = open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
                         O_RDONLY | O_CLOEXEC);
-  // Never false: coverage is measured on machines whose kernel uses the counter, and says so.
+  // Never false: coverage is measured on machines whose kernel says which counter it uses.
   if (file >= 0) {
     char name[16];
     const ssize_t size = read(file, name, sizeof name);

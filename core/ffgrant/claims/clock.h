@@ -16,8 +16,8 @@ FFGRANT_API_BEGIN
 namespace ffgrant {
 
 // A clock is thread-safe and never blocks. It returns the milliseconds since the Unix epoch,
-// rounded down. A ledger treats a reading beyond +-kMaxTtlMs (claim_ledger.h) as that bound, so
-// that sums of a time and a duration always fit (contract 9.5).
+// rounded down. A ledger treats a reading beyond +-kMaxTtlMs (claim_ledger.h) as the nearer bound,
+// so that sums of a time and a duration always fit (contract 9.5).
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -29,10 +29,10 @@ class Clock {
 const Clock& SystemClock() noexcept;
 
 // Returns a clock that gives CLOCK_REALTIME by way of the processor's own counter. It is exact to
-// the millisecond, except that it takes up to a millisecond to notice that real time was set. A
-// reading takes a third of the time that a reading of SystemClock() takes, and does not keep the
-// processor from executing other instructions meanwhile. The clock asks the system once in a
-// millisecond.
+// the millisecond, except that it takes up to a millisecond to notice that real time was set. It
+// asks the system for the first reading in a millisecond and for readings in the millisecond's last
+// 2 microseconds. Any other reading takes a third of the time that a reading of SystemClock()
+// takes, and does not keep the processor from executing other instructions meanwhile.
 //
 // If somebody sets real time back or forward, this clock follows, and a ledger's grants and leases
 // live longer or shorter by that step. The same happens on a server, because the server's TIME
@@ -40,8 +40,8 @@ const Clock& SystemClock() noexcept;
 //
 // CounterClock() returns SystemClock() where the counter can't be trusted: where the processor does
 // not call it invariant, where the process must not read it (prctl), where Linux keeps its own time
-// by another counter, and on anything but x86-64. Only the first call finds out which counter Linux
-// uses, from a file in /sys. If the counter's rate changes nevertheless, the clock measures the
+// by another counter or does not say by which (in a file in /sys), and on anything but x86-64. Only
+// the first call finds this out. If the counter's rate changes nevertheless, the clock measures the
 // rate again. After several such changes the clock gives the counter up and always reads
 // CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;

@@ -21,7 +21,7 @@ std::int64_t UnixMs() {
 }
 
 TEST(ClockTest, TheSystemsIsInMillisecondsSince1970) {
-  // Somebody may set the time in between, so the bounds must hold in one of a few tries.
+  // Somebody may set the time in between, so the bounds need to hold in one of ten tries only.
   bool right = false;
   for (int tries = 0; tries < 10 && !right; ++tries) {
     const std::int64_t before = UnixMs();

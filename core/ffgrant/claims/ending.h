@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A worker ends an execution that it has claimed in one of two ways: the execution completes, or it
-// fails and a retry policy says what comes next (core/contract/live-observed.md, 1 to 3).
+// A worker ends its attempt at an execution in one of two ways: the execution completes, or the
+// attempt fails and a retry policy says what comes next (core/contract/live-observed.md, 1 to 3).
 //
 //   const Outcome ended = CompleteOnce(ledger, {.execution_id = id, .fence = lease.fence}, bytes);
 //
@@ -27,7 +27,9 @@ namespace ffgrant {
 bool HasCompleted(const OptionalFence& fence, ClaimError error,
                   const ErrorDetails& details) noexcept;
 // `error` and `details` are the answer to a Fail() with `fence`. If they say that an earlier Fail()
-// has ended the attempt, returns the outcome of that earlier call; if they do not, returns nothing.
+// has ended the attempt, returns the outcome of that earlier call, with a `delay_until` of 0; if
+// they do not, returns nothing. The end of an execution that was reclaimed too often looks the same
+// to the worker that has lost the last lease.
 std::optional<FailOutcome> HasFailed(const OptionalFence& fence, ClaimError error,
                                      const ErrorDetails& details) noexcept;
 

@@ -65,7 +65,7 @@ TEST(EarlierEnd, OfAFailureIsTerminalOrARetryThatWaits) {
   const ErrorDetails others[] = {
       Details({"success", "4", "terminal", kAttempt}), Details({"failed", "4", "terminal", ""}),
       Details({"none", "5", "runnable", ""}),
-      // The holder suspended the execution, and somebody resumed it: the execution has not failed.
+      // The holder suspended the execution, and somebody may have resumed it: it has not failed.
       Details({"none", "4", "runnable", kAttempt}), Details({"none", "4", "suspended", kAttempt})};
   for (const ErrorDetails& details : others) EXPECT_FALSE(HasFailed(kFence, kNot, details));
 }

@@ -57,7 +57,7 @@ std::string_view ErrorName(LeaseHandleError error) noexcept;
 struct [[nodiscard]] LeaseHandleResult {
   LeaseHandleView handle;  // points into the input
   LeaseHandleError error = LeaseHandleError::kNone;
-  std::size_t offset = 0;  // of the field that failed, or of the first surplus byte; 0 on success
+  std::size_t offset = 0;  // of the bad field in the input, or of the first surplus byte; else 0
   constexpr explicit operator bool() const noexcept { return error == LeaseHandleError::kNone; }
 };
 
@@ -66,8 +66,8 @@ LeaseHandleResult DecodeLeaseHandle(std::string_view bytes) noexcept;
 
 // Writes the newer form. Its size is 3 + 40 bytes and the sizes of its five texts, of which attempt
 // id and lease id have 36 bytes each. The error is kInvalidUtf8 if lane or instance id is not
-// UTF-8, because no decoder would accept such bytes. The handle must hold an execution id, and each
-// of its texts must have less than 4 GiB.
+// UTF-8, because no decoder would accept such bytes; otherwise kBufferTooSmall if `out` is too
+// small. The handle must hold an execution id, and each of its texts must have less than 4 GiB.
 WriteResult EncodeLeaseHandle(const LeaseHandleView& handle, std::span<char> out) noexcept;
 
 }  // namespace ffgrant

@@ -29,18 +29,19 @@ struct KeptEntry {
 
   std::atomic<std::int64_t> held_until{0};  // on the keeper's clock, with the margin subtracted
   std::atomic<ClaimError> error{ClaimError::kNone};
-  // Whether the keeper no longer keeps the lease. From then on there may be no keeper.
+  // True once the lease was released. From then on the keeper may be gone.
   std::atomic<bool> is_released{false};
   std::int64_t due = 0;
   bool renewing = false;
 
-  // Makes the lease one that is lost. Returns why it is lost: the first reason stays.
+  // Marks the lease as lost. Returns why it is lost: the first reason stays.
   ClaimError SetLost(ClaimError why) noexcept {
     ClaimError first = ClaimError::kNone;
     return error.compare_exchange_strong(first, why) ? why : first;
   }
-  // Returns how many ms longer the lease is held at `now`; 0 if it is lost. A lease whose time is
-  // over is lost for good from then on, even if a renewal that was sent before succeeds just now.
+  // Returns how many ms longer the lease is held at `now`; 0 if it is lost. If the lease's time is
+  // over, this call makes it lost for good, even if a renewal that was sent before succeeds just
+  // now.
   std::int64_t LeftMs(std::int64_t now) noexcept {
     if (error.load() != ClaimError::kNone) return 0;
     const std::int64_t left = held_until.load() - now;
@@ -222,7 +223,8 @@ void LeaseKeeper::LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next) 
   }
 }
 
-// The caller must hold the lock. The function releases the lock while it asks the ledger.
+// The caller must hold the lock. The function releases it while it asks the ledger, and while
+// `on_lost` runs.
 void LeaseKeeper::Renew(Lock& lock, const std::shared_ptr<Entry>& entry) {
   const std::int64_t sent = NowMs();
   if (entry->LeftMs(sent) == 0) {

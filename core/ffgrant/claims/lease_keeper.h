@@ -12,12 +12,12 @@
 //
 // A server ends a lease by its own clock. The keeper counts from the moment before a claim or a
 // renewal was sent, on a clock that nobody sets. So the keeper regards a lease as lost before the
-// server does, never after, unless this process's clock runs slower than the server's by more than
-// `margin_ms` in a lease's time.
+// server does, never after, unless the server's clock gains more than `margin_ms` on the keeper's
+// clock in a lease's time.
 //
 // A lease is lost for good when
 //   - a renewal is refused: kStaleLease, kLeaseExpired, kLeaseRevoked, kExecutionNotActive,
-//     kExecutionNotFound, or any other answer of the ledger's;
+//     kExecutionNotFound, or any other error but kUnavailable and kUnknownOutcome;
 //   - no renewal has succeeded by the moment that is `margin_ms` before the lease's end. After
 //     kUnavailable and kUnknownOutcome the keeper tries again until that moment. From then on
 //     lost() is true, even if a call of the ledger is still waiting.
@@ -63,8 +63,8 @@ class KeptLease {
   // Returns why the lease is lost: the renewal's error, or kLeaseExpired if time ran out here;
   // kNone while the lease is held, and if this object keeps no lease.
   ClaimError error() const noexcept;
-  // Returns how many ms longer the lease is certainly held if it is not renewed again; 0 when it is
-  // lost.
+  // Returns how many ms longer the lease is certainly held if it is not renewed again; 0 if it is
+  // lost or this object keeps no lease.
   std::int64_t LeftMs() const noexcept;
   // Ends the keeping: no renewal is begun after this call. A renewal that is under way may still be
   // sent and arrive; a server refuses it once the execution has ended.
@@ -94,17 +94,17 @@ struct LeaseKeeperOptions {
   // The time between tries of a renewal that did not get through. At least 1.
   std::int64_t retry_ms = 250;
   // Whether the keeper has threads of its own: `renewers` of them renew, and one watches the time.
-  // Without threads the caller has to call RunDue(), and only lost() says in time that a lease is
-  // lost.
+  // Without threads the caller has to call RunDue(), and a loss between two of its calls shows only
+  // in the KeptLease.
   bool has_threads = true;
   // The largest number of renewals that are under way at once, 1..64. A renewal on a server that
   // does not answer takes the ledger's whole time limit. When all renewers wait for such a server,
   // leases on healthy servers wait, too. So (leases on the dead server / renewers) * (the time
   // limit) should stay below 2/3 of the ttl.
   std::size_t renewers = 4;
-  // The keeper calls this once for each lease that is lost, on a thread of its own or in RunDue(),
-  // and holds no lock meanwhile. The function may call lost(), and must not release leases or end
-  // the keeper.
+  // The keeper calls this once for each lease that it finds lost and that is not released, on a
+  // thread of its own or in RunDue(), and holds no lock meanwhile. The function may call lost() and
+  // Keep(), and must not release leases or end the keeper.
   std::function<void(const ExecutionIdView& id, ClaimError why)> on_lost = {};
   // For tests: returns the milliseconds of a clock that never steps. If this is empty, the clock is
   // CLOCK_BOOTTIME, which goes on while a machine sleeps.
@@ -116,7 +116,8 @@ class LeaseKeeper {
   // `ledger` must outlive the keeper. Throws std::invalid_argument for options out of range,
   // std::system_error if the system gives no threads.
   explicit LeaseKeeper(ClaimLedger& ledger, LeaseKeeperOptions options = {});
-  // Waits for the renewals that are under way, at most for the ledger's time limit.
+  // Waits for the renewals that are under way, at most for the ledger's time limit, and for a call
+  // of `on_lost` that is under way.
   ~LeaseKeeper() = default;
   LeaseKeeper(const LeaseKeeper&) = delete;
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
@@ -128,10 +129,10 @@ class LeaseKeeper {
   KeptLease Keep(const ExecutionIdView& id, const Lease& lease, std::int64_t ttl_ms,
                  std::int64_t sent_ms);
 
-  // Renews the leases that are due, one after the other, and returns in how many ms to call again,
-  // at most 1000. Each of these leases is renewed once; those that fall due meanwhile are left to
-  // the next call. So the call takes at most the ledger's time limit for each lease that is kept.
-  // This call is for a keeper without threads.
+  // Renews the leases that are due, one after the other, calls `on_lost` for those that are lost,
+  // and returns in how many ms to call again, 1..1000. Each due lease is renewed once; leases that
+  // fall due meanwhile are left to the next call. So the renewals take at most the ledger's time
+  // limit for each lease that is kept. This call is for a keeper without threads.
   std::int64_t RunDue();
 
   // The number of leases that are kept and not lost.
@@ -153,7 +154,8 @@ class LeaseKeeper {
   // Calls Lose() for the leases whose time has passed, or that lost() has called lost. Lowers
   // `next` to the time at which the next lease will be lost.
   void LoseOverdue(Lock& lock, std::int64_t now, std::int64_t& next);
-  // Ends the keeping of a lease that is lost; `why` counts unless there was a reason before.
+  // Ends the keeping of a lease that is lost, and calls `on_lost`. `why` counts unless the lease
+  // has a reason already.
   void Lose(Lock& lock, const std::shared_ptr<Entry>& entry, ClaimError why);
   void RenewLoop();
   void WatchLoop();

@@ -361,7 +361,7 @@ TEST_F(Keeping, WhatWasCalledLostIsNotHeldAgain) {
   }
 }
 
-// The reason that lost() has given stays, even if the server refuses the lease at the same moment.
+// The reason that error() has given stays, even if the server refuses the lease at that moment.
 TEST_F(Keeping, TheFirstReasonStays) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   ledger_.answers = {ClaimError::kStaleLease};
@@ -377,12 +377,12 @@ TEST_F(Keeping, TheFirstReasonStays) {
   EXPECT_EQ(told_[0].second, ClaimError::kLeaseExpired);
 }
 
-// lost() may call a lease lost right after a renewal. Then the keeper ends it with its next look.
+// lost() may call a lease lost right after a renewal. Then the keeper drops it at its next look.
 TEST_F(Keeping, WhatWasCalledLostIsNotRenewed) {
   const KeptLease kept = keeper_.Keep(Id(), LeaseOf(), kTtl, now_);
   now_ += kTtl - kMargin;
   EXPECT_TRUE(kept.lost());
-  now_ -= kTtl - kMargin - 1000;  // the renewal has made the lease one that is held longer
+  now_ -= kTtl - kMargin - 1000;  // stands for a renewal that makes the lease last longer
   (void)keeper_.RunDue();
   EXPECT_TRUE(ledger_.asked.empty());
   EXPECT_TRUE(kept.lost());
@@ -695,7 +695,7 @@ TEST(KeeperThreads, AnEndDuringACallOfOnLostIsNotMissed) {
   EXPECT_TRUE(is_quick);
 }
 
-// Two threads release a lease while a third one asks for it.
+// Two threads release a lease while a third one asks whether it is lost.
 TEST(KeeperThreads, ALeaseIsReleasedWhileOthersAskForIt) {
   Frozen ledger;
   ledger.Thaw();

@@ -126,7 +126,8 @@ bool MemoryLedger::Impl::Suffices(NameId required, std::string_view offered) noe
                          args.route_snapshot_json, args.admission_summary});
 }
 
-// This function is inlined where grants are issued one after another.
+// This function is inlined into the path of IssueClaimGrant() and IssueClaimGrants(). Other callers
+// go through Issue().
 [[gnu::always_inline]] inline ClaimError MemoryLedger::Impl::IssueInline(
     GrantKind kind, Region& region, Slot slot, const IssueGrantArgs& args, std::int64_t now,
     TimestampMs& expires_at, Missing& missing, ErrorDetails* details) noexcept {

@@ -38,9 +38,9 @@ struct MemoryLedgerOptions {
   // The bytes, in pieces of 60, for those workers, lanes and capability sets
   // whose texts have more than 48 bytes, 1..2^32.
   std::size_t max_name_bytes = 1 << 20;
-  // The bytes, in pieces of 60, for texts that only few grants have: opaque
-  // texts, and a lane that is not the execution's own. Each execution with such
-  // texts takes one piece more. 1..2^32.
+  // The bytes, in pieces of 60, for texts that only few grants and leases have: opaque texts, and a
+  // lane that is not the execution's own. Each execution with such texts takes one piece more.
+  // 1..2^32.
   std::size_t max_text_bytes = 1 << 20;
   // The largest number of executions with a grant that ClaimForWorker() passes over in a partition
   // before it goes on to the next partition. At least 1. The next call goes on after these
@@ -78,9 +78,9 @@ struct MemoryLedgerOptions {
 // Cost: a call costs a search in a hash table and one reading of the clock, and two or three cache
 // misses if the execution is not in the processor's cache (results/bench.md has the times). A batch
 // has the misses of up to 16 calls under way at once. CreateExecution() and Resume() without a
-// delay, ClaimForWorker() and Forget() also change a queue, and so does RunMaintenance() when a
+// delay, ClaimForWorker() and Forget() can also change a queue, and so can RunMaintenance() when a
 // delay has ended. The cost of this change is logarithmic in the number of executions that wait in
-// the partition.
+// the partition, plus a step for each different set of requirements that they have.
 //
 // Clock: if the clock is set back, grants and leases live longer by that step (clock.h). And
 // ClaimForWorker() passes over an execution that it has once found with a grant until the clock is
@@ -91,18 +91,19 @@ struct MemoryLedgerOptions {
 // Blocking: a call does not wait until another call is answered. It waits only for the locks of the
 // places that both calls look at. A large ledger has 256 locks of executions and 256 of partitions.
 // A thread that finds a lock taken spins for about a microsecond and then sleeps in the kernel
-// until the lock is free. A lock is held for some tens of nanoseconds, but longer by two kinds of
+// until the lock is free. A lock is held for some tens of nanoseconds, but longer by three kinds of
 // calls. ClaimForWorker() keeps its partition's lock while it looks at one execution for each set
-// of requirements, passes over up to max_candidates executions with a grant, and takes out of the
-// queue the executions that were claimed by id. Calls that find no room look at up to 64 places
-// under one lock.
+// of requirements, passes over up to max_candidates executions with a grant, puts back into the
+// queue those whose grants have ended, and takes out of the queue those that are no longer
+// eligible. Calls that find no room look at up to 64 places under one lock. InspectNames() keeps
+// an execution's lock while it allocates.
 //
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
-// until it is replaced, or until RunMaintenance() or a call that finds no room looks at it. A call
-// that finds no room for a name or a text visits each place at most once, up to 64 under one lock.
-// After a search that has found nothing, the ledger does not search for the same kind of room again
-// for 100 ms, unless some room of this kind was freed.
+// until it is replaced, its execution is forgotten, or RunMaintenance() or a call that finds no
+// room for a name or a text looks at it. Such a call visits each place at most once. After a search
+// that has found nothing, the ledger does not search for the same kind of room again for 100 ms,
+// unless some room of this kind was freed.
 //
 // These are all the errors of each call:
 //

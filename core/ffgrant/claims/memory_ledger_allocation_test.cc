@@ -54,9 +54,8 @@ class MemoryLedgerAllocationTest : public ::testing::Test {
     return args;
   }
 
-  // Takes an execution from creation through claim, resume and reclaim to its
-  // end. Returns whether every step succeeded, so that no early return is
-  // measured.
+  // Takes an execution from creation through claim, resume and reclaim to its end. Returns whether
+  // every step succeeded; if one did not, the steps after it were not measured.
   bool WholeLife(const ExecutionIdView& id) {
     CreateExecutionArgs create;
     create.execution_id = id;

@@ -79,8 +79,8 @@ MemoryLedger::Impl::Visit MemoryLedger::Impl::IssueFromPartition(std::uint16_t l
       if (internal::IsEligible(record.state)) granted_until = record.grant_expires_at;
     }
     if (!granted_until) {
-      // The execution stays ineligible: only a thread that holds the queue's lock makes it
-      // eligible.
+      // The execution stays ineligible: it could become eligible only under the queue's lock, which
+      // this thread holds.
       queues.Remove(lane, partition, first);
     } else if (candidates.passed_over == max_candidates) {
       return Visit::kCutShort;
@@ -131,8 +131,8 @@ ClaimForWorkerOutcome MemoryLedger::ClaimForWorker(const ClaimForWorkerArgs& arg
   const std::string_view text = args.lane.text();
   // A hold on a lane changes a counter that all threads share. So the lane's number is guessed, and
   // an execution is granted only if its lane has the text that was asked for. The lane is held only
-  // if nothing is found, because then the guess may be wrong: once the last execution of a lane is
-  // forgotten, the lane's number may become another lane's.
+  // if there is no guess, or if nothing is found, because then the guess may be wrong: once the
+  // last execution of a lane is forgotten, the lane's number may become another lane's.
   internal::NameId lane = m.lanes.Guess(text);
   internal::NameId held = 0;
   if (lane == 0) lane = held = m.lanes.HoldIfThere(text);

@@ -21,7 +21,7 @@
 namespace ffgrant::testing {
 namespace {
 
-// Returns the id of the n-th of up to ten executions of partition 1.
+// Returns the id of execution `n`, from 0 to 9, of partition 1.
 std::string IdOf(int n) { return "{fp:1}:dddddddd-0000-4000-8000-00000000000" + std::to_string(n); }
 
 class ScheduleTest : public LedgerTest {
@@ -39,7 +39,8 @@ class ScheduleTest : public LedgerTest {
     }
     return ids;
   }
-  // Ends and forgets an execution, so that its id can be used again.
+  // Claims an execution with its grant, and completes and forgets it, so that its id can be used
+  // again.
   void End(const std::string& id, WorkerIdentity worker) {
     const ClaimOutcome claimed = Claim(id, worker);
     ASSERT_TRUE(claimed);
@@ -163,7 +164,7 @@ TEST_P(ScheduleTest, GrantsHoldUpNobodyElse) {
   const std::vector<std::string> ids = CreateInOrder(5);
   for (const std::string& id : ids) EXPECT_EQ(Next(), id);
   EXPECT_EQ(Next(), "");
-  // Whatever becomes of a grant, each execution is in its place again.
+  // Whatever became of the other grants, an execution whose grant has ended is in its place again.
   EXPECT_TRUE(Claim(ids[1]));
   clock.Advance(101);
   EXPECT_EQ(Issue(ids[2], kW2, 1000), ClaimError::kNone);
@@ -389,7 +390,7 @@ TEST_F(LookAheadTest, ThatEndsWithTheQueueHasSeenAll) {
             ClaimError::kNoEligibleExecution);
 }
 
-// Tests what the header says of a clock that is set back.
+// Tests what memory_ledger.h says of a clock that is set back.
 TEST_F(LookAheadTest, AfterAStepBackOneThatWasPassedOverWaits) {
   ASSERT_TRUE(Create(IdOf(0)));
   ASSERT_EQ(Issue(IdOf(0), kW1, 5000), ClaimError::kNone);

@@ -115,7 +115,8 @@ class History {
   int nobody() const { return nobody_; }
 
  private:
-  static constexpr std::size_t kNeeds = 4;  // the sets of up to two tokens, as bits
+  // The number of sets of the two tokens. As an index, a set has one bit for each token.
+  static constexpr std::size_t kNeeds = 4;
 
   enum class State { kAbsent, kEligible, kLeased, kSuspended, kCompleted };
   struct Execution {

@@ -59,7 +59,7 @@ const Expected kExpected[] = {
     {"create", kTerminal, "duplicate"},
     {"create_badly", "any", "invalid_input"},
 
-    // Every ttl is checked first.
+    // Every ttl and the delay of a resume are checked first.
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", "absent", "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kRunnable, "invalid_input"},
     {"issue claim claim_resumed renew issue_reclaim reclaim resume", kOwned, "invalid_input"},

@@ -167,11 +167,11 @@ TEST_F(MemoryLedgerRoomTest, WhoHasNoTextsNeedsNoRoom) {
 }
 
 // Each of the three calls that begin a lease says whether it had no room for the worker's name or
-// for the lane's text. A call that is answered leaves no detail behind.
+// for the lane's text. A call that succeeds leaves no detail behind.
 TEST_F(MemoryLedgerRoomTest, ALeaseWithoutRoomSaysWhatIsMissing) {
   MemoryLedgerOptions options = Options(clock_);
   options.max_names = 1;
-  options.max_text_bytes = 60;  // no room for a list of texts
+  options.max_text_bytes = 60;  // room for a text, but not also for the list with its place
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   const std::string id = IdOf(0);

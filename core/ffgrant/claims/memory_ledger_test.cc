@@ -275,7 +275,7 @@ TEST_F(MemoryLedgerTest, OpaqueTextsDoNotWearOut) {
     IssueGrantArgs args = calls.IssueArgs(kA, kW1, 10, nullptr, kMain);
     const std::string hash = number + " hash";
     args.capability_hash = hash;
-    const std::string route = number + " route " + std::string(50, 'r');  // two pieces
+    const std::string route = number + " route " + std::string(50, 'r');  // up to 60 bytes: a piece
     args.route_snapshot_json = route;
     args.admission_summary = number;
     ASSERT_TRUE(ledger.IssueClaimGrant(args)) << round;
@@ -342,8 +342,8 @@ TEST_F(MemoryLedgerTest, RoomForALongTextIsMadeOfShortOnes) {
   EXPECT_EQ(ledger.InspectNames(Id(kA))->route_snapshot_json, text);
 }
 
-// A lease may need names that its grant did not need: the name of another instance, or of another
-// lane. If there is no room for these names, the grant stays as it is.
+// A lease may need room that its grant did not need: for the name of another instance, or for the
+// text of another lane. If there is no such room, the grant stays as it is.
 TEST_F(MemoryLedgerTest, ALeaseWithoutRoomForItsNames) {
   MemoryLedgerOptions options = SmallOptions(clock_);
   options.max_names = 1;
@@ -544,8 +544,8 @@ TEST_F(MemoryLedgerTest, ANameThatWasFreedIsNobodys) {
   MemoryLedger ledger(options);
   Calls calls(ledger, clock_);
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(calls.Create(NumberedId(i)));
-  // The grants to the first two workers run out. The grant to the third worker finds no free name,
-  // and the search for room then frees both names.
+  // Three grants to two workers run out. The grant to a third worker finds no free name, and the
+  // search for room then frees both names.
   ASSERT_EQ(calls.Issue(NumberedId(0), kW1, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(1), kW2, 10), ClaimError::kNone);
   ASSERT_EQ(calls.Issue(NumberedId(2), kW1, 10), ClaimError::kNone);

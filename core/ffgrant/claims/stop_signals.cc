@@ -19,7 +19,7 @@
 namespace ffgrant {
 namespace {
 
-// The handler needs these variables. The handler may touch nothing that has a lock.
+// The handler uses these variables, except g_exists. It may touch nothing that has a lock.
 std::atomic<bool> g_exists{false};
 std::atomic<bool> g_stopped{false};
 std::atomic<int> g_write_end{-1};

@@ -28,8 +28,9 @@ namespace ffgrant {
 class StopSignals {
  public:
   // Handles these signals from here on, with SA_RESTART; the destructor puts back the handlers that
-  // were there before. Throws std::logic_error if there is a StopSignals already, std::system_error
-  // if the system gives no descriptor.
+  // were there before. Leaves out numbers that are no signals, and signals that nobody can handle.
+  // Throws std::logic_error if there is a StopSignals already, std::system_error if the system
+  // gives no descriptor.
   explicit StopSignals(std::initializer_list<int> signals = {SIGTERM, SIGINT});
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;

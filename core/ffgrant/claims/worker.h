@@ -60,27 +60,29 @@ struct WorkerOptions {
   // CheckIngress() does (ingress.h), before the ledger is asked. Without the counts only the
   // partition key is parsed.
   std::optional<PartitionConfig> partitions = {};
-  // With kLenient, ids and keys also pass in spellings that the reference accepts and strict mode
-  // refuses (contract 1.8). The partitions that these ids and keys name are still checked.
+  // With kLenient, execution ids and partition keys also pass in spellings that the reference
+  // accepts and strict mode refuses (contract 1.8). The partitions that they name are still
+  // checked; the grant key is not.
   ParseMode ingress = ParseMode::kStrict;
 };
 
 // Thread-safe. Allocates in the constructor only.
 class Worker {
  public:
-  // `ledger` and `clock` must outlive the worker. The clock serves the
-  // worker's own early checks; the ledger decides by its own clock.
+  // `ledger` and `clock` must outlive the worker. The clock serves the worker's own early check of
+  // reclaim grants; the ledger decides by its own clock.
   Worker(ClaimLedger& ledger, const Clock& clock, WorkerOptions options);
 
   // Takes a permit first: if there is none, the error is kWorkerAtCapacity, and the grant is not
   // touched. Then checks the grant. The error is kInvalidPartitionKey if the partition key does not
-  // parse. With options.partitions there are two more errors: kInvalidInput, if the execution id is
-  // in a spelling that options.ingress refuses or the partition does not exist; kGrantMismatch, if
-  // the partition key or (with ParseMode::kStrict) the grant key is another execution's. The
-  // claim's `ingress` says which check failed, and so does the detail, which is
-  // ErrorName(IngressError). Then claims with fresh ids. If the ledger answers
+  // parse or, with options.partitions, is in a spelling that options.ingress refuses. With
+  // options.partitions there are two more errors: kInvalidInput, if the execution id is in a
+  // spelling that options.ingress refuses or the partition does not exist; kGrantMismatch, if the
+  // partition key names another partition than the execution id, or (with ParseMode::kStrict) the
+  // grant key is another execution's. The claim's `ingress` says which check failed, and so does
+  // the detail, which is ErrorName(IngressError). Then claims with fresh ids. If the ledger answers
   // kUseClaimResumedExecution, calls ClaimResumed() at once with the same grant. `lane` is the lane
-  // that was asked for.
+  // for which the grant was asked for.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
 
@@ -90,7 +92,8 @@ class Worker {
 
   // Claims with a reclaim grant. First checks that the execution id and the lane are those of
   // `target` (kGrantMismatch), and that the time on the worker's clock is less than expires_at_ms
-  // (kClaimGrantExpired).
+  // (kClaimGrantExpired). Then takes a permit, checks the grant as ClaimFromGrant() does, and calls
+  // Reclaim() with fresh ids.
   struct ReclaimTarget {
     ExecutionIdView execution_id;
     LaneIdView lane;

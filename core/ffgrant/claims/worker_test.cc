@@ -250,7 +250,7 @@ TEST_F(WorkerTest, ReclaimMismatches) {
   const ReclaimGrantView grant = {Grant(), kLane};
   EXPECT_EQ(worker_.ClaimFromReclaimGrant(grant, {Id(kOtherId), kLane, {}}).error,
             ClaimError::kGrantMismatch);
-  // Ids are compared as texts: an id in another spelling is the id of another execution.
+  // Ids are compared as texts: an id in another spelling counts as another execution's.
   EXPECT_EQ(worker_
                 .ClaimFromReclaimGrant(
                     grant, {Id("{fp:07}:11111111-1111-4111-8111-111111111111"), kLane, {}})
