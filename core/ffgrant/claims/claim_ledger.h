@@ -14,7 +14,7 @@
 // A call is atomic: it happens as a whole, at one moment of the store's clock, or it does not
 // happen and its error says why. There are exceptions: ClaimForWorker() and the batches say what is
 // atomic in them, after kUnknownOutcome the caller does not know whether the call has happened, and
-// three errors change the state too (kLeaseExpired marks the lease, kMaxRetriesExhausted ends the
+// some errors change the state too (kLeaseExpired marks the lease, kMaxRetriesExhausted ends the
 // execution, kCapabilityMismatch sets `last_capability_mismatch_at`). Checks run in the contract's
 // order, so the first reason in that order is reported. Calls may come from any number of threads.
 // After a call has returned, the ledger no longer refers to the call's arguments, and nothing that
@@ -91,8 +91,8 @@ struct IssueGrantArgs {
 };
 
 // ClaimForWorkerArgs::max_partitions is the largest number of partitions that one call of
-// ClaimForWorker() looks at. By default (kAllPartitions) a call that finds nothing has looked at
-// all partitions. A smaller number does not make the search cheaper. How soon a lone execution is
+// ClaimForWorker() looks at. By default (kAllPartitions) a call looks at as many partitions as it
+// needs, up to all. A smaller number does not make the search cheaper. How soon a lone execution is
 // found depends on how many partitions are looked at in a second, and 8 calls that look at 32
 // partitions each cost more than 1 call that looks at 256. (On one idle Valkey server a call takes
 // 0.28 ms for 32 partitions and 1.1 ms for 256.) But a smaller number puts a bound on the cost of
@@ -463,8 +463,8 @@ class ClaimLedger {
   virtual ClaimOutcome Reclaim(const ReclaimArgs& args,
                                ErrorDetails* details = nullptr) noexcept = 0;
 
-  // Suspend() and Resume() do no more of a suspension than is needed to get an execution that
-  // ClaimResumed() claims. Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple,
+  // Suspend() and Resume() cover only that part of FlowFabric's suspensions which leads to an
+  // execution for ClaimResumed(). Errors of Suspend(): kExecutionNotFound, kPartialFenceTriple,
   // kFenceRequired, kExecutionNotActive, kLeaseRevoked, kLeaseExpired (the call marks the lease),
   // kStaleLease. Errors of Resume(): kExecutionNotFound, kExecutionNotSuspended, kInvalidInput.
   virtual Outcome Suspend(const SuspendArgs& args, ErrorDetails* details = nullptr) noexcept = 0;
@@ -478,7 +478,7 @@ class ClaimLedger {
 
   // Ends the attempt without a result (core/contract/live-observed.md, 1 and 2). If the execution's
   // retry policy allows one more retry, the execution waits for RetryDelayMs(), without a lease,
-  // and can then be made eligible, as any delayed execution. The next claim is of kind kRetry, with
+  // and is then made eligible like any delayed execution. The next claim is of kind kRetry, with
   // an attempt of its own. If there is no policy or the policy allows no more retries, the
   // execution has ended, with outcome `failed`. Only failures count as retries: an attempt that was
   // reclaimed or suspended costs no retry.

@@ -29,10 +29,11 @@ class Clock {
 const Clock& SystemClock() noexcept;
 
 // Returns a clock that gives CLOCK_REALTIME by way of the processor's own counter. It is exact to
-// the millisecond, except that it takes up to a millisecond to notice that real time was set. It
-// asks the system for the first reading in a millisecond and for readings in the millisecond's last
-// 2 microseconds. Any other reading takes a third of the time that a reading of SystemClock()
-// takes, and does not keep the processor from executing other instructions meanwhile.
+// the millisecond, except that it takes up to a millisecond to notice that real time was set. Once
+// it knows the counter's rate, after about 20 ms of use, it asks the system only for the first
+// reading in a millisecond and for readings in the millisecond's last 2 microseconds. Any other
+// reading takes a third of the time that a reading of SystemClock() takes, and does not keep the
+// processor from executing other instructions meanwhile.
 //
 // If somebody sets real time back or forward, this clock follows, and a ledger's grants and leases
 // live longer or shorter by that step. The same happens on a server, because the server's TIME

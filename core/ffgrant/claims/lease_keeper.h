@@ -57,7 +57,7 @@ class KeptLease {
   KeptLease& operator=(KeptLease&& other) noexcept;
   ~KeptLease() { Release(); }
 
-  // Returns whether the lease is lost, so that work on the execution must stop. Reads a clock and
+  // Returns whether the lease is lost. If it is, work on the execution must stop. Reads a clock and
   // does not wait.
   bool lost() const noexcept;
   // Returns why the lease is lost: the renewal's error, or kLeaseExpired if time ran out here;
@@ -94,8 +94,8 @@ struct LeaseKeeperOptions {
   // The time between tries of a renewal that did not get through. At least 1.
   std::int64_t retry_ms = 250;
   // Whether the keeper has threads of its own: `renewers` of them renew, and one watches the time.
-  // Without threads the caller has to call RunDue(), and a loss between two of its calls shows only
-  // in the KeptLease.
+  // Without threads the caller has to call RunDue(), and a lease that is lost between two of these
+  // calls shows it only in its KeptLease.
   bool has_threads = true;
   // The largest number of renewals that are under way at once, 1..64. A renewal on a server that
   // does not answer takes the ledger's whole time limit. When all renewers wait for such a server,

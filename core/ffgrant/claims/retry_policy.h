@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A retry policy says when an execution that failed is tried again (core/contract/live-observed.md,
-// 2).
+// A retry policy says whether and when an execution that failed is tried again
+// (core/contract/live-observed.md, 2).
 
 #ifndef FFGRANT_CLAIMS_RETRY_POLICY_H_
 #define FFGRANT_CLAIMS_RETRY_POLICY_H_

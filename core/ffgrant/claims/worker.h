@@ -82,7 +82,7 @@ class Worker {
   // grant key is another execution's. The claim's `ingress` says which check failed, and so does
   // the detail, which is ErrorName(IngressError). Then claims with fresh ids. If the ledger answers
   // kUseClaimResumedExecution, calls ClaimResumed() at once with the same grant. `lane` is the lane
-  // for which the grant was asked for.
+  // in which the worker asked for the grant.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
 

@@ -13,9 +13,10 @@
 
 namespace ffgrant::internal {
 
-// A clock of milliseconds. The clock asks the system at the beginning and at the end of each
-// millisecond, and answers from memory in between. An answer of the system is good until, by the
-// counter, no more than kMarginNs of the answer's millisecond are left.
+// A clock of milliseconds. Once the clock knows the counter's rate, it asks the system at the
+// beginning and at the end of each millisecond, and answers from memory in between. An answer of
+// the system is good until, by the counter, no more than kMarginNs of the answer's millisecond are
+// left.
 //
 //   real time           |------ ms 41 ------|------ ms 42 ------|
 //   asks the system      ^              ^^^^ ^              ^^^^    ^^^^: at each call of Now()

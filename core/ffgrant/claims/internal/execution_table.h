@@ -86,10 +86,10 @@ class ExecutionTable {
   };
   struct alignas(64) Region {
     SpinLock lock{LockKind::kRegion};
-    // The names of workers that this region took up last, or 0. The region's lock guards them. The
+    // The names of workers that this region took up last. The region's lock guards them. The
     // worker of the next call is mostly among these workers, and a thread that holds the lock has
-    // this cache line already. So threads mostly change no counter of names that they share,
-    // whether they work for one worker or for a few.
+    // this cache line already. So most calls change no count of names that all regions share,
+    // whether the threads work for one worker or for a few.
     std::array<RecentName, 4> recent = {};
     std::uint8_t next_recent = 0;  // the place in `recent` that the next new name takes
   };

@@ -32,8 +32,8 @@ namespace ffgrant {
 
 // A thread takes locks in this order: a partition's queue lock, a region's lock, the lock of a
 // stripe of verdicts, the lock of a pool of names, the lock of a pool of texts. No thread holds two
-// locks of one of these kinds (LockKind). A call reads the time that it stores under the region's
-// lock, so that the times of the calls of one execution are in the order of the calls.
+// locks of one of these kinds (LockKind). Only once a call has the region's lock does it read the
+// time that it stores, so that the times of the calls of one execution are in the calls' order.
 class MemoryLedger::Impl {
  public:
   explicit Impl(const MemoryLedgerOptions& options);
