@@ -253,7 +253,7 @@ TEST_F(Workers, ThatCanNotHaveAllTheirThreadsAskForNothing) {
 
 // ---- the registration ------------------------------------------------------------
 
-// A refresh that fails is reported only once until the registration has been refreshed again.
+// Refreshes that fail with the same error are reported once, until one of them succeeds.
 TEST_F(Workers, ARegistrationThatAnotherProcessTakesIsReported) {
   // By this clock a refresh is always due, so the test need not wait for one.
   std::atomic<std::int64_t> now{0};
