@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests the words for kinds of leases and for reasons, and grants that were made without an
-// execution, such as the grant of a call that was refused.
-// The scenarios (core/testing/scenarios/cases) test what the calls answer and store, on the
-// embedded ledger, the model and servers.
+// execution, such as the grant of a call that was refused. The scenarios
+// (core/testing/scenarios/cases) test what the calls answer and store, on the embedded ledger, the
+// model and servers.
 
 #include "ffgrant/claims/claim_ledger.h"
 

@@ -45,7 +45,7 @@ TEST(ClockTest, TheCoarseOneIsATickBehindAtMost) {
 }
 
 #if defined(__x86_64__)
-// A process may be forbidden to read the counter. A child that read it would be killed.
+// A process may be forbidden to read the counter. If this test's child read it, it would be killed.
 TEST(ClockTest, WithoutTheCounterTheSystemIsAsked) {
   const pid_t child = fork();
   if (child == 0) {

@@ -111,7 +111,7 @@ TEST_F(Keeping, RenewsAfterAThirdOfTheTtl) {
   EXPECT_TRUE(told_.empty());
 }
 
-// However large the margin is, a lease is renewed before it counts as lost.
+// However large the margin is below the ttl, a lease is renewed before it counts as lost.
 TEST_F(Keeping, RenewsBeforeTheMarginBegins) {
   struct Case {
     double renew_after;

@@ -111,8 +111,8 @@ class Thread {
   void Maintain(std::string_view) { (void)ledger_.RunMaintenance(100); }
   void Size(std::string_view) { EXPECT_LE(ledger_.size(), ledger_.capacity()); }
 
-  // Takes the execution through its states, so that the call under test now and then has something
-  // to do.
+  // Takes the execution through some of its states, so that the call under test now and then has
+  // something to do.
   void LiveOn(std::string_view id) {
     Create(id);
     Issue(id);

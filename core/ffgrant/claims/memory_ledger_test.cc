@@ -70,7 +70,8 @@ TEST_F(MemoryLedgerTest, RefusesOptionsOutOfRange) {
 }
 
 #if !FFGRANT_IS_SANITIZED
-// Most of these ledgers need more memory than the child may have, and so end with bad_alloc.
+// Most of these ledgers need more memory than the child may have: their constructors throw
+// bad_alloc.
 TEST_F(MemoryLedgerTest, TakesOptionsAtTheirLimits) {
   const pid_t child = fork();
   if (child == 0) {
@@ -457,8 +458,8 @@ class CountingClock final : public Clock {
   mutable std::size_t readings = 0;
 };
 
-// A search reads the clock each time it takes a lock. So the number of readings shows that the
-// search visits each slot once, no more than 64 under one lock, and is not repeated.
+// A search reads the clock each time it takes a lock to visit slots. So the number of readings
+// shows that the search visits each slot once, no more than 64 under one lock, and is not repeated.
 TEST_F(MemoryLedgerTest, ASearchForRoomHoldsNoLockForLong) {
   CountingClock clock;
   MemoryLedgerOptions options = SmallOptions(clock);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several threads make calls on one embedded ledger. Every thread records the answers that it got.
-// The records are checked together when all threads are done.
+// Several threads make calls on one embedded ledger. In most tests every thread records the answers
+// that it got, and the records are checked together when all threads are done.
 
 #include <gtest/gtest.h>
 

@@ -20,8 +20,9 @@ namespace ffgrant::internal {
 
 // A verdict says whether the capabilities of an offered text suffice for a required set. The set is
 // a name of a NamePool. Each of kStripes stripes keeps the verdicts of up to kOffers texts that
-// were offered. The process's first kStripes threads use a stripe each, which later threads share.
-// A kept offer is recognised by its whole text, so that a verdict is never used for another offer.
+// were offered. The first kStripes threads of the process that ask for verdicts have a stripe each,
+// which later threads share. A kept offer is recognised by its whole text, so that a verdict is
+// never used for another offer.
 class CapabilityVerdicts {
  public:
   explicit CapabilityVerdicts(const NamePool& required);

@@ -253,8 +253,9 @@ TEST(ExecutionTableTest, ThreadsKeepTheLimitTogether) {
   EXPECT_EQ(table.size(), 0u);
 }
 
-// Numbered uuids spread over all regions with every seed, wherever in the uuid the number stands.
-// If a region filled up, the ledger would refuse executions of this region as if it were full.
+// Numbered uuids spread over all regions, whatever the seed is and wherever in the uuid the number
+// stands. If a region filled up, the ledger would refuse executions of this region as if it were
+// full.
 TEST(ExecutionTableTest, NumberedIdsSpreadOverTheRegions) {
   constexpr std::size_t kRegions = 256;
   constexpr std::uint32_t kIds = 20'000;

@@ -63,8 +63,8 @@ TEST(SpinLockTest, WaitingTakesNoProcessor) {
   EXPECT_LT(cpu_ms, 200);
 }
 
-// The owner has the lowest priority and runs on the only processor that the
-// waiter uses. The owner can finish only because the waiter sleeps.
+// The owner has the lowest priority and runs on the only processor that the waiter uses. The owner
+// finishes soon only because the waiter sleeps.
 TEST(SpinLockTest, AnOwnerOfIdlePriorityGoesOn) {
   cpu_set_t one;
   CPU_ZERO(&one);
