@@ -42,9 +42,9 @@ const Clock& SystemClock() noexcept;
 // CounterClock() returns SystemClock() where the counter can't be trusted: where the processor does
 // not call it invariant, where the process must not read it (prctl), where Linux keeps its own time
 // by another counter or does not say by which (in a file in /sys), and on anything but x86-64. Only
-// the first call finds this out. If the counter's rate changes nevertheless, the clock measures the
-// rate again. After several such changes the clock gives the counter up and always reads
-// CLOCK_REALTIME.
+// the first call finds this out. If the counter nevertheless jumps or changes its rate, the clock
+// measures the rate again. After several such faults the clock gives the counter up and always
+// reads CLOCK_REALTIME.
 const Clock& CounterClock() noexcept;
 
 // Returns a clock that reads CLOCK_REALTIME_COARSE. It goes in steps of one kernel tick (1 to 10

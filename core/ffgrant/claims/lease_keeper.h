@@ -82,10 +82,10 @@ class KeptLease {
 };
 
 struct LeaseKeeperOptions {
-  // A lease is renewed after this part of its ttl, as FlowFabric's SDK does. But with a large
-  // `margin_ms` it is renewed earlier: at the latest after half of the time for which it is held
-  // without a renewal (the ttl less the margin), or after this part of that time, if this part is
-  // more than a half. A random share of the time, at most `jitter`, is taken off, so that leases
+  // A lease is renewed after this part of its ttl; FlowFabric's SDK takes a third, too. But with a
+  // large `margin_ms` it is renewed earlier: at the latest after half of the time for which it is
+  // held without a renewal (the ttl less the margin), or after this part of that time, if this part
+  // is more than a half. A random share of the time, at most `jitter`, is taken off, so that leases
   // that began at the same moment are not renewed at the same moment.
   double renew_after = 1.0 / 3;  // 0.05..0.9
   double jitter = 0.1;           // 0..0.5

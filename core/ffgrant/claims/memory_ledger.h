@@ -75,12 +75,13 @@ struct MemoryLedgerOptions {
 // Ownership: a call copies what it keeps. The views in its arguments are read only during the call,
 // and an outcome does not point to anything. The clock must outlive the ledger.
 //
-// Cost: a call costs a search in a hash table and one reading of the clock, and two or three cache
-// misses if the execution is not in the processor's cache (results/bench.md has the times). A batch
-// has the misses of up to 16 calls under way at once. CreateExecution() and Resume() without a
-// delay, ClaimForWorker() and Forget() can also change a queue, and so can RunMaintenance() when a
-// delay has ended. The cost of this change is logarithmic in the number of executions that wait in
-// the partition, plus a step for each different set of requirements that they have.
+// Cost: as a rule a call costs a search in a hash table and one reading of the clock, and two or
+// three cache misses if the execution is not in the processor's cache (results/bench.md has the
+// times). A batch has the misses of up to 16 calls under way at once. CreateExecution() and
+// Resume() without a delay, ClaimForWorker() and Forget() can also change a queue, and so can
+// RunMaintenance() when a delay has ended. The cost of this change is logarithmic in the number of
+// executions that wait in the partition, plus a step for each different set of requirements that
+// they have.
 //
 // Clock: if the clock is set back, grants and leases live longer by that step (clock.h). And
 // ClaimForWorker() passes over an execution that it has once found with a grant until the clock is

@@ -79,10 +79,10 @@ class Worker {
   // options.partitions there are two more errors: kInvalidInput, if the execution id is in a
   // spelling that options.ingress refuses or the partition does not exist; kGrantMismatch, if the
   // partition key names another partition than the execution id, or (with ParseMode::kStrict) the
-  // grant key is another execution's. The claim's `ingress` says which check failed, and so does
-  // the detail, which is ErrorName(IngressError). Then claims with fresh ids. If the ledger answers
-  // kUseClaimResumedExecution, calls ClaimResumed() at once with the same grant. `lane` is the lane
-  // in which the worker asked for the grant.
+  // grant key begins with `ff:exec:` but is not this grant's key. The claim's `ingress` says which
+  // check failed, and so does the detail, which is ErrorName(IngressError). Then claims with fresh
+  // ids. If the ledger answers kUseClaimResumedExecution, calls ClaimResumed() at once with the
+  // same grant. `lane` is the lane in which the worker asked for the grant.
   WorkerClaim ClaimFromGrant(const ClaimGrantView& grant, LaneIdView lane,
                              ErrorDetails* details = nullptr) noexcept;
 

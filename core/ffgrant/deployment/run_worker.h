@@ -130,7 +130,7 @@ struct RunOptions {
 };
 
 // Sets what does not belong on a command line: the bearer token and the certificates to trust for
-// https:// (http::SetFromEnvironment()), Valkey's password and the files for TLS
+// https:// (http::SetFromEnvironment()), Valkey's password and the texts for TLS
 // (valkey::SetPasswordFromEnvironment(), valkey::SetTlsFromEnvironment()). Also sets the worker's
 // instance id, which differs between the processes of one service, from FF_WORKER_INSTANCE_ID. A
 // variable that is not set, or is empty, changes nothing. Returns "", or the reason for a failure.

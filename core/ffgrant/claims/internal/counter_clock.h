@@ -34,9 +34,9 @@ namespace ffgrant::internal {
 //
 // If real time is set, in either direction, this clock follows within a millisecond, as a server's
 // TIME does. A counter that jumps by more than a millisecond is noticed at once, since an answer
-// from memory is good for one millisecond only. If the counter's rate has changed by more than
-// kMostDrift, the clock measures the rate again. After kMostFaults such changes the clock gives the
-// counter up and always asks the system.
+// from memory is good for one millisecond only. If the counter has jumped, or its rate has changed
+// by more than kMostDrift, the clock measures the rate again. After kMostFaults such faults the
+// clock gives the counter up and always asks the system.
 template <class Source>
 class CounterClock final : public Clock {
  public:
