@@ -103,8 +103,9 @@ struct LeaseKeeperOptions {
   // limit) should stay below 2/3 of the ttl.
   std::size_t renewers = 4;
   // The keeper calls this once for each lease that it finds lost and that is not released, on a
-  // thread of its own or in RunDue(), and holds no lock meanwhile. The function may call lost() and
-  // Keep(), and must not release leases or end the keeper.
+  // thread of its own or in RunDue(), and holds no lock meanwhile. Several of the keeper's threads
+  // may call the function at once. It may call lost() and Keep(), and must not release leases or
+  // end the keeper.
   std::function<void(const ExecutionIdView& id, ClaimError why)> on_lost = {};
   // For tests: returns the milliseconds of a clock that never steps. If this is empty, the clock is
   // CLOCK_BOOTTIME, which goes on while a machine sleeps.
