@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the scripts' code: one package for each job, and one package that all jobs share."""
+"""Holds the scripts' code: packages of jobs, and one package that all jobs share."""

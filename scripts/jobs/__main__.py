@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts a script: reads its options, installs what it needs, and runs its job.
 
-jobs/run SCRIPT ARGUMENT... starts this program. The program then starts itself once more, with
---ready, in the Python in which the job has to run.
+jobs/run SCRIPT ARGUMENT... starts this program. For every script but perf, the program then starts
+itself once more, with --ready, in the Python in which the job has to run.
 """
 
 import importlib
@@ -67,7 +67,8 @@ def _bootstrap(*arguments, **more):
 
 
 def _python():
-    """The path of a Python that can import SciPy, or this Python's path if there is none."""
+    """The Python that bootstrap names: one that can import SciPy and statsmodels, else python3. If
+    bootstrap fails, this Python."""
     return _bootstrap("--python", stdout=subprocess.PIPE).stdout.strip() or sys.executable
 
 

@@ -127,9 +127,9 @@ def by_row_name(wanted: str, raw_names) -> str:
 
 
 def find_binaries(terminal, suite, filter_text):
-    """Returns (binaries, regular expression): the binaries that the build made, with the benchmarks
-    that the filter selects, and the regular expression that selects these benchmarks. The
-    filter is a regular expression for raw names, or a part of a name in a table."""
+    """Returns (binaries, regular expression): the binaries in which the filter selects benchmarks,
+    with these benchmarks, and the regular expression that selects them. The filter is a regular
+    expression for raw names, or a part of a row's name in a table."""
     paths = _paths(suite)
     if not paths:
         raise BenchError("the build made no benchmarks")
@@ -222,7 +222,8 @@ def _results_pattern(suite):
 
 
 def measure(terminal, suite, binaries, plan, filter_text, out):
-    """Runs all rounds. Returns (results, documents, rounds done)."""
+    """Runs the rounds that fit into the plan's budget. Returns (results, documents, rounds
+    done)."""
     results, documents = gbench.Results(), []
     progress = Progress(terminal, binaries, plan.rounds)
     rounds = 0
@@ -266,7 +267,8 @@ def _core_report(results, _contexts):
 
 
 def available_kib(meminfo):
-    """The kilobytes of memory that programs can still get, read from the text of /proc/meminfo."""
+    """The KiB of memory that programs can still get, by the text of /proc/meminfo; 0 if the text
+    does not say."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", meminfo, re.MULTILINE)
     return int(found[1]) if found else 0
 

@@ -107,7 +107,7 @@ class JobTest(unittest.TestCase):
     def test_a_run_that_fails_or_is_stopped_leaves_the_last_one(self):
         self.run_job()
         before = {name: (self.out / name).read_bytes() for name in self.files()}
-        for more in ({"status": 1}, {"cut": 20}):  # as if the disk were full
+        for more in ({"status": 1}, {"cut": 20}):  # a cut file is as if the disk were full
             self.times(**_TIMES, **more)
             status, output = self.run_job("--filter=BM_")
             self.assertEqual(status, 1, output)
@@ -136,7 +136,8 @@ class OthersTest(unittest.TestCase):
     def test_what_this_process_used_is_not_others(self):
         self.assertEqual(self.others(10, 15, 5).processors(), 1.0)
         self.assertEqual(self.others(10, 5, 5).text(), "0.00 of 2")
-        self.assertEqual(self.others(10, 5, 6).text(), "0.00 of 2")  # one is read after the other
+        # A process can seem to use more than all together, since the two are read one by one.
+        self.assertEqual(self.others(10, 5, 6).text(), "0.00 of 2")
         self.assertFalse(self.others(10, 6.5, 5).are_many())
         self.assertTrue(self.others(10, 7.5, 5).are_many())
 

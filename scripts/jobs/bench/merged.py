@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes one Google Benchmark file of a whole run: each benchmark once, with the medians of its
-rounds. github-action-benchmark ("googlecpp") and Bencher ("cpp_google") can read the file.
+"""Makes one Google Benchmark file of a whole run: each benchmark once, with the medians over all
+repetitions of all rounds. github-action-benchmark ("googlecpp") and Bencher ("cpp_google") can read
+the file.
 """
 
 import statistics

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the report that sets core beside its peers: one table, with a sentence under each row that
-needs one."""
+"""Makes the report that sets core beside its peers: the table of the figures to reach, and the
+table of all peers, with a sentence under each row that needs one."""
 
 import re
 import tomllib

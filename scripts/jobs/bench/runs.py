@@ -13,7 +13,7 @@ _PREFIX = ".unfinished-"
 
 
 def _locked(folder: Path, wait: bool) -> int | None:
-    """A descriptor that holds the folder's lock; None if another process holds the lock."""
+    """A descriptor that holds the folder's lock; None if the lock is taken and `wait` is false."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
