@@ -53,7 +53,7 @@ def _python_lines(text):
 
 
 def count(language, text):
-    """The lines of a text that are neither blank nor comment."""
+    """How many lines of a text are neither blank nor comment."""
     if language == "Python":
         return _python_lines(text)
     if language == "sh":
@@ -66,7 +66,8 @@ def count(language, text):
 
 
 def count_revision(revision, folder=build.ROOT):
-    """The lines of each language at a revision of the repository that contains the folder."""
+    """How many lines each language has at a revision of the repository that contains the folder:
+    language -> number."""
     def git(*arguments, **options):
         return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True,
                               **options).stdout

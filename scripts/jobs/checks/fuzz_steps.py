@@ -22,8 +22,8 @@ _CANARY_SECONDS = 30  # on an idle core an engine finds the fault in one or two 
 
 
 class Watched:
-    """A child process with a name for the reader and a time within which it should end. A process
-    that has a share of CPU is ended once it has used its share."""
+    """A child process with a name for the reader. It is ended 30 s after the time within which it
+    should end (`seconds`), or once it has used its share of CPU (`share`, in seconds), if any."""
 
     def __init__(self, name, child, seconds, share=None):
         self.name, self.child, self.seconds, self.share = name, child, seconds, share
@@ -118,7 +118,7 @@ def smoke(terminal, tally, preset, wrapper):
 
 def keep_finding(target, artifact, output, binary, wrapper):
     """Keeps the input that a run of a target found, since the run's folder is about to go. Returns
-    a line that names the file."""
+    a line that says how to replay the file, or why there is none."""
     try:
         finding = findings.Finding(libfuzzer.signature(output), artifact.read_bytes(), output,
                                    binary, wrapper)

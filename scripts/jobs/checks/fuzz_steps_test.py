@@ -81,8 +81,8 @@ class StepsTest(unittest.TestCase):
             self.assertIsNotNone(idle.status)
 
 
-# This program behaves like libFuzzer that finds something. If its last argument is a file, it fails
-# on a file that is not empty.
+# This program behaves like a target that finds something. If its last argument is a file, it only
+# replays the file, and fails if the file is not empty.
 FAKE = """\
 #!/usr/bin/env python3
 import os, sys
@@ -97,7 +97,7 @@ sys.exit(77)
 
 
 class FindingTest(unittest.TestCase):
-    """Runs of all targets, of which there is one, whose program behaves like libFuzzer."""
+    """Lets smoke() run a single target, whose program is FAKE."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the rooms of the project: which folder of core may include which other folder, and which
-package of scripts/jobs may import which other package."""
+"""Tests rules that no compiler knows: above all which folder of core may include which other
+folder, and which package of scripts/jobs may import which other package."""
 
 import ast
 import re
@@ -15,7 +15,8 @@ JOBS = build.ROOT / "scripts" / "jobs"
 # The rooms of core/ffgrant: a file may include its own room and the rooms named before it.
 _ROOMS = ("text", "json", "claims", "valkey", "http", "deployment")
 
-# The floors of scripts/jobs, lowest first: a package imports packages of lower floors only.
+# The floors of scripts/jobs, lowest first: a package imports only itself and packages of lower
+# floors.
 _FLOORS = (
     {"common"},
     {"bench", "coverage", "fuzz", "server"},
@@ -58,8 +59,8 @@ _BY_DESIGN = {"model/linearizability": {"model/model_ledger"}}
 
 
 def oracles_of(path, includes):
-    """The other oracles on which a file below core/testing depends. The path is relative to
-    core/testing."""
+    """The oracles that a file below core/testing includes, less its own and those of _BY_DESIGN.
+    The path is relative to core/testing."""
     own = next((oracle for oracle in _ORACLES if path.startswith(oracle)), None)
     found = {oracle for oracle in _ORACLES for include in includes
              if include.startswith(f"testing/{oracle}")}
@@ -67,7 +68,8 @@ def oracles_of(path, includes):
 
 
 # These functions and classes of the C and C++ libraries read and write texts by the locale of the
-# process, which an embedding program may have changed. Those that end with _l take a locale.
+# process, which an embedding program may have changed. Functions such as strtod_l take a locale and
+# are no match.
 _BY_LOCALE = re.compile(
     r"\b(strto(d|f|ld|u?ll?)|sto(d|f|ld|i|u?ll?)|ato(f|i|ll?)|sscanf|v?s?n?printf|setlocale|"
     r"is(alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|xdigit)|"
@@ -85,7 +87,7 @@ def floor_of(package):
 
 
 def wrong_imports(package, imported):
-    """The packages of `imported` that do not stand on a lower floor than `package`."""
+    """The packages of `imported`, other than `package`, that stand on its floor or a higher one."""
     return [name for name in imported
             if name != package and floor_of(name) >= floor_of(package)]
 

@@ -36,7 +36,8 @@ class Tally:
 
 
 def by_reason(skipped):
-    """A text for each reason, with how many tests gave it. skipped: pairs (test, reason)."""
+    """A text for each reason, with the test that gave it, or with how many did. skipped: pairs
+    (test, reason)."""
     tests = {}
     for name, reason in skipped:
         tests.setdefault(" ".join(reason.split()) or "no reason given", []).append(name)
@@ -197,8 +198,8 @@ def _counted(terminal, label, command, reader, variables=()):
 
 
 def python_step(long=False):
-    """The step of the scripts' own tests. long: includes the whole outside corpus of
-    scripts/perf."""
+    """The step of the scripts' own tests. long: includes the tests that ask for FFGRANT_LONG, such
+    as the whole outside corpus of scripts/perf."""
     def step(terminal):
         return _counted(
             terminal, "Python", [sys.executable, "-m", "jobs.checks.python_tests"],

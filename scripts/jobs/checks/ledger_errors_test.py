@@ -2,9 +2,9 @@
 """Tests that MemoryLedger's header names, call by call, the errors that the ledger's property
 test sees.
 
-The property test fails unless it sees exactly the outcomes of its table kExpected. The cases
-FewNames and LittleRoomForTexts of that test fail unless kLedgerFull comes from exactly the calls
-that the cases name. A test in memory_ledger_test shows that CreateExecution() finds no room.
+The property test fails unless it sees exactly the outcomes of its table kExpected. Its cases
+FewNames, LittleRoomForTexts and FewExecutionsLanesAndSets fail unless kLedgerFull comes from
+exactly the calls that each of these cases names.
 """
 
 import re

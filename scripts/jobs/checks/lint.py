@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lets tools judge the scripts without running them: ruff (jobs/ruff.toml) judges style and likely
-mistakes, mypy (jobs/mypy.ini) judges types. Each tool counts as one test.
+mistakes, mypy (jobs/mypy.ini) judges types. Each tool counts as one test, and so does the check
+that each file is Python.
 
 PYTHONPATH=scripts python3 -m jobs.checks.lint [--fix]
 

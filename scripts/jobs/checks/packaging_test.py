@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests scripts/packaging. Makes a release of this version, and tries to make a release whose files
-disagree about the version. Checks the answers to wrong usage, and that each toolchain is named
+"""Tests scripts/packaging. Makes a release of this version, and tries to make releases that have to
+be refused. Checks the answers to --help and to wrong usage, and that each toolchain is named
 once."""
 
 import os

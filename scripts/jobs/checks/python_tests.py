@@ -16,8 +16,8 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# A pattern for the tests of each part. The parts take about the same time: the tests of the first
-# two parts mostly wait for other programs; the last part has all other tests.
+# A pattern for the tests of each part. The empty pattern stands for all tests that fit no other.
+# The parts take about the same time. The tests of the first two mostly wait for other programs.
 PARTS = (r"jobs\.perf\.outside\.", r"jobs\.perf\.(package|action|metrics)_test\.|jobs\.live\.", "")
 
 
@@ -31,7 +31,8 @@ def _tests(suite):
 
 def part_of(identifier):
     """The index in PARTS of the part that runs a test."""
-    # A module that could not be imported is a test too: unittest.loader._FailedTest.<module>.
+    # A module that could not be imported or that skips itself is a test too, with a name such as
+    # unittest.loader._FailedTest.<module>.
     name = re.sub(r"^unittest\.loader\.(_FailedTest|ModuleSkipped)\.", "", identifier) + "."
     return next((number for number, pattern in enumerate(PARTS) if pattern
                  and re.match(pattern, name)), len(PARTS) - 1)
@@ -44,7 +45,8 @@ def suite(number):
 
 
 def run_parts(commands):
-    """Runs commands at the same time, in this process' group. Returns whether all succeeded."""
+    """Runs commands at the same time, in this process' group, and then prints their outputs.
+    Returns whether all succeeded."""
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
         children = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
