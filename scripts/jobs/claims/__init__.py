@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tries the claim path on real servers, for scripts/claims-conformance and claims-faults."""
+"""Tries the claim path on all engines and under faults, and runs and makes vectors."""

@@ -20,7 +20,8 @@ _ENGINES = ("memory", "valkey", "redis")
 
 
 def runs(arguments):
-    """Returns what to run, in order, as pairs (engine, whether it runs as a cluster)."""
+    """Returns what to run, in the order of the starts, as pairs (engine, whether it runs as a
+    cluster)."""
     if arguments.server:
         return [("server", False)]
     if arguments.engine:

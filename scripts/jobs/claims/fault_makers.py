@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the faults: each class starts its servers, and breaks and mends these servers while a load
-runs on them."""
+"""Makes the faults: each class starts its servers. While a load runs on them, it breaks and mends
+the servers or, in one class, the clients."""
 
 import contextlib
 import dataclasses
@@ -44,8 +44,7 @@ class Fault:
 
     def servers(self, engine):
         """Returns a context manager that runs the server or cluster on which the load is put. It
-        yields an object that has an address and client(); the object of a cluster also has
-        nodes."""
+        yields claim_server's object for the server, or for the cluster with its nodes."""
         return claim_server.alone(engine, self.settings)
 
     def make(self, running):
@@ -94,7 +93,7 @@ class Library(Fault):
 
 
 class Migration(Fault):
-    """Moves the slots that have keys, one after the other, as a resharding does."""
+    """Moves slots that have keys, one in each make(), as a resharding does."""
     name = "migration"
 
     def servers(self, engine):

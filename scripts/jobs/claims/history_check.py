@@ -27,7 +27,8 @@ FENCED = ("renew", "complete")
 
 @dataclass(slots=True)
 class Call:
-    """One call of one client. Times are ns of one monotonic clock; `called` < `returned`."""
+    """One call of one client. `called` and `returned` are ns of one monotonic clock; `called` <
+    `returned`."""
     op: str  # create, issue, claim, renew, revoke, issue_reclaim, reclaim, mark_expired, complete
     execution: str
     worker: str
@@ -38,7 +39,7 @@ class Call:
     epoch: int = 0
     index: int = -1
     expires: int = 0  # ms of the store's clock
-    ttl: int = 0
+    ttl: int = 0  # ms
     # What the client found out about an unknown claim: happened, not_happened, "" if nothing.
     resolved: str = ""
     # Whether more than the answer confirmed the call, such as a replica.
@@ -72,7 +73,7 @@ class Verdict:
     claims: int = 0      # claims that surely happened and that no failover took back
     unknown: int = 0     # calls without an answer
     resolved: int = 0    # unknown claims whose fate the client found out
-    confirmed: int = 0   # calls that a replica confirmed
+    confirmed: int = 0   # calls that a replica confirmed, where a loss is allowed
     lost: int = 0        # acknowledged calls that are not stored, where a loss is allowed
     lost_confirmed: int = 0  # lost calls that a replica had confirmed
 
@@ -168,7 +169,7 @@ def _check_stored(verdict, execution, calls, stored):
 
 def _survivors(verdict, calls, stored):
     """Returns (the calls that survived, the calls that a failover took back). The verdict counts
-    the calls that were taken back."""
+    those that were taken back, and all that were confirmed."""
     left, lost = [], []
     for call in calls:
         if call.took_effect and _is_stored(call, stored) is False:
@@ -220,7 +221,8 @@ def _check_alive(verdict, execution, calls, leases, renewals):
     for before, after in zip(leases, leases[1:]):
         if not (before.expires and after.expires):
             continue  # the end of one of the leases is not known
-        # Only renewals that had surely returned lengthen the lease for certain.
+        # Only renewals that had returned before the next lease was asked for lengthen the lease for
+        # certain.
         certain = max([before.expires] + [
             call.expires for call in calls
             if renewals and call.op == "renew" and call.lease == before.lease

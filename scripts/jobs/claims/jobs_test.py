@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the parts of scripts/claims-conformance and scripts/claims-faults without servers."""
+"""Tests, without servers, the parts of scripts/claims-conformance and scripts/claims-faults."""
 
 import argparse
 import io
@@ -126,7 +126,8 @@ class AnotherCluster(unittest.TestCase):
 
 
 class FakeClient:
-    """A server with one execution, as redis-py shows it."""
+    """Stands in for a client of redis-py. The server has each execution whose id holds `there`, and
+    no other."""
 
     def __init__(self):
         self.asked = []

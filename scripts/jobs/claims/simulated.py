@@ -28,7 +28,7 @@ World = dict[str, Any]
 
 
 class SimulationError(Exception):
-    """The program did not end as it should."""
+    """The program did not end as it should, or worlds have no result."""
 
 
 def seeds_to_run(first: int, calls: int, done: Iterable[int]) -> list[int]:

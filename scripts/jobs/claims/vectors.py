@@ -27,8 +27,8 @@ def _build(preset, target, log, *settings):
 
 def main(arguments):
     """Runs the vectors."""
-    # scripts/test's first build includes the tool, so after a test run nothing is left to build
-    # here.
+    # scripts/test builds the preset gcc-release, and so the tool. After a test run nothing is left
+    # to build here.
     built = (build.build_directory("gcc-release") / "build.ninja").exists()
     preset = "gcc-release" if built else "conformance"
     log = build.BUILD / "conformance.log"
