@@ -22,7 +22,7 @@ class Bar:
     inverse: bool = False  # whether the ratio is baseline / ours, not ours / baseline
     unit: str = "x"
     scale: float = 1.0
-    threads: int = 1
+    threads: int = 1  # of the benchmark; 0: any number
     # How many threads the baseline's row has; 0: as many as the row itself. With another number the
     # baseline may be the row's own implementation.
     baseline_threads: int = 0

@@ -2,9 +2,9 @@
 """Runs other people's programs, each within a time limit, whatever the program does.
 
 run() returns when the program has ended or its time is up, even if a child that the program left
-behind holds the output open. Before that, run() ends all processes that the program started. These
-are its process group, and every process that has inherited the mark which run() puts into the
-environment, such as a daemon in a session of its own.
+behind holds the output open. Before run() returns, it ends all processes that the program started.
+These are the program's process group, and every process that has inherited the mark which run()
+puts into the environment, such as a daemon in a session of its own.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Ended:
 
     @property
     def is_cut(self):
-        """Whether the program printed more than stdout holds."""
+        """Whether the program may have printed more than stdout holds."""
         return len(self.stdout) >= _KEPT
 
     @property
@@ -85,8 +85,8 @@ def _marked(mark):
 
 
 def _end_left_over(group, mark):
-    """Ends the processes that the program left behind, and waits until they are gone, so that they
-    disturb nobody."""
+    """Ends the processes that the program left behind, so that they disturb nobody, and waits for
+    up to 0.2 s until they are gone."""
     processes.signal_group(group, signal.SIGKILL)
     for _ in range(20):
         left = [pid for pid in _marked(mark) if pid != os.getpid()]

@@ -23,7 +23,7 @@ _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
 
 class BuildError(Exception):
-    """A command of the build failed; its output has been printed."""
+    """A command of the build failed, and its output has been printed; or clang() found no clang."""
 
 
 def build_directory(preset):

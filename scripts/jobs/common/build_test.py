@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests which clang bootstrap and the presets choose, with fake compilers in a PATH of the test's
-own."""
+"""Tests which clang bootstrap chooses, with fake compilers in a PATH of the test's own, which
+presets use that clang, where builds and results go, and the lock of a build folder."""
 
 import json
 import os

@@ -2,7 +2,8 @@
 """Finds the tokens and scopes of C++ source that clang-format has laid out.
 
 This module is no parser: where the grammar alone is ambiguous, the layout decides. clang-format
-puts spaces on both sides of a binary operator, and never inside the angle brackets of a template.
+puts spaces on both sides of a binary operator, and never on both sides of a template's angle
+bracket.
 So `a < b` is a comparison and `span<char>` is not.
 """
 
@@ -81,7 +82,8 @@ class Source:
         return self.text[self.tokens[begin].begin:self.tokens[end - 1].end] if begin < end else ""
 
     def is_binary(self, index):
-        """Whether the token is an operator between two operands, by its layout."""
+        """Whether the token is laid out as an operator between two operands: a mark with white
+        space on both sides."""
         return self.tokens[index].kind == "mark" and self.tokens[index].spaced
 
     def line_of(self, index):
@@ -104,8 +106,8 @@ class Source:
         scope."""
         i = brace - 1
         while i >= 0 and self[i] not in (";", "{", "}"):
-            # The inside of round and square brackets is skipped. A member's initializer in braces
-            # would end the search too early.
+            # The inside of round and square brackets is skipped. The inside of braces is not, so a
+            # constructor that initializes a member in braces ends the search too early.
             i = self.partner[i] - 1 if self[i] in (")", "]") else i - 1
         i += 1
         while self[i] in ("public", "private", "protected") and self[i + 1] == ":":

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 _NAME = re.compile(r"^BM_(?P<op>\w+)_(?P<impl>[A-Za-z0-9]+)(?:/(?P<case>.*))?$")
-# The parts that Google Benchmark itself adds to a name.
+# The parts, other than threads:N, that Google Benchmark itself adds to a name.
 _DECORATION = re.compile(
     r"^(?:real_time|process_time|manual_time|(?:iterations|repeats|min_time|min_warmup_time):.*)$")
 _NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
@@ -84,7 +84,8 @@ class Series:
 
 
 def ratio(ours, baseline, metric) -> Stat | None:
-    """The ratio ours / baseline, taken round by round; None if the two have no round in common."""
+    """The ratio ours / baseline, taken in each round that both have and in which the baseline is
+    above 0; None if there is no such round."""
     mine, theirs = ours.per_round(metric), baseline.per_round(metric)
     return stat([mine[number] / theirs[number]
                  for number in sorted(mine.keys() & theirs.keys()) if theirs[number] > 0])

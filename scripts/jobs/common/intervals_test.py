@@ -41,7 +41,7 @@ class OfMedianTest(unittest.TestCase):
         runs = 2000
         inside = 0
         for _ in range(runs):
-            values = [chance.expovariate(1) for _ in range(12)]  # the median is log 2
+            values = [chance.expovariate(1) for _ in range(12)]  # the true median is log 2
             found = intervals.of_median(values)
             self.assertEqual(found.median, statistics.median(values))
             inside += found.low <= 0.6931471805599453 <= found.high

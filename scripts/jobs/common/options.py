@@ -20,7 +20,7 @@ TRANSPORTS = ("tcp", "unix", "tls")
 class Start:
     """What a job needs before it can run, and where it begins."""
     job: str  # its name in the table of jobs/__main__.py
-    needs: tuple = ()  # jobs of scripts/bootstrap --for
+    needs: tuple = ()  # what follows scripts/bootstrap --for: a job, perhaps with more options
     scipy: bool = False  # whether the job needs the Python that scripts/bootstrap --python names
     unready: int = 3  # the exit status if the job's needs can't be installed
     at_root: bool = False  # whether the job runs in the project's folder, not in the caller's
@@ -80,7 +80,8 @@ def unsigned(text):
 
 
 def count(text):
-    """A number above 0, in the forms in which people write large numbers: 1000000, 1e6."""
+    """A number from 1 on, in the forms in which people write large numbers: 1000000, 1e6. What is
+    behind a point is dropped."""
     return _number(text, lambda written: int(float(written)), 1, "a number from 1 on")
 
 

@@ -43,7 +43,7 @@ def signal_group(leader, number):
 
 
 def cpu_seconds(pid):
-    """The CPU time that a process has used so far; None if the process has ended."""
+    """The CPU time that a process has used so far; None if there is no such process any more."""
     try:
         # The name, which may hold spaces, ends with the last parenthesis.
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -99,7 +99,7 @@ def end_because(reason, process, grace=GRACE_SECONDS):
 def run(command, cwd=None, env=None, on_line=None, on_tick=None):
     """Runs a command to its end. Returns (exit status, all that the command printed).
 
-    on_line gets each line of output as it appears, on_tick is called at least twice a second.
+    on_line gets each line of output once it is complete, on_tick is called at least twice a second.
     """
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

