@@ -20,7 +20,7 @@ class Branch:
     true: int = 0
     false: int = 0
     constant: bool = True  # whether the condition is a constant in all instantiations so far
-    executed: bool = False
+    executed: bool = False  # whether the code around the condition was, in any instantiation
 
 
 @dataclass
@@ -47,7 +47,8 @@ class File:
                 self.lines.pop(number, None)
 
     def sides(self):
-        """Yields (place, "true" or "false", times) for each side of each branch."""
+        """Yields (place, "true" or "false", times) for each side of each branch that is no
+        constant."""
         for place, branch in sorted(self.branches.items()):
             if not (branch.constant and branch.executed):
                 yield place, "true", branch.true
@@ -55,7 +56,7 @@ class File:
 
     def conditions(self):
         """Yields (place, whether the condition decides alone) for each condition of a decision with
-        several conditions."""
+        several conditions, without those that are constants."""
         for place, independent in sorted(self.independent.items()):
             branch = self.branches.get(place)
             if not (branch and branch.constant and branch.executed):

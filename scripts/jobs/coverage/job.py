@@ -167,7 +167,7 @@ def _export(merged, program, sources):
 
 
 def together(files):
-    """The export.File that is the union of several runs' export.File."""
+    """The export.File that is the union of several export.Files, of programs or of runs."""
     union = export.File()
     for file in files:
         for line, count in file.lines.items():
@@ -186,7 +186,7 @@ def together(files):
 @dataclass
 class Verdict:
     """The result of all runs for one file."""
-    counts: list  # Counts of each run, then of all runs together
+    counts: list  # Counts of each run, then of all runs together; only these if there is one run
     left: coverage_notes.Uncovered  # what all runs together left uncovered
     errors: list  # errors of the file's notes
     notes: int
@@ -197,8 +197,8 @@ _IN_PLACE_OF = {"valkey/no_tls.cc": "valkey/tls_network.cc"}
 
 
 def without_data(sources, measured):
-    """Text lines that name the sources of which nothing is known, as no program that was run
-    contains them: nothing of them is covered. A header that only declares has no data either."""
+    """Text lines that name the .cc files that are in none of the programs that were run, so that
+    nothing of them is covered. Headers are not named: one that only declares has no data either."""
     known = {name for run in measured for name, file in run.items() if file.lines}
     return [f"{name}: no program that was run contains it" for name in sources
             if name.endswith(".cc") and name not in known

@@ -186,7 +186,7 @@ def excuses(text, together):
 
 
 def judge(file, excused):
-    """Returns (Counts, Uncovered) of a file in one run."""
+    """Returns (Counts, Uncovered) of an export.File, of one run or of all runs together."""
     missing = lacking(file)
     left = Uncovered([n for n in missing.lines if n not in excused.lines],
                      [side for side in missing.sides if side not in excused.sides],
