@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs each target a given number of times with its replay main, in one process of low priority
-and without an engine.
+"""Runs each target a given number of times with its replay main, without an engine. One process, of
+low priority, runs at a time.
 
 The targets' own mutators make the inputs, without coverage to guide them. A batch runs many times
 more inputs than an engine does. Each input can be made again from its seed and number. The runs
-come in chunks: first one of each target, then the next of each target. Each chunk has a seed of its
-own, so that the finished chunks count whenever the batch ends.
+come in chunks: first one of each target, then the next of each target. Each chunk of a target has a
+seed of its own, so that the finished chunks count whenever the batch ends.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from jobs.fuzz.session import EngineError, short
 
 PRESET = "gcc-release"
 _NICE = ["nice", "-n", "19"]
-_CHUNKS = 20  # for each target
+_CHUNKS = 20  # at most, for each target
 _DONE = re.compile(r"^explored: (\d+) executions, .* in ([\d.]+) s; ([\d.]+) s of processor time$",
                    re.MULTILINE)
 _ANSWERS = re.compile(r"^the reference: (\d+) times the same, (\d+) known to differ, "

@@ -152,8 +152,9 @@ class Job:
 
 
 def add_reference_targets(terminal, arguments, chosen):
-    """Adds the targets that need the reference, if --reference asks for them, or with --all if they
-    can be built. Raises if targets that were asked for can't be built."""
+    """Adds the targets that need the reference, if --reference asks for them, or with --all, but
+    without --merge, if they can be built. If the caller has named such targets, adds none. Raises
+    if targets that were asked for can't be built."""
     wanted = arguments.reference or any(target.is_reference for target in chosen)
     if not wanted and (not arguments.all or arguments.merge):
         return chosen

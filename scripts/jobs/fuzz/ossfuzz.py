@@ -103,7 +103,7 @@ def judge(terminal, sanitizer, out, stand_ins, wrapper):
     """Prints a line for each target; returns how many targets are wrong."""
     results = ossfuzz_rules.check(out, sanitizer, wrapper, stand_ins)
     wanted = {target.name for target in targets.all_targets() if not target.is_canary}
-    if sanitizer == "memory":  # these use the system's libraries, which are not instrumented
+    if sanitizer == "memory":  # the system's libraries are not instrumented
         wanted -= NEED_LIBRARIES
     for name in sorted(wanted - {checked.name for checked in results}):
         results.append(ossfuzz_rules.Checked(name, ["is not in $OUT"]))

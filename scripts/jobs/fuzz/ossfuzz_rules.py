@@ -215,7 +215,7 @@ class Sandbox:
     def run(self, name, arguments, timeout=100):
         """Runs the target. Returns (exit status, output, files that it changed)."""
         before = _snapshot((self.out, self.home, self.here))
-        # root may write anywhere, so the target runs as the user nobody.
+        # root may write anywhere, so root runs the target as the user `nobody`.
         as_nobody: dict = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
         try:
             done = subprocess.run(
@@ -239,7 +239,8 @@ def _tail(output):
 
 
 def check_runs(checked, sandbox, sanitizer):
-    """Checks that the target starts, has edges to count, and does not fail on its own seeds."""
+    """Checks that the target starts, has edges to count, does not fail on its own seeds, and writes
+    nothing outside /tmp. Of a coverage build, checks only the last two."""
     sandbox.unpack_seeds(checked.name)
     if sanitizer == "coverage":  # libFuzzer needs edges to begin, and this build has none
         status, output, changed = sandbox.run(checked.name, ["-runs=1", *sandbox.seed_files()])

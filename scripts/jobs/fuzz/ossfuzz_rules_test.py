@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the check: a target or a file beside it breaks each rule once, and the check has to notice
-this."""
+"""Tests the checks: a target, a file beside it or the project's folder breaks a rule, and a check
+has to notice this."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from pathlib import Path
 from jobs.common import build
 from jobs.fuzz import ossfuzz_rules
 
-# 40 copies of a function make enough edges and calls to pass.
+# COPIES + 1 copies of a function make enough edges and calls to pass, if COPIES is 40.
 SOURCE = r"""
 #include <cstddef>
 #include <cstdint>
@@ -79,8 +79,8 @@ class RulesTest(unittest.TestCase):
         binary = self.built.get(key)
         if not binary:
             binary = self.built[key] = self.folder / f"built{len(self.built)}"
-            # Compiling and linking are two steps, because `flags` may instrument the code, but not
-            # `link`.
+            # Compiling and linking are two steps, because `link` must not add instrumentation to
+            # the code.
             compiler = [clang(), *flags.split()]
             subprocess.run(
                 [*compiler, "-std=c++17", "-O0", *(f"-D{define}" for define in defines),
@@ -181,7 +181,7 @@ class RulesTest(unittest.TestCase):
 
 
 class ProjectTest(unittest.TestCase):
-    """Each rule of OSS-Fuzz's presubmit check is broken once in a copy of the project's folder."""
+    """Rules of OSS-Fuzz's presubmit check are broken in a copy of the project's folder."""
 
     def setUp(self):
         directory = tempfile.TemporaryDirectory()

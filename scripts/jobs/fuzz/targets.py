@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jobs.common.build import BUILD, ROOT
 
-CANARY = "canary_fuzzer"  # must fail; not part of "all", and its findings are not kept
+CANARY = "canary_fuzzer"  # must fail; not part of --all, and its findings go into no corpus
 _SUFFIX = "_fuzzer"
 _REFERENCE = "_reference"
 
@@ -57,7 +57,7 @@ class Target:
 
     @property
     def regressions(self):
-        """Where findings are kept: in the corpus, or beside the builds if the corpus is
+        """Where findings are kept: in the corpus, or beside the builds if the checkout is
         read-only."""
         if os.access(self.root, os.W_OK):
             return self.corpus / "regressions"
@@ -68,8 +68,8 @@ class Target:
         return self.name == CANARY
 
     def seeds(self):
-        """All files of the corpus, including the files in regressions/ and other folders below
-        it."""
+        """All files of the corpus but hidden ones, including the files in regressions/ and other
+        folders below it."""
         return sorted(path for path in self.corpus.rglob("*")
                       if path.is_file() and not path.name.startswith("."))
 
