@@ -15,8 +15,8 @@ _MERGED = re.compile(r"[0-9a-f]{40}")  # a name from libFuzzer; people chose oth
 
 
 def choose(paths):
-    """The smallest inputs: at most MOST_FILES of them, none above MOST_BYTES, so that the repository
-    stays small."""
+    """The smallest inputs: at most MOST_FILES of them, none above MOST_BYTES, so that the
+    repository stays small."""
     small = [path for path in paths if path.stat().st_size <= MOST_BYTES]
     return sorted(small, key=lambda path: (path.stat().st_size, path.name))[:MOST_FILES]
 
@@ -33,8 +33,8 @@ def replace_merged(corpus, chosen):
 
 
 def merge(terminal, target, tools):
-    """Chooses, from the working corpus and from earlier merges, inputs that reach more code than the
-    inputs which people have named, and puts them in place of the earlier merges. The fast build
+    """Chooses, from the working corpus and from earlier merges, inputs that reach more code than
+    the inputs which people have named, and puts them in place of the earlier merges. The fast build
     counts what is reached."""
     with tempfile.TemporaryDirectory(prefix="ffgrant-merge-") as folder:
         named, candidates = Path(folder) / "named", Path(folder) / "candidates"

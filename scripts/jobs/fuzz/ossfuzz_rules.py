@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a fuzz target in $OUT by the rules of OSS-Fuzz's check for bad builds and of its guide.
+"""Checks the fuzz targets in $OUT by the rules of OSS-Fuzz's check for bad builds and of its guide,
+and the project's folder by the rules of its presubmit check.
 
 Thresholds and patterns come from OSS-Fuzz's base-runner; the code of the checks is our own.
 """

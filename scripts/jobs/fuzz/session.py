@@ -218,8 +218,8 @@ class Session:
             self.events.append(f"{self.target.name}: FOUND {new.signature}")
 
     def _import_from_afl(self):
-        """Adds AFL++'s queue to the working corpus. The first 50 crashes and the first 50 hangs that
-        AFL++ has found are run once more right away."""
+        """Adds AFL++'s queue to the working corpus. The first 50 crashes and the first 50 hangs
+        that AFL++ has found are run once more right away."""
         for path in afl.inputs(self._afl_out(), "queue"):
             data = path.read_bytes()
             (self.tools.work / libfuzzer.digest(data)).write_bytes(data)

@@ -26,8 +26,8 @@ _ENDED = (http.client.RemoteDisconnected, http.client.IncompleteRead, BrokenPipe
 
 
 class NoServer(Exception):
-    """The server can't be reached, its certificate is refused, or its connections break again and
-    again."""
+    """The server can't be reached, its certificate is refused, its connections break again and
+    again, or the certificates to trust can't be read."""
 
 
 def token() -> str | None:
@@ -102,7 +102,7 @@ class Connection:
             self._http.endheaders()
             self._send(request)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-            pass  # the server has answered before it read the whole request
+            pass  # perhaps the server has answered before it read the whole request
         response = self._http.getresponse()
         return Answer(response.status, response.read(),
                       {name.lower(): text for name, text in response.getheaders()})

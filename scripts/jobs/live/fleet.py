@@ -102,7 +102,7 @@ class Member:
 class Frozen:
     member: Member
     held: list[str]  # the executions whose leases the worker held when it was frozen
-    until: float
+    until: float  # when time.monotonic() says this, the worker goes on in any case
 
 
 @dataclass
@@ -391,7 +391,7 @@ class Run:
 
     def _rescue(self) -> None:
         """Starts workers that take over what dead workers have left: workers of one kind and of the
-        other by turns."""
+        other by turns. Kills a new worker if a blow at a rescuer of its kind is noted."""
         expired = self._fleet.expired()
         for i in range(0, len(expired), _MOST_RESCUED):
             kind = KINDS[self._turn % len(KINDS)]

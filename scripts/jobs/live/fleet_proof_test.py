@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests the judge of a fleet. The judge accepts the records of an execution that was completed
-once, and finds each way in which these records can be wrong."""
+once, and finds the fault in such records after a change."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def attempt(state: str, instance: str, epoch: int) -> dict[str, str]:
 
 
 def record(leases: int = 1) -> Record:
-    """Returns the records of an execution that was completed under the last of so many leases: all
-    others have expired."""
+    """Returns the records of an execution that had this many leases: all but the last have expired,
+    and under the last it was completed."""
     names = [FIRST, SECOND, "cpp-3"][:leases]
     states = ["interrupted_reclaimed"] * (leases - 1) + ["ended_success"]
     history = [{"event": "acquired", "lease_id": "lease-1", "lease_epoch": "1"}]

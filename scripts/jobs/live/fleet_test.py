@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the parts of scripts/live-fleet without FlowFabric's server. Programs of a few lines take
+"""Tests, without FlowFabric's server, the parts of scripts/live-fleet. Programs of a few lines take
 the place of the workers."""
 
 from __future__ import annotations

@@ -442,7 +442,7 @@ class History:
 
     def expire(self) -> None:
         """Lets the lease run out. A late call of the lease's holder then marks the lease as
-        expired."""
+        expired. If the lease can't be renewed for a moment, only makes a renewal that may fail."""
         if self.model.lease != "held" or self.model.was_revoked:
             return self.renew()
         self._same("renew for a moment",
@@ -491,7 +491,8 @@ class History:
             model.end("failed", "failed")
 
     def promote(self) -> None:
-        """Promotes a delayed retry that is due, as FlowFabric's scanner does in lanes it knows."""
+        """Waits until a delayed retry is due, and promotes it, as FlowFabric's scanner does in
+        lanes it knows. Does nothing if the delay is longer than 1 s."""
         model = self.model
         if model.public != "delayed" or model.pending != "retry" or \
                 model.limits.delay_ms > 1000:

@@ -124,7 +124,7 @@ class Bench:
         return 1, []
 
     def leave(self) -> None:
-        """Removes what this thread has put into the deployment."""
+        """Removes what this thread has put into the deployment, if Valkey's address is known."""
         if self.store:
             worker = self.server.worker
             store.forget(self.store, [*self._executions, *self.server.made],

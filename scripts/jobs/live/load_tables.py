@@ -10,7 +10,7 @@ from jobs.common.gbench import Stat
 from jobs.common.tables import Table, rate
 
 SHARES = (50, 70, 90)  # the rates of open loads, in percent of the peak
-MOST_RATE = 2000.0  # the highest rate of an open load, in cycles a second
+MOST_RATE = 2000.0  # cycles a second; an open load at a higher rate has no more executions
 STAGES = {"grant": "grant, over HTTP", "decode": "grant, read once more from its text",
           "claim": "claim", "renew": "renew", "complete": "complete", "whole": "the whole cycle"}
 _QUANTILES = ("p50", "p90", "p99", "p999", "max")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a worker, and the commands that use a deployment, on a deployment that they did not start.
-Both of its servers are reached by TLS. scripts/test --long starts this file, since its tests are
-slow and need FlowFabric's server.
+Both of its servers are reached by TLS. Only scripts/test --long starts this file, since its tests
+are slow and need FlowFabric's server.
 
 A certificate authority is made for the run. FlowFabric's server has no TLS, so stunnel4 speaks TLS
 in front of it. If Valkey was built without TLS, stunnel4 speaks TLS in front of Valkey too.

@@ -104,7 +104,7 @@ SIGNAL = (
 class Route:
     name: str
     methods: tuple[str, ...]
-    pattern: str  # matches the target; its one group, if any, matches the name in the path
+    pattern: str  # matches the path; its one group, if any, matches the name in the path
     template: str  # the route as the server names it
     argument: str = ""  # the server's word for the name in the path
     struct: serde.Struct | None = None

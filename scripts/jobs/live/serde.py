@@ -15,7 +15,7 @@ from typing import Any
 
 
 class SyntaxFault(Exception):
-    """The body is no JSON: status 400."""
+    """The body is no JSON, or an array with too many elements: status 400."""
 
 
 class DataFault(Exception):
