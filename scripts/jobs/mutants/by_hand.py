@@ -2,8 +2,9 @@
 """Grades tests, corpora and fuzz targets by faults of the kinds that people really make.
 
 Started by scripts/mutants --by-hand. fuzz/mutants/KIND.toml lists the faults of a kind. Each fault
-is an edit of one source that a person has thought of. The edit makes one thing wrong: one lock, one
-limit, one path or one length. The operators (operators.py) make faults that are easier to find.
+is an edit of one source that a person has thought of. The edit makes one thing wrong, such as one
+lock, one limit, one path or one length. The operators (operators.py) make faults that are easier to
+find.
 """
 
 import argparse

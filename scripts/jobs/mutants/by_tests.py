@@ -4,7 +4,8 @@ one.
 
 Started by scripts/mutants --part client and --part functions. Scripted servers and networks play
 most of what can happen between a client and its server, so tests look for these mutants first. The
-tests run the Lua functions in process, in a simulated server.
+tests run the Lua functions in process, in a simulated server. job.py uses the class Judge too, for
+the mutants of core that the targets let live.
 """
 
 import argparse
@@ -30,7 +31,7 @@ UNUSABLE = {"does-not-compile": "did not compile", "identical": "compiled to the
 
 @dataclass
 class Result:
-    """What became of a mutant. killer is "" if it survived."""
+    """What became of a mutant. way and killer are "" if no grader killed it."""
     id: str
     file: str
     operator: str

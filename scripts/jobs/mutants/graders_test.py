@@ -82,7 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 
 class GraderTest(unittest.TestCase):
-    """Each grader is given a fault that it finds and a fault that it does not find."""
+    """Each grader is given a fault that it finds and, but for fuzz, one that it does not find."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -138,7 +138,7 @@ class GraderTest(unittest.TestCase):
     def test_sanitized(self) -> None:
         beyond = "static volatile int list[4]; if (x == {}) list[x] = 1; return 2 * x;"
         for x, killers in ((3, ["", ""]), (4, ["", "small_replay"])):
-            # The fifth element of four is beyond the array.
+            # The array has no element with the index 4.
             self.assertEqual(self.judge("return x == 77 ? 154 : 2 * x;", beyond.format(x),
                                         "replay", "sanitized"), killers)
 

@@ -19,7 +19,7 @@ from jobs.mutants.trees import SCREEN
 _LIST = build.ROOT / "fuzz" / "equivalent_mutants.toml"
 _RESULTS = build.results_directory()
 _BAR = 95.0  # the least share of mutants that targets must kill in 10 s, in percent
-_LASTING = ("control", "killed-60", "survived")  # outcomes for which all seconds were used
+_LASTING = ("control", "killed-60", "survived")  # outcomes that depend on the number of seconds
 REACH_SECONDS = 20  # for which a target runs on the original, to find out what it executes
 
 

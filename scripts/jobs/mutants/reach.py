@@ -11,7 +11,7 @@ from jobs.mutants import trees
 from jobs.mutants.trees import REACH, TreeError
 
 _TOOLS = "-19"
-MOST = 4  # the most targets that a mutant is given
+MOST = 4  # the most targets that a mutant is given of those that execute its line
 
 
 def _export(children, tree, binary, profile):
@@ -98,8 +98,9 @@ class Reach:
         first, since they know the place best. A target fits if it executes the mutant's line. Of
         these targets at most MOST are taken, which can only make the grade worse. If the line is
         no code (or the compiler may evaluate it), a target fits if it executes anything in the same
-        file. If no target executes anything there, a target fits if it has the file's code. A
-        file without any code concerns all targets that include it.
+        file. If no target executes anything there, a target fits if it has the file's code. If no
+        target has any, a target fits if it includes the file. If none includes it, the first MOST
+        of all targets are taken.
         """
         by_size = sorted(self._reached, key=lambda name: (self._total[name], name))
         here = {name: files.get(mutant.file, {}) for name, files in self._reached.items()}

@@ -37,10 +37,10 @@ class Children:
 
     def run(self, command, cwd, output, timeout=None, env=None, cpu_limit=None):
         """Runs a command, whose output goes to a file. Returns (exit status, or None if the command
-        had to be ended; seconds; seconds of CPU). A command that has used cpu_limit is interrupted.
-        A command that does not end then is killed: its signal handler may run in the middle of an
-        allocation, and wait for ever for the allocator. The status of a fuzzer is
-        libfuzzer.INTERRUPTED in both cases."""
+        was killed after `timeout`; seconds; seconds of CPU). A command that has used cpu_limit is
+        interrupted. A command that does not end then is killed: its signal handler may run in the
+        middle of an allocation, and wait for ever for the allocator. The status of a fuzzer that
+        was interrupted, and perhaps killed, is libfuzzer.INTERRUPTED."""
         start = time.monotonic()
         with output.open("wb") as stream:
             with self._lock:

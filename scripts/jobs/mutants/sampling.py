@@ -143,7 +143,8 @@ class Sample:
         return sum(sample.used for sample in self.files.values())
 
     def _pass_on(self):
-        """If a file can't provide its share, the largest other files provide the rest."""
+        """If a file can't provide its share, the files that have mutants left provide the rest by
+        turns, beginning with the largest share."""
         for sample in self.files.values():
             if sample.exhausted() and not sample.in_flight and sample.used < sample.quota:
                 missing, sample.quota = sample.quota - sample.used, sample.used
