@@ -33,7 +33,7 @@ OPTIONS = {
     "ossfuzz-check": "jobs.fuzz.options:parse_ossfuzz",
     "test": "jobs.checks.options:parse",
 }
-# Job, as Start names it -> the function that does it and returns the exit status.
+# A job's name, as in options.Start -> the function that does the job and returns the exit status.
 JOBS = {
     "bench": "jobs.bench.job:main",
     "bench-flowfabric": "jobs.live.load_job:main",
@@ -93,8 +93,8 @@ def run(name, argv):
 
 
 def perf(argv):
-    """Starts scripts/perf. Its commands read their options themselves, because a package ships them
-    without this module."""
+    """Does for scripts/perf what prepare() does for each other script. The commands of scripts/perf
+    read their options themselves, because a package ships them without this module."""
     start = importlib.import_module("jobs.perf.start")
     status = start.wrong(argv)
     if status is not None:

@@ -38,7 +38,7 @@ class Plan:
     all later rounds are left out."""
     rounds: int
     repetitions: int
-    min_time: float  # seconds a repetition
+    min_time: float  # the least seconds of a repetition
     budget: float  # seconds, all rounds
 
 

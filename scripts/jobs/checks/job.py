@@ -75,7 +75,8 @@ def read_junit(text):
 
 
 def read_counts(output):
-    """Reads the tally from the output of a tool whose last line is "N passed, N failed"."""
+    """Reads the tally from the output of a tool whose last line is "N passed, N failed"; None if it
+    is another line."""
     lines = output.rstrip().splitlines()
     found = re.fullmatch(r"(\d+) passed, (\d+) failed", lines[-1] if lines else "")
     if not found:
@@ -84,7 +85,8 @@ def read_counts(output):
 
 
 def read_unittest(output):
-    """Reads the tally from the output of python3 -m unittest --verbose."""
+    """Reads the tally from what one or more processes print that run unittest with --verbose; None
+    if none has run tests."""
     ran = re.findall(r"^Ran (\d+) tests? in", output, re.MULTILINE)  # one line of each process
     if not ran:
         return None

@@ -82,7 +82,8 @@ class Run:
                 self.lines.append(line)
 
     def report(self, terminal):
-        """Prints what the tool printed, and returns (passed, failed)."""
+        """Prints what the tool printed, with a verdict in place of its last line. Returns (passed,
+        failed)."""
         counts = read_last_line("\n".join(self.lines))
         for line in self.lines[:-1 if counts else None]:
             terminal.line(line)

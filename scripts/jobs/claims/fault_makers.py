@@ -15,7 +15,7 @@ from jobs.server import claim_server
 _STOPPED_SECONDS = 0.9
 _CUT_SECONDS = 0.3
 _FULL_SECONDS = 0.3
-# Loopback addresses. A node listens on all of them, and announces one at a time.
+# Loopback addresses. A node of Move listens on all of them, and announces one at a time.
 _HOSTS = tuple(f"127.0.0.{i}" for i in range(1, 9))
 _PATIENCE_SECONDS = 60
 
@@ -44,7 +44,7 @@ class Fault:
 
     def servers(self, engine):
         """Returns a context manager that runs the server or cluster on which the load is put. It
-        yields claim_server's object for the server, or for the cluster with its nodes."""
+        yields a Server or a Cluster of claim_server."""
         return claim_server.alone(engine, self.settings)
 
     def make(self, running):

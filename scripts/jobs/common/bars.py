@@ -9,7 +9,8 @@ from jobs.common.gbench import Stat, ratio
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure to reach. If several benchmarks fit, the worst one counts."""
+    """A figure to reach, with two bars: `first`, and `goal`, which is as hard or harder. If several
+    benchmarks fit, the worst one counts."""
     what: str
     op: str  # op, impl and case are regular expressions that have to match the whole text
     impl: str
@@ -17,7 +18,7 @@ class Bar:
     metric: str
     first: float
     goal: float
-    at_most: bool  # whether the figure must not exceed the goal; else it must reach the goal
+    at_most: bool  # whether the figure must not exceed a bar; else it must reach the bar
     baseline: str = ""  # implementation to divide by; empty: the metric itself
     inverse: bool = False  # whether the ratio is baseline / ours, not ours / baseline
     unit: str = "x"

@@ -180,8 +180,8 @@ def _watch(process, reader, end, stall, progress, on_tick, every):
 
 def run(command, limit, *, env=None, cwd=None, stall=None, progress=None, on_tick=None,
         before=None, on_start=None, every=_TICK_SECONDS):
-    """Runs a command for at most `limit` seconds. Raises OSError if the command cannot be
-    started.
+    """Runs a command for at most `limit` seconds, and returns how it ended. Raises OSError if the
+    command cannot be started.
 
     env: the whole environment; None stands for this process's own. progress: a function whose
     value changes while the program gets on. If the value stays the same for `stall` seconds, the

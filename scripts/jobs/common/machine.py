@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Describes what the figures depend on: machine, compiler, flags, libraries, revision."""
+"""Describes what the figures depend on: machine, compiler, flags, libraries, revision, and how much
+other programs use of the machine."""
 
 import os
 import platform

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds what all scripts use to read their options: a parser, types of values, one kind of error.
 
-The package of each job has a module options.py, which imports nothing that bootstrap may have to
-install, so that help and errors need no installation. Its functions, such as parse(argv), return
-the arguments and a Start.
+Each package of jobs but perf and page has a module options.py, which imports nothing that bootstrap
+may have to install, so that help and errors need no installation. Its functions, such as
+parse(argv), return the arguments and a Start.
 """
 
 import argparse

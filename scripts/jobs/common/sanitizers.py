@@ -17,8 +17,9 @@ def _addresses_too_random():
 
 
 def sanitizer_wrapper():
-    """The words that have to stand before a command that runs sanitized programs. A build runs such
-    programs too, to discover the tests."""
+    """The words that have to stand before a command that runs sanitized programs; none if addresses
+    are not too random, or if setarch does not work. A build runs such programs too, to discover the
+    tests."""
     if not _addresses_too_random() or not shutil.which("setarch"):
         return ()
     wrapper = ("setarch", "-R")

@@ -147,8 +147,8 @@ def _with_ratios(cells, ratios):
 
 
 def _claim_names(results, metric):
-    """The benchmarks of the ledger and of its baselines that measured this metric, sorted by
-    size."""
+    """The benchmarks of the ledger and of its baselines that measured this metric, sorted by the
+    number of live executions."""
     ops = list(dict.fromkeys(name.op for name in results.series))
     impls = list(dict.fromkeys(name.impl for name in results.series))
     return sorted((name for name, series in results.series.items()

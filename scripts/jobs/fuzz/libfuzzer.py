@@ -61,7 +61,7 @@ def command(binary, target, artifacts, directories, flags=(), wrapper=()):
 
 
 _FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (\S+)")
-# Stack frames that every crash has.
+# Stack frames that do not tell crashes apart.
 _NOISE = re.compile(r"^(?:__|fuzzer::|raise$|abort$|main$|_start$|gsignal$|pthread_kill)"
                     r"|^ffgrant::fuzz::Fail|^LLVMFuzzer")
 

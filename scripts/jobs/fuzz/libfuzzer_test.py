@@ -72,7 +72,7 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(command[:2], ["setarch", "b"])
         self.assertIn("-use_value_profile=1", command)
         self.assertIn(f"-dict={target.dictionary}", command)
-        # Flags of the call come after the flags of the file, and so they win.
+        # The caller's flags come after those of the options file, and so they win.
         self.assertEqual(command[-3:], ["-runs=0", "/w", "/s"])
 
 

@@ -49,8 +49,8 @@ def _has_libcxx(clang):
 
 
 def environment(base, sanitizer, clang, libcxx):
-    """The environment of OSS-Fuzz's containers. Only settings for ccache and the number of jobs
-    come from this machine."""
+    """The environment of OSS-Fuzz's containers. Only the compiler, settings for ccache and the
+    number of jobs come from this machine."""
     flags = f"{_COMMON} {FLAGS[sanitizer]}"
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(base / "home"),
            "SRC": str(base / "src"), "OUT": str(base / "out"), "WORK": str(base / "work"),

@@ -175,7 +175,7 @@ def _snapshot(folders):
 
 
 class Sandbox:
-    """Runs a target from a copy of $OUT that nobody may write to, in a folder of its own."""
+    """Runs targets from a read-only copy of $OUT, in a folder that is read-only too."""
 
     def __init__(self, out, wrapper=()):
         self._wrapper = wrapper

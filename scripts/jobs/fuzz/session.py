@@ -145,8 +145,7 @@ class Session:
         return True
 
     def _look_after(self, role):
-        """Reads what a role printed, ends the role when its time is up, and restarts it after a
-        crash."""
+        """Reads what a role printed, ends the role if it is late, and restarts it after a crash."""
         status = role.child.status()  # asked first, so that the last output is not missed
         self._read(role)
         now = self._clock()

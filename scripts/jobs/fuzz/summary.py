@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the table of a fuzzing run, and the file of results/ that holds the table."""
+"""Makes the table of a fuzzing run, and the document that holds the table."""
 
 from jobs.common import machine
 from jobs.common.documents import Document

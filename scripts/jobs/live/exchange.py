@@ -31,7 +31,8 @@ class NoServer(Exception):
 
 
 def token() -> str | None:
-    """The bearer token, from FF_API_TOKEN or from the file that FF_API_TOKEN_FILE names."""
+    """The bearer token, from the file that FF_API_TOKEN_FILE names or, if it is not set, from
+    FF_API_TOKEN; None if neither is set."""
     path = os.environ.get("FF_API_TOKEN_FILE")
     if path:
         return Path(path).read_text(encoding="utf-8").splitlines()[0].strip()
@@ -63,7 +64,7 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
 
 class Connection:
     """A connection for one thread. If the connection breaks, it is made again and the request is
-    repeated."""
+    repeated, twice at most."""
 
     def __init__(self, url: str, ca_file: str | None = None) -> None:
         parts = urllib.parse.urlsplit(url)

@@ -403,8 +403,8 @@ class Run:
                 self._fleet.kill(member, bool(held))
 
     def _end(self) -> None:
-        """Tells the workers that ask for grants to stop. Waits until these workers and those that
-        take over have ended."""
+        """Tells the workers that ask for grants to stop. Waits, for 10 s at most, until these
+        workers and those that take over have ended."""
         fleet = self._fleet
         for one in fleet.frozen:
             one.member.child.signal(signal.SIGCONT)

@@ -88,7 +88,8 @@ def read_stored(client: Any, executions: list[str]) -> dict[str, Record]:
 
 def read_public(connection: exchange.Connection, headers: tuple[tuple[str, str], ...],
                 execution: str, record: Record) -> None:
-    """Asks FlowFabric's server for the state and the result of an execution."""
+    """Asks FlowFabric's server for the state and the result of an execution, and puts them into the
+    record."""
     path = f"/v1/executions/{urllib.parse.quote(execution, safe='')}"
     state = connection.ask(Request("GET", f"{path}/state", headers))
     result = connection.ask(Request("GET", f"{path}/result", headers))

@@ -117,7 +117,7 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
         self._first = self._next = 0  # the range of the ids whose executions exist now
-        self.on_tick: Callable[[], None] = lambda: None  # called about once a second
+        self.on_tick: Callable[[], None] = lambda: None  # called each second while ask() waits
 
     def __enter__(self) -> Program:
         place = self._place

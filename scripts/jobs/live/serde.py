@@ -134,7 +134,8 @@ class Reader:
         return int(digits, 16)
 
     def unexpected(self) -> None:
-        """Raises SyntaxFault if the value that comes is no JSON, else DataFault for its type."""
+        """Raises SyntaxFault if the value that comes is no JSON, else DataFault for its type. Of an
+        array or an object it looks at the first byte only."""
         byte = self.peek()
         if byte in _WORDS:
             self.word()

@@ -77,7 +77,7 @@ def read_catalogue(folder: Path = CATALOGUE) -> list[Fault]:
 
 
 def stale(faults: Sequence[Fault], root: Path = build.ROOT) -> list[str]:
-    """The faults that can't be applied any more, as texts."""
+    """The faults that can't be applied any more or that change nothing, as texts."""
     errors = []
     for fault in faults:
         try:

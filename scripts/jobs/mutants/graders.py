@@ -90,7 +90,7 @@ def failed_tests(output: str) -> dict[str, str]:
 
 
 def reported_tests(output: str) -> set[str]:
-    """The numbers of the tests of whose failure a sanitizer has reported the reason."""
+    """The numbers of the tests in whose output a sanitizer reports an error."""
     parts = _TEST.split(output)
     return {number for number, said in zip(parts[1::2], parts[2::2]) if _REPORT.search(said)}
 
@@ -230,8 +230,8 @@ class Grader:
     def _ctest(self, name: str, filters: Sequence[str], to_the_end: bool = False) -> list[str]:
         """Returns the tests that fail: only the first one, unless all tests run `to_the_end`. The
         first one must fail a second time, alone: a test may fail for another reason than the fault,
-        such as a busy machine. Not so if a sanitizer has reported what is wrong: a race is not
-        seen each time."""
+        such as a busy machine. A test need not fail again if a sanitizer has reported what is
+        wrong, since a race is not seen each time."""
         chosen = self._chosen(name, ["-LE", "long", *filters])
         while chosen:
             output = self._run_tests(name, chosen, to_the_end)

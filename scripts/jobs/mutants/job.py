@@ -182,8 +182,8 @@ class Job:
             runner.FAST_SECONDS, self.arguments.seconds)
 
     def seconds_of(self, mutant):
-        """The seconds that each target gets for the mutant. For an equivalent mutant the argument
-        is the proof, and the runs are there to show when the argument is wrong."""
+        """The seconds that each target gets for the mutant with each seed. For an equivalent mutant
+        the argument is the proof, and the runs are there to show when the argument is wrong."""
         longest = runner.FAST_SECONDS if mutant.id in self.equivalents else float("inf")
         return min(self.arguments.seconds, longest)
 

@@ -141,8 +141,8 @@ def _others(source):
 
 
 def _other(names, name, salt):
-    """One of `names` other than `name`; None if there is no other. The surrounding tokens choose
-    the name, and not a person."""
+    """One of `names` other than `name`; None if there is no other. A digest of `salt` and `name`
+    chooses it, and not a person."""
     rest = [n for n in names if n != name]
     digest = hashlib.sha256(f"{salt}:{name}".encode()).digest()
     return rest[int.from_bytes(digest[:4], "big") % len(rest)] if rest else None

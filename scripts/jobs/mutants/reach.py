@@ -28,8 +28,8 @@ def _export(children, tree, binary, profile):
 
 
 def _measure(children, tree, target, seconds):
-    """file -> line -> whether a target executes the line, for the files whose code the target
-    holds. A file that the target merely includes has no lines."""
+    """file -> line -> whether a target executes the line. A file that the target includes, but
+    whose code it does not hold, has no lines."""
     tree.build_original(REACH, [target.name])
     profile = tree.directory / f"{target.name}.profraw"
     profile.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ class Stopped(Exception):
 
 
 class Children:
-    """The child processes of several threads. All of them end when the job ends."""
+    """The child processes of several threads. stop() ends them all."""
 
     def __init__(self):
         self._lock = threading.Lock()
