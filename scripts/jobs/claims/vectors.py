@@ -10,8 +10,8 @@ from jobs.common import build, processes
 
 
 def _build(preset, target, log, *settings):
-    """Builds a target, and returns whether that succeeds. Then it prints nothing, since programs
-    read what the tool prints."""
+    """Builds a target, and returns whether the build succeeds. Prints nothing if it does, since
+    programs read what the tool prints."""
     log.parent.mkdir(parents=True, exist_ok=True)
     text = ""
     for command in (["cmake", "--preset", preset, "-B", str(build.build_directory(preset)),

@@ -78,8 +78,8 @@ def read_answers(output):
 
 
 def keep_finding(target, path):
-    """Moves the input that ended a run to the corpus and returns its path; None if there is no such
-    input, or if the target is the canary."""
+    """Moves the input that ended a run to the target's regressions and returns its path; None if
+    there is no such input, or if the target is the canary."""
     if not path.is_file() or target.is_canary:
         return None
     data = path.read_bytes()

@@ -81,7 +81,7 @@ def minimize(finding, seconds=_MINIMIZE_SECONDS):
 
 
 def keep(finding, target, scratch):
-    """Writes the input to corpus/TARGET/regressions/, or to `scratch` for the canary. An input that
+    """Writes the input to the target's regressions, or to `scratch` for the canary. An input that
     the corpus holds already stays where it is. If the finding was kept before and its input has
     become smaller since, the smaller one takes the larger one's place.
     """

@@ -309,7 +309,7 @@ class Grader:
 
     def control(self, graders: Sequence[str]) -> None:
         """Runs the graders on the original sources, where none may find anything: a grader that
-        finds something there would kill every mutant."""
+        finds something there would kill every mutant. Then notes the programs of their builds."""
         for name in graders:
             killer = self.judge(name, "the original")
             if killer is None or killer:
