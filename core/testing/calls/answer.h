@@ -77,16 +77,16 @@ Answer AnswerOf(const FailOutcome& outcome);
 Answer AnswerOf(std::optional<ExecutionState> state);
 Answer AnswerOf(std::optional<ExecutionNames> names);
 
-// Returns the outcome's word, if it has one, and otherwise the word of the error: "none",
-// "stale_lease", "delayed", "retry", "duplicate", "already_expired".
+// Returns the outcome's word if it has one, such as "waiting", "duplicate", "already_expired",
+// "delayed" or "retry"; otherwise the name of the error, such as "none" or "stale_lease".
 std::string_view Word(const Answer& answer);
 // Returns the word, and everything else that the answer says.
 std::string Describe(const Answer& answer);
 std::string Describe(const std::optional<ExecutionState>& state);
 std::string Describe(const std::optional<ExecutionNames>& names);
 
-// Names the state by the properties that set an execution apart from others: "absent",
-// "created_granted", "due"...
+// Returns a name for the kind of state that an execution is in: "absent", "created_granted",
+// "leased"... A lease that has run out at `now` and is not marked as expired is "due".
 std::string StateName(const std::optional<ExecutionState>& state, TimestampMs now);
 
 std::string UuidText(const Uuid& uuid);

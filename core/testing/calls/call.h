@@ -176,7 +176,7 @@ class Call {
   std::string_view name() const;
   // Returns the id of the execution that the call is about; empty if the call names none.
   ExecutionIdView execution() const;
-  // Returns the worker that makes the call; it is empty if the call names none.
+  // Returns the worker that the call names; it is empty if the call names none.
   WorkerIdentity worker() const;
 
   // Whether the call is made by IssueClaimGrants() or ClaimBatch(), which give no details.

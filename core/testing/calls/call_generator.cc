@@ -273,7 +273,7 @@ IssueGrantArgs CallGenerator::IssueArgs(bool churned) {
   args.grant_ttl_ms = churned ? 1 : ChooseTtl();
   capabilities_ = churned ? choices_.offered.back() : OneOf(choices_.offered);
   args.offered = capabilities_.get();
-  // Most texts are new, so that a ledger has to throw away old ones.
+  // A hash or route that is not empty is a new text, so that a ledger has to throw away old texts.
   const std::string number = std::to_string(++next_text_);
   const auto text = [&](std::string value) { return !churned && OneIn(2) ? "" : value; };
   texts_[0] = text("hash " + number);
@@ -361,8 +361,8 @@ Call CallGenerator::Fail() {
 
 Call CallGenerator::MoveClock() {
   if (OneIn(2)) return calls::Advance{choose_(3)};
-  // Moves the clock to the end of a lease, a grant or a delay: to just before the end, to the end
-  // itself, or to just after it.
+  // Moves the clock to the end of a lease, a grant or a delay, or to 1 ms before or after this end.
+  // The clock stays where it is if that time is over, or is 100 ms or more ahead.
   const ExecutionIdView target = target_;
   ChooseTarget();
   const std::optional<ExecutionState> state = inspect_(std::exchange(target_, target));

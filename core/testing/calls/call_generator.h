@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Chooses calls. Their ids, workers, lanes, times and fences are mostly right; now and then one of
-// these is wrong, in any way that matters. The choices come from a random generator or from a
-// fuzzer's bytes. To be mostly right, the generator remembers the grants and leases that the
-// answers tell of.
+// these is wrong. The choices come from a random generator or from a fuzzer's bytes. To be mostly
+// right, the generator remembers the grants and leases that the answers tell of.
 
 #ifndef FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
 #define FFGRANT_TESTING_CALLS_CALL_GENERATOR_H_
@@ -47,11 +46,12 @@ struct Choices {
   std::vector<CallKind> kinds;
   std::deque<Execution> executions;
   std::vector<std::string> aliases;  // other spellings of the first execution's id
-  // An id that can't be created. If it is empty, no creation gets a wrong id, lane or retry policy.
+  // An id that can't be created. If it is empty, creations get no wrong lanes and retry policies,
+  // and no wrong ids but the aliases.
   std::string outside;
   std::vector<Worker> workers;
   bool has_nameless_workers = false;  // whether workers may have empty names
-  std::vector<std::string> lanes;     // lanes other than an execution's own
+  std::vector<std::string> lanes;     // now and then taken in place of an execution's own lane
   bool claims_in_own_lane = false;
   std::vector<Capabilities> required = {nullptr};
   std::vector<Capabilities> offered = {nullptr};
@@ -96,7 +96,8 @@ class CallGenerator {
   const std::deque<Choices::Execution>& executions() const { return choices_.executions; }
   // Removes the first execution and adds `by` as the last.
   void Replace(Choices::Execution by);
-  // Returns the lane of the execution with that id; for an alias, the first execution's lane.
+  // Returns the lane of the execution with that id; for any other id, such as an alias, the first
+  // execution's lane.
   LaneIdView OwnLane(std::string_view id) const;
 
  private:
