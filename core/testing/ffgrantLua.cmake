@@ -11,7 +11,7 @@ if(NOT TARGET ffgrant_lua)
   if(FFGRANT_LUA_INCLUDE AND FFGRANT_LUA_LIBRARY AND FFGRANT_LUA_CJSON_LIBRARY)
     add_library(ffgrant_lua INTERFACE)
     target_include_directories(ffgrant_lua SYSTEM INTERFACE ${FFGRANT_LUA_INCLUDE})
-    # cjson needs Lua, and a static Lua needs the mathematics library.
+    # cjson needs Lua, and a static Lua needs the libraries for mathematics and for loading.
     target_link_libraries(ffgrant_lua INTERFACE
       ${FFGRANT_LUA_CJSON_LIBRARY} ${FFGRANT_LUA_LIBRARY} m ${CMAKE_DL_LIBS})
   else()

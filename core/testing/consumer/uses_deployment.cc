@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a worker from an installed package. Nothing listens on port 1.
+// Runs a worker from an installed package. Exits with 0 if the worker ends because it reaches no
+// server. Nothing listens on port 1.
 
 #include <cstdio>
 

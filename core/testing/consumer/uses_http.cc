@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls one of FlowFabric's routes from an installed package. Nothing listens on port 1.
+// Calls one of FlowFabric's routes from an installed package. Exits with 0 if the client says that
+// it cannot connect. Nothing listens on port 1.
 
 #include <cstdio>
 #include <string>

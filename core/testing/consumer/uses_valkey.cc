@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses the client without a server. Exits with 0 if CreateExecution() reports within its time limit
-// that the server is unavailable.
+// Uses the client without a server. Exits with 0 if the client has the source of the function
+// library, and CreateExecution() reports that the server is unavailable.
 
 #include <cstdio>
 

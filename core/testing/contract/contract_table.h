@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the limits and the alphabets of the wire contract as data. For each limit the table has the
-// values one below it, at it and one above it. Each kind of text covers everything that its grammar
-// allows. Scenarios read this table, so that every engine gets all of its rows: the embedded
-// ledger, the shipped functions, real servers. No test should use a smaller alphabet of its own.
-// The numbers are copied from the contract, not from the code under test.
+// Has the limits and the alphabets of the wire contract as data. The table has each limit and the
+// values next to it. The texts of a kind come from all over what its grammar allows. Scenarios read
+// this table, so that every engine gets all of its rows: the embedded ledger, the shipped
+// functions, real servers. No test should use a smaller alphabet of its own. The numbers are copied
+// from the contract, not from the code under test.
 
 #ifndef FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
 #define FFGRANT_TESTING_CONTRACT_CONTRACT_TABLE_H_
@@ -56,8 +56,8 @@ inline constexpr LimitRow<std::size_t> kCapabilityBytesRows[] = {
 inline constexpr LimitRow<std::size_t> kCapabilityCountRows[] = {
     {255, true}, {256, true}, {257, false}};
 
-// Capability tokens that cover the whole grammar. Hyphens, percent signs, brackets and the like
-// have a meaning in patterns, so code that matched patterns instead of bytes would fail here.
+// Capability tokens from all over the grammar. Hyphens, percent signs, brackets and the like have a
+// meaning in patterns, so code that matched patterns instead of bytes would fail here.
 inline constexpr std::string_view kTokens[] = {
     "g",       "gpu",         "us-east-1", "us-east-",   "-",       "a.b",      "a%b",
     "%d+",     "[a-z]*",      "^gpu$",     "(gpu)",      "a+b?",    "a|b",      "GPU",
@@ -66,7 +66,8 @@ inline constexpr std::string_view kTokens[] = {
     "nil",     "~",           "!",         "#{}",        "a_b",     "'",        "\xC2\x80",
     "a-token-of-forty-one-bytes-with-hyphens-x"};
 
-// Texts that the contract leaves unchanged: worker ids, instances, hashes, snapshots.
+// Texts for arguments that may be any bytes and are stored unchanged: worker ids, instances,
+// hashes, snapshots.
 inline const std::vector<std::string>& OpaqueTexts() {
   using namespace std::string_literals;
   static const std::vector<std::string> texts = {

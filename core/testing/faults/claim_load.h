@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Does the clients' work while faults are made: leads executions through many leases, and makes
-// calls that intrude on the executions of other threads. Records every call.
+// calls that intrude on executions, mostly those of other threads. Records every call.
 
 #ifndef FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_
 #define FFGRANT_TESTING_FAULTS_CLAIM_LOAD_H_

@@ -27,7 +27,9 @@ struct HistoryLine {
   std::int64_t index = -1;
   std::int64_t expires = 0;
   std::int64_t ttl = 0;
-  const char* resolved = "";  // happened, not_happened, or empty if that is not known
+  // Whether a claim with an unknown outcome has happened: happened, not_happened, or empty if that
+  // could not be found out. Empty for all other calls.
+  const char* resolved = "";
   bool confirmed = false;
 };
 

@@ -22,7 +22,7 @@ class ReplicaConfirmation {
 
   // Returns true once one replica has all that the primary of `tag`, such as "{fp:7}", had
   // acknowledged before this call. Returns false if no replica confirms this within a second, or if
-  // the connection is lost.
+  // the primary cannot be asked.
   bool Confirm(const std::string& tag);
 
  private:
