@@ -222,7 +222,7 @@ TEST(CommandDifferential, NumbersOfScriptsBecomeTheSameTexts) {
   for (int i = 0; i < 3000; ++i) {
     const auto digits = static_cast<double>(random() % 1'000'000'000'000);
     const int kind = i % 4;
-    // Makes times and priorities, short decimals, and whole numbers of any size.
+    // Makes times and scores, short decimals, whole numbers of any size, and negative eighths.
     const double number = kind == 0   ? 1.7e12 + digits - 9e15 * static_cast<double>(random() % 2)
                           : kind == 1 ? digits / 1000
                           : kind == 2 ? static_cast<double>(random() >> (random() % 60))

@@ -64,8 +64,8 @@ class Differential {
   }
 
  private:
-  // Counts how often each function had each answer: `OK` or the code of a rejection, `error` for an
-  // error reply, and `text` for any other reply.
+  // Counts how often each function had each answer: `error` for an error reply, the second element
+  // of an array (`OK`, `DUPLICATE`, the code of a rejection...), and `text` for any other reply.
   static void Count(const Command& command, const redisReply& reply) {
     if (command[0] != "FCALL") return;
     const std::vector<std::string> texts = Texts(reply);

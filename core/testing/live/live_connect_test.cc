@@ -40,7 +40,7 @@ class LiveConnect : public LiveServer {
     admin->Do({"CONFIG", "SET", "maxclients", "10000"});
   }
 
-  // Makes a user who may do everything except what `rules` take away.
+  // Gives the user `worker` all rights, and then applies `rules`.
   void SetUser(const std::vector<std::string>& rules) {
     std::vector<std::string> words = {"ACL", "SETUSER", "worker", "reset", "on",
                                       ">pw", "~*",      "&*",     "+@all"};

@@ -52,10 +52,10 @@ TEST_F(LiveIdle, WithoutProbesItsOutcomeIsUnknown) {
   EXPECT_EQ(ledger.Claim(ArgsFor(Granted())).error, ClaimError::kUnknownOutcome);
 }
 
-// If FFGRANT_IDLE_SECONDS is set (`scripts/test --long` sets it to an hour), the silence lasts that
-// long, and the client has its default settings. If the variable is not set, the silence lasts a
-// second, and the client has the settings that LiveIdle() makes. The proxy forgets a connection
-// after a third of the silence, but after 30 s at most.
+// If FFGRANT_IDLE_SECONDS is set, the silence lasts that long, and the client has its default
+// settings. (In `scripts/test --long` it is set to an hour.) If the variable is not set, the
+// silence lasts a second, and the client has the settings that LiveIdle() makes. The proxy forgets
+// a connection after a third of the silence, but after 30 s at most.
 TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
   constexpr std::size_t kConnections = 4;
   const std::string given = Variable("FFGRANT_IDLE_SECONDS");
@@ -68,7 +68,7 @@ TEST_F(LiveIdle, ALongSilenceCostsNoClaim) {
   options_.client.servers = {proxy.endpoint()};
   options_.connections = kConnections;
   ValkeyLedger ledger(options_);
-  // All threads begin at the same time, so that several connections are used.
+  // All threads begin to claim at the same time, so that several connections are used.
   const auto claim_with_all = [&] {
     std::barrier begin(kConnections);
     std::atomic<std::size_t> claimed = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes each call of the ledger as an ACL user who has only the rights that the client's table
-// names for it (internal/rights.h, functions/README.md); then as users who each lack one of these
-// rights.
+// Makes each call that the client's table of rights lists (internal/rights.h, functions/README.md).
+// The caller is first an ACL user who has only the rights that the table names for the call, and
+// then users who each lack one of these rights.
 
 #include <gtest/gtest.h>
 
@@ -243,7 +243,7 @@ class LiveRights : public LiveServer {
            EXPECT_TRUE(!found || found.fate == ClaimFate::kHeld);
            return found.error;
          })},
-        // Inspect() says only that it could not read.
+        // Inspect() has no error of its own: it returns nothing if it could not read.
         {"Inspect", calls([this](ValkeyLedger& user, ErrorDetails*) {
            const MintedExecutionId id = Create();
            return user.Inspect(id.view()) ? ClaimError::kNone : ClaimError::kUnavailable;

@@ -90,6 +90,7 @@ inline std::string Replaced(std::string text, std::string_view from, std::string
 }
 
 // Returns a stand-in for FlowFabric's library: the text of our library, under FlowFabric's names.
+// Its ff_version answers `contract`.
 inline std::string FlowFabricStandIn(const std::string& contract = "34") {
   std::string text(FunctionLibrarySource());
   text = Replaced(text, "name=ffgrant\n", "name=flowfabric\n");

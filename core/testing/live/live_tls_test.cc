@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses TLS to a real server, with right and wrong certificates of an authority that the test makes:
+// Uses TLS to a real server, with right and wrong certificates that scripts/claim-server makes:
 //
 //   scripts/claim-server --engine redis --transport tls -- live_tls_test
 
@@ -58,7 +58,8 @@ class LiveTls : public ::testing::Test {
   }
 };
 
-// Uses a server whose certificate can be changed.
+// Changes the certificate of a server that has TLS itself. `admin_` is null if a tunnel has the
+// TLS.
 class LiveTlsServer : public LiveTls {
  protected:
   void SetUp() override {
@@ -319,7 +320,7 @@ TEST_F(LiveTlsServer, AClientCertificateIsShownWhereItIsWanted) {
   options.tls.certificate_file = File("client.pem");
   options.tls.key_file = File("client.key");
   EXPECT_EQ(Connected(options), "none");
-  // With TLS 1.2 the refusal has these words.
+  // With TLS 1.2 the refusal has other words.
   Set("tls-protocols", "TLSv1.2");
   EXPECT_EQ(Connected(options), "none");
   ExpectRefused(OverTls(), "the server refused the handshake; it may want a client certificate");

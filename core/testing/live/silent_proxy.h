@@ -145,7 +145,7 @@ class SilentProxy {
   std::atomic<std::size_t> forgotten_ = 0;  // the number of calls of Forget() that were carried out
   std::atomic<std::size_t> accepted_ = 0;
   std::atomic<std::size_t> forgotten_in_silence_ = 0;
-  std::vector<Pair> pairs_;  // only `thread_` uses it, while it runs
+  std::vector<Pair> pairs_;  // while `thread_` runs, no other thread uses them
   std::thread thread_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests under relacy what CounterClock's threads tell each other.
+// Tests under relacy what threads that read one CounterClock tell each other.
 
 #include "ffgrant/claims/clock.h"  // declares nothing in ffgrant::internal, so it may come first
 

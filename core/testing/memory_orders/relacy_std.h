@@ -72,7 +72,7 @@ using rl::mo_release;
 
 namespace ffgrant::testing {
 
-// Runs a test suite of relacy `runs` times, each time with another schedule and other values.
+// Runs a test suite of relacy `runs` times, each time with a schedule and values chosen at random.
 // Returns true if no run found a data race, a failed RL_ASSERT, a deadlock or a livelock.
 template <class Suite>
 bool HoldsInRuns(unsigned runs) {
