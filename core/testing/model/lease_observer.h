@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checks the invariants of contract 7.7 from the calls and outcomes of a ledger alone. The observer
-// reads no stored state and uses no model.
+// Checks the invariants of contract 7.7 from a ledger's calls, their answers and their times alone.
+// The observer reads no stored state and uses no model.
 
 #ifndef FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_
 #define FFGRANT_TESTING_MODEL_LEASE_OBSERVER_H_
@@ -48,7 +48,7 @@ class LeaseObserver {
   void GrantIssued(std::string_view id, const WorkerIdentity& worker, std::int64_t ttl_ms,
                    std::int64_t expires_at);
   void LeaseCreated(const Call& call, std::int64_t ttl_ms, const Lease& lease);
-  // Notes a Renew(), Suspend(), Complete() or Fail(), even if the ledger refused the call.
+  // Notes a Renew(), Suspend(), Complete() or Fail(), whether or not the ledger refused the call.
   void Fenced(const Call& call, const OptionalFence& fence, const Answer& answer,
               bool operator_override = false);
   void Revoked(std::string_view id, const LeaseFence& revoked);

@@ -133,8 +133,8 @@ std::string LedgerPair::Beside(const Call& call, const Answer& answer) {
   return "was " + state_before_ + "; the model says " + Describe(models);
 }
 
-// The model says which executions may be chosen: at most one in each partition. It does not say
-// where a search begins.
+// The model says which executions may be chosen, at most one in each partition, wherever the search
+// begins.
 std::string LedgerPair::BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer) {
   const std::vector<std::string> allowed = model_.AllowedChoices(args);
   if (args.grant_ttl_ms > kMaxTtlMs || args.grant_ttl_ms < -kMaxTtlMs) {

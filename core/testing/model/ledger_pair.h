@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Drives the embedded ledger and the model side by side through one history: after every call the
-// answers and the stored state must be the same, and the invariants must hold. Choices from a
-// random generator or from a fuzzer's bytes decide which calls are made with which arguments
-// (call_generator.h). The model has unlimited room; this class counts what is in use, and so knows
-// whether the ledger may say that it has no room.
+// Drives the embedded ledger and the model side by side through one history: the answers and the
+// stored state must be the same, and the invariants must hold. Choices from a random generator or
+// from a fuzzer's bytes decide which calls are made with which arguments (call_generator.h). The
+// model has unlimited room; this class counts what is in use, and so knows whether the ledger may
+// say that it has no room.
 
 #ifndef FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
 #define FFGRANT_TESTING_MODEL_LEDGER_PAIR_H_
@@ -55,8 +55,8 @@ class LedgerPair {
   // ledger stores things show here.
   bool Settle();
   const std::string& problem() const { return driver_.problem(); }
-  // Returns "<state> <operation> <outcome>" of every call so far. A state's name says what sets the
-  // execution apart from others (StateName).
+  // Returns "<state> <operation> <outcome>" of the calls so far, each text once. The state is what
+  // StateName() returned before the call, or "any".
   const std::set<std::string>& seen() const { return seen_; }
 
  private:
@@ -67,7 +67,7 @@ class LedgerPair {
   using Grants = std::set<std::pair<std::string, Name>>;
   // A text that an execution keeps: the execution's id, the member, the text.
   using Texts = std::set<std::tuple<std::string, std::string_view, std::string>>;
-  // The names and texts that live grants and leases refer to, and these grants.
+  // The names and texts that live grants and active executions refer to, and these grants.
   struct Kept {
     Names names;
     Grants grants;
@@ -82,7 +82,7 @@ class LedgerPair {
 
   void Do(const Call& call);
   Answer Make(const Call& call);
-  // The judges.
+  // The judge that asks the model. BesideChoice() is its part for ClaimForWorker.
   std::string Beside(const Call& call, const Answer& answer);
   std::string BesideChoice(const ClaimForWorkerArgs& args, const Answer& answer);
 

@@ -76,7 +76,7 @@ std::size_t LedgerPair::TextPiecesFor(const Call& call, const Texts& in_use) {
     if (lane != generator_.OwnLane(id)) pieces += PiecesOf(lane.text());
   };
   const auto add_grant = [&](const IssueGrantArgs& args) {
-    if (args.grant_ttl_ms <= 0) return;  // a grant with such a ttl never exists
+    if (args.grant_ttl_ms <= 0) return;  // without a positive ttl no grant remains
     add_lane(args.lane);
     for (const std::string_view text :
          {args.capability_hash, args.route_snapshot_json, args.admission_summary}) {
@@ -105,7 +105,7 @@ LedgerPair::Names LedgerPair::NamesFor(const Call& call) {
   const Name holder = {std::string(worker.worker_id.text),
                        std::string(worker.worker_instance_id.text)};
   const auto grant = [&](std::int64_t ttl_ms) {
-    if (ttl_ms > 0) names.insert(holder);  // a grant with another ttl never exists
+    if (ttl_ms > 0) names.insert(holder);  // without a positive ttl no grant remains
   };
   if (const auto* w = call.As<calls::ClaimForWorker>()) {
     grant(w->args.grant_ttl_ms);

@@ -14,8 +14,8 @@ namespace {
 
 // The least number that a call of a thread can have. The set-up's calls have smaller numbers.
 constexpr std::uint8_t kFirstNumber = 64;
-// There is room for four names. Once all grants have run out, the names of three leases' workers
-// are still in use, so one more name fits.
+// There is room for four names. Once all grants have run out, at most three names are still in use,
+// one for each execution's lease, so one more name fits.
 constexpr std::size_t kFewNames = 4;
 constexpr int kNobody = -1;  // for calls before and after the threads' run
 

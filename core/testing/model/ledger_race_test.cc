@@ -36,7 +36,7 @@ PlannedCall Call(CallKind kind, std::uint8_t execution = 0, std::uint8_t worker 
   return call;
 }
 
-// The first thread makes `steps` steps; then the other threads run to their ends.
+// The first thread makes `steps` steps. Then the other threads run as far as they can without it.
 class Interruption final : public Chooser {
  public:
   explicit Interruption(int steps) : left_(steps) {}

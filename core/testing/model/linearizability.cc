@@ -84,8 +84,8 @@ class Search {
   // Tries only one order: the order in which the calls seem to have acted.
   bool Straight(Place& place);
   bool From(Units done, Place place);
-  // Returns the step that must come next; null if there is a choice, or if the next step is a part
-  // of a call.
+  // Returns the step that must come next; null if there is none or a choice, or if the next step is
+  // a part of a call.
   const Unit* OnlyStep(Units done) const;
   // Does a step. Returns false if the step is not possible now. Sets `again` to whether the same
   // step may be done once more.
@@ -146,7 +146,8 @@ bool Search::DoCall(const HistoryEntry& entry, Place& place) {
   const CallKind kind = call.kind();
   if (kind == CallKind::kAdvance) return true;
   if (entry.answer.error == ClaimError::kLedgerFull) {
-    // At the end of a race there is room again, so only the threads' calls may have found no room.
+    // At the end of a race there is room for names again, so only the threads' calls may have found
+    // none.
     const bool racing = entry.fiber >= 0;
     if (racing && circumstances_.names_may_run_out && NeedsNames(kind)) return true;
     return kind == CallKind::kCreate &&

@@ -3,8 +3,8 @@
 // Does the claim path as plainly as possible, and is the oracle of tests and fuzz targets. As on a
 // Valkey server, an execution is a hash of texts, and each of the contract's sorted sets is a set
 // of members with scores. Every call makes the contract's checks one by one, in the contract's
-// order. The model is slow and single-threaded. It shares nothing with the embedded ledger but the
-// interface and the text of capability sets.
+// order. The model is slow and single-threaded. It shares nothing with the embedded ledger but core
+// (ids, uuids), the interface and the text of capability sets.
 
 #ifndef FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
 #define FFGRANT_TESTING_MODEL_MODEL_LEDGER_H_
@@ -39,8 +39,9 @@ class ModelLedger final : public ClaimLedger {
                                 ErrorDetails* details = nullptr) noexcept override;
   IssueOutcome IssueClaimGrant(const IssueGrantArgs& args,
                                ErrorDetails* details = nullptr) noexcept override;
-  // Begins after the last partition that this worker instance's previous call on this lane looked
-  // at. From there it looks at up to `max_partitions` partitions in a ring.
+  // A worker instance's first call on a lane begins at ScanStart(); each later call begins after
+  // the last partition that the call before it looked at. From there the call looks at up to
+  // `max_partitions` partitions in a ring.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,

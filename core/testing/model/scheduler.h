@@ -81,7 +81,7 @@ class Scheduler {
   static void ResetLockNumbers();
   static std::uint32_t TakeLockNumber();
 
-  // CallBegins() and CallEnds() are called within a fiber, around each call that a history records.
+  // A fiber calls CallBegins() and CallEnds() around each call that it makes on a ledger.
   // Events are numbered, so that a later event has a greater number. A call does not begin with
   // CallBegins(), but when the scheduler resumes the fiber at the call's first point. If the call
   // comes to no point, it begins with CallEnds().
