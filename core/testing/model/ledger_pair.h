@@ -56,7 +56,7 @@ class LedgerPair {
   bool Settle();
   const std::string& problem() const { return driver_.problem(); }
   // Returns "<state> <operation> <outcome>" of the calls so far, each text once. The state is what
-  // StateName() returned before the call, or "any".
+  // StateName() returned before the call, or "any". Moves of the clock are left out.
   const std::set<std::string>& seen() const { return seen_; }
 
  private:

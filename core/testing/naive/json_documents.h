@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: has members of the DTOs as JSON, from which tests build documents. The contract's
-// vectors (section 13) give these members the same names.
+// Test only: has members of the DTOs as JSON, from which tests build documents. The constants
+// E, P, K, X, L and G are named as in the contract's vectors (section 13).
 
 #ifndef FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_
 #define FFGRANT_TESTING_NAIVE_JSON_DOCUMENTS_H_

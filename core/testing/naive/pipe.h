@@ -26,7 +26,7 @@ class Pipe {
   // Returns the end for reading, which is readable while there is a byte in the pipe.
   int descriptor() const { return ends_[0]; }
   bool PutByte() const { return write(ends_[1], "x", 1) == 1; }
-  // Waits for a byte.
+  // Takes a byte, and waits for one if there is none. Returns false if there was an error.
   bool TakeByte() const {
     char byte;
     return read(ends_[0], &byte, 1) == 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: checks all that every writer promises (write_result.h).
+// Test only: checks what every writer promises about its buffer and its result (write_result.h).
 
 #ifndef FFGRANT_TESTING_NAIVE_WRITE_CHECKS_H_
 #define FFGRANT_TESTING_NAIVE_WRITE_CHECKS_H_

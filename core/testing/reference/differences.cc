@@ -39,9 +39,10 @@ bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Returns true if ffgrant names the same member as the reference, or if the reference does not name
-// a member of the body. The reference names the innermost member on its path, even if this member
-// is not known there. If a difference is allowed, `known` becomes its name.
+// Returns true if ffgrant names the same member as the reference, if the reference does not name a
+// member of the body, or if the difference is allowed. The reference names the innermost member on
+// its path, even if this member is not known there. If fuzz/known_differences.md has a row for the
+// difference, `known` becomes the row's name.
 bool SameMember(ffref_dto dto, std::string_view ours, std::string_view theirs,
                 std::string_view& known) {
   if (theirs.empty() || ours == theirs) return true;

@@ -10,13 +10,13 @@
 //   kKnown      the reference answers something else, and that is intended: known() names the row
 //               of fuzz/known_differences.md that says why
 //   kDifferent  difference() tells what differs, with both answers
-// A panic of the reference is a difference. All known differences are in the names of JSON errors
-// and their members; there are none in verdict, class, values, payloads, messages or bytes. Offsets
-// of errors, except in lanes, and the errors of strict mode are ffgrant's own, so they are not
-// compared.
+// A panic of the reference is a difference. All differences that are answered with kKnown are in
+// the names of JSON errors and their members; there are none in verdict, class, values, payloads,
+// messages or bytes. Offsets of errors, except in lanes, and the errors of strict mode are
+// ffgrant's own, so they are not compared.
 //
-// Cost: a comparison costs as much as the call of the reference. In the long run, the comparer
-// allocates only for differences.
+// Cost: a comparison costs little more than its calls of the reference. In the long run, the
+// comparer allocates only for differences.
 // Threads: a Comparer serves one thread at a time.
 
 #ifndef FFGRANT_TESTING_REFERENCE_DIFFERENCES_H_

@@ -39,7 +39,7 @@ class Filler {
   DtoValues& out_;
 };
 
-// Sorted by dto, then by variant.
+// The names of the members of one variant of a body, in order.
 struct Members {
   ffref_dto dto;
   std::uint32_t variant;

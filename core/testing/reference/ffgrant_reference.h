@@ -39,7 +39,7 @@ extern "C" {
 
 typedef enum ffref_status {
   FFREF_OK = 0,
-  FFREF_REJECTED = 1,          // the reference refuses; an out parameter says why
+  FFREF_REJECTED = 1,          // the reference refuses; an out parameter, if there is one, says why
   FFREF_NOT_UTF8 = 2,          // the reference can't be asked
   FFREF_PANICKED = 3,          // it panicked, for example for a partition count of 0
   FFREF_INVALID_ARGUMENT = 4,  // an enumerator does not exist, or values or a range do not fit
@@ -325,8 +325,8 @@ typedef struct ffref_grant {
   ffref_rejection key_rejection;
   ffref_partition partition;
 } ffref_grant;
-// Returns FFREF_OK for a grant, FFREF_REJECTED if the document or its id was rejected. The last
-// error is that of the document or the id.
+// Returns FFREF_OK for a grant, FFREF_REJECTED if the document or its id was rejected.
+// ffref_error_text() then gives the error of the document or of the id.
 ffref_status ffref_claim_grant_parse(ffref_scratch* scratch, ffref_view json, ffref_grant* grant);
 
 // --- for benchmarks ---

@@ -140,9 +140,10 @@ class Reference {
 
   // Contract 4 and 5. Parses any bytes as one of the bodies.
   ParsedDocument ParseJson(ffref_dto dto, ffref_reader reader, std::string_view json);
-  // `values` are those of the dto's variant, in order. The status is kInvalidArgument if there are
-  // too few or too many values or one exceeds its member's range, kNotUtf8 if a text is not UTF-8,
-  // and kRejected if the execution id of a claimed result does not parse.
+  // `values` are those of the dto's variant, in order. The status is kInvalidArgument if there is
+  // no such variant, if there are too few or too many values, or if one exceeds its member's range.
+  // It is kNotUtf8 if a text is not UTF-8, and kRejected if the execution id of a claimed result
+  // does not parse.
   Text WriteJson(ffref_dto dto, std::uint32_t variant, std::span<const ffref_value> values);
   // Contract 5.5.
   ParsedGrant ParseClaimGrant(std::string_view json);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the order of checks by pairs. For each function the tables below list its checks in the
-// contract's order. Each check has a way to make it fail that leaves the other checks alone.
-// Whichever two checks fail, the first of them is reported, and nothing that is stored has changed
-// unless that check itself writes something.
+// Tests the order of checks by pairs. The tables below list the checks of ten functions, each in
+// the contract's order. Each check has a way to make it fail that leaves alone the other checks
+// with which it is paired. Whichever two of these fail, the first of them is reported, and nothing
+// that is stored has changed unless that check itself writes something.
 
 #include <functional>
 #include <string>

@@ -33,9 +33,9 @@ void EveryDurationOfALease(Run& run) {
     Execution& claimed = run.Create();
     run.Issue(claimed);
     run.Claim(claimed, {.ttl_ms = ttl}, answer);
-    // A server's lease hash outlives the lease by a grace (7.4). If the lease ended longer ago than
-    // that, the hash is gone at once; the embedded ledger, which has no such hash, still shows the
-    // lease.
+    // A server's lease hash outlives the lease by a grace (7.4). If a renewal's ttl is so negative
+    // that this grace is over too, the hash is gone at once; the embedded ledger, which has no such
+    // hash, still shows the lease.
     if (!taken || ttl >= -1) run.Renew(run.Leased(), {.ttl_ms = ttl}, answer);
     Execution& resumed = run.Interrupted();
     run.Issue(resumed);
@@ -132,7 +132,7 @@ void EveryRenewalOfAnAttempt(Run& run) {
 
 // ---- texts -----------------------------------------------------------------------
 
-// Returns a lane of `size` bytes. It begins with a name that only this run uses.
+// Returns a lane of `size` bytes. It begins with as much as fits of a name that only this run uses.
 std::string LaneOf(Run& run, std::size_t size) {
   const std::string own = run.Name("l-");
   std::string lane(size, 'l');

@@ -14,8 +14,8 @@
 
 namespace ffgrant::claims_conformance {
 
-// The ttl, in ms, of a lease that a call must still find alive, however busy the machine is. The
-// scenario then waits for the end of this lease.
+// The ttl, in ms, of a lease that a call must still find alive on a busy machine. The scenario then
+// waits for the end of this lease.
 inline constexpr std::int64_t kSoon = 1500;
 
 // A call that takes a fence. If none is given, it presents the last lease's fence.
@@ -70,8 +70,8 @@ inline ExpectedAnswer NotActive(const Execution& e) {
            e.expected.Field("lifecycle_phase"), e.expected.Field("current_attempt_id")}};
 }
 
-// Tries every check that `call` shares with the other fenced calls: each check alone, and together
-// with a later check.
+// Tries every check that `call` shares with the other fenced calls, also where a later check would
+// fail as well.
 inline void FencedChecksInOrder(Run& run, FencedCall call) {
   const OptionalFence none;
   const OptionalFence unknown = LeaseFence{{run.NextUuid()}, {1}, {run.NextUuid()}};

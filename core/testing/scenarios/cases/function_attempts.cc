@@ -143,7 +143,8 @@ void TheRenewalDeadlineIsTheCallers(Run& run) {
   }
 }
 
-// In each call that claims, an empty text and "0" both say that the attempt has no time limit.
+// In each claiming call that takes the attempt's time limit, an empty text and "0" both say that
+// there is none.
 void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
   for (const std::string timeout : {"", "0", "7000"}) {
     const auto check = [&](const char* what, const Execution& e) {
@@ -315,7 +316,7 @@ void AFusedClaimNeedsAnEligibleExecution(Run& run) {
   run.CheckStored(delayed);
 }
 
-// Fails the attempt of the execution's first lease.
+// Returns the call that fails the attempt of the execution's first lease.
 RawCall RawFailLast(Run& run, const Execution& e, const std::string& retry_policy) {
   RawCall call = RawFail(run, e, 0, "1", retry_policy);
   call.args[1] = testing::UuidText(e.fence.lease_id->uuid);
@@ -323,7 +324,8 @@ RawCall RawFailLast(Run& run, const Execution& e, const std::string& retry_polic
   return call;
 }
 
-// A policy may leave out each of its members (core/contract/live-observed.md, 2).
+// The backoff of a policy may lack any of its members, or be of a type that does not exist
+// (core/contract/live-observed.md, 2).
 void ARetryPolicyHasDefaults(Run& run) {
   const struct {
     std::string backoff;

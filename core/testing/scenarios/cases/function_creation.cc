@@ -48,7 +48,7 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   run.store().Delete(key);
 }
 
-// Nothing is remembered if the call gives no key, or no time for which to remember the key.
+// Nothing is remembered if the call gives no key, or no positive time for which to remember it.
 void AnIdempotencyKeyNeedsATime(Run& run) {
   for (const std::string ttl : {"", "0", "-1", "5000"}) {
     Execution& e = run.New();

@@ -10,7 +10,7 @@
 namespace ffgrant::claims_conformance {
 namespace {
 
-// Edges 1 to 4 are also scenarios of 7.1 and 7.2; here they are tried in one scenario.
+// Edges 1 to 4 are scenarios of 7.1 and 7.2; here 1, 2 and 4 are tried once more, in one scenario.
 void GrantsThatAreNone(Run& run) {
   Execution& elapsed = run.Create();
   run.Issue(elapsed, {.ttl_ms = kShort});

@@ -130,7 +130,8 @@ RawCall RawSuspend(Run& run, const Execution& e, const std::string& waitpoint,
        "0"}};
 }
 
-// The token is an HMAC of the waitpoint, for every length of the secret.
+// The token is an HMAC of the waitpoint, its key and its time, whether the secret is shorter than a
+// block of SHA-1, as long or longer.
 void ATokenIsAnHmacOfTheWaitpoint(Run& run) {
   std::string longest;
   for (int i = 0; i < 100; ++i) longest += "cd";
