@@ -61,8 +61,8 @@ struct Choices {
   // If `delay_spread` is 0, no execution is delayed.
   std::int64_t delay_ms = 0;
   std::uint32_t delay_spread = 1;
-  // A ttl is `ttl_ms`, or up to `ttl_spread - 1` ms longer. One in `odd_ttl_one_in` comes from
-  // `odd_ttls`.
+  // A ttl is `ttl_ms`, or up to `ttl_spread - 1` ms longer. If `odd_ttls` is not empty, one ttl in
+  // `odd_ttl_one_in` comes from there.
   std::int64_t ttl_ms = 1;
   std::uint32_t ttl_spread = 8;
   std::uint32_t odd_ttl_one_in = 8;

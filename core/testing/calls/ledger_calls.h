@@ -57,8 +57,9 @@ inline MemoryLedgerOptions SmallOptions(const Clock& clock) {
   return options;
 }
 
-// Makes calls with few words, by default on one lane and for two workers. The details of the last
-// call are in `details` until the next call. Lease ids and attempt ids count up.
+// Makes calls with few words, by default on lane kMain and for kW1, or for kW2 if the call is about
+// a reclaim. The details of the last call are in `details` until the next call. Lease ids and
+// attempt ids count up.
 class Calls {
  public:
   Calls(ClaimLedger& to, ManualClock& time) : ledger(to), clock(time) {}

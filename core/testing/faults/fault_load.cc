@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // fault_load --servers ADDRESS --history PATH [...]: makes claims until it gets SIGINT or SIGTERM,
-// and records every call. Prints "<claims> <unknown>" five times a second and at the end.
-// server_url.h describes ADDRESS and where the password comes from.
+// and records every call. Five times a second and at the end it prints how many claims have
+// succeeded and how many calls had an unknown outcome, as "<claims> <unknown>". server_url.h
+// describes ADDRESS and where the password comes from.
 
 #include <getopt.h>
 

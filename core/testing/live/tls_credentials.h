@@ -36,7 +36,7 @@ struct Credential {
 };
 struct Wanted {
   const char* names = nullptr;  // as "DNS:db.test" or "IP:10.0.0.1"
-  std::int64_t from_s = -3600;  // counted from now
+  std::int64_t from_s = -3600;  // this and `until_s` in seconds from now
   std::int64_t until_s = 3600;
   bool is_authority = false;
   const char* purpose = nullptr;

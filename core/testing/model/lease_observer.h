@@ -34,8 +34,8 @@ class LeaseObserver {
       std::string worker_id;
       std::int64_t expires_at = 0;
     };
-    std::optional<Grant> grant;            // issued and not consumed; its time may have ended
-    std::optional<Lease> lease;            // created and not ended; its time may have ended
+    std::optional<Grant> grant;            // issued and not consumed; it may have run out
+    std::optional<Lease> lease;            // not given up, revoked or replaced; it may have run out
     bool revoked = false;                  // whether its last lease was revoked
     bool over = false;                     // completed, or failed for good
     std::optional<std::int64_t> retry_at;  // when the retry that nobody has claimed yet is due

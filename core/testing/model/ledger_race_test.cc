@@ -56,7 +56,7 @@ class Interruption final : public Chooser {
 
 class LedgerRaceTest : public ::testing::Test {
  protected:
-  // Judges all schedules. Returns the number of different histories.
+  // Runs all schedules, and judges each different history once. Returns the number of histories.
   std::size_t RunAll(const Race& race) {
     LedgerRace runner;
     runner.Prepare(race);

@@ -20,8 +20,8 @@ void AnIdempotencyKeyGivesWhoTookIt(Run& run) {
   Execution& first = run.New();
   Execution& second = run.New(&first);
   Execution& third = run.New(&first);
-  // Only a key name with `ff:noop:` in it means that there is no key. This name lacks the last
-  // colon.
+  // Only an empty key name, or one with `ff:noop:` in it, means that there is no key. This name
+  // lacks the last colon.
   const std::string name = run.Name("noop-ff:noop");
   const std::string key = RawIdempotencyKey(first, name);
   const std::int64_t before = run.engine().Now();

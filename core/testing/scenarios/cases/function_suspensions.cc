@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what suspensions have beyond what a ledger's call asks for (valkey-functions.md section 4):
-// waitpoint secrets, tokens, conditions and reasons.
+// Tests what suspensions and resumes have beyond what a ledger's call asks for
+// (core/ffgrant/valkey/functions/README.md): waitpoints, their secrets and tokens, conditions,
+// timeouts and reasons.
 
 #include <array>
 #include <string>
