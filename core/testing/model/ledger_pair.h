@@ -32,9 +32,9 @@ class LedgerPair {
  public:
   using Choose = CallGenerator::Choose;
 
-  // How much room the ledger has: for workers' names, for the texts that only few grants have (in
-  // pieces of 60 bytes), for executions, and for the lanes and capability sets that executions
-  // share.
+  // How much room the ledger has: for workers' names, for the texts that only few grants and leases
+  // have (in pieces of 60 bytes), for executions, and for the lanes and capability sets that
+  // executions share.
   struct Room {
     std::size_t max_names = 20;
     std::size_t max_text_pieces = 128;
