@@ -31,6 +31,34 @@ inline constexpr LimitRow<std::int64_t> kDurationRows[] = {
     {1, true},                   {49'999'999'999'999, true},   {50'000'000'000'000, true},
     {50'000'000'000'001, false}, {INT64_MAX, false}};
 
+// Texts that a client of another make may send to a server function as a number. A duration is
+// added to the time, so it has the limits of kDurationRows. A time is stored as it is, so it may be
+// any time of 64 bits, or what a double makes of it (valkey/functions/README.md). Neither may have
+// a fraction (contract 9.6).
+struct NumberTextRow {
+  std::string_view text;
+  bool is_duration;
+  bool is_time;
+};
+inline constexpr NumberTextRow kNumberTextRows[] = {
+    {"1", true, true},
+    {"-1", true, true},
+    {"50000000000000", true, true},
+    {"50000000000001", false, true},
+    {"-50000000000000", true, true},
+    {"-50000000000001", false, true},
+    {"9223372036854775807", false, true},
+    {"9223372036854777856", false, false},
+    {"-9223372036854775808", false, true},
+    {"-9223372036854777856", false, false},
+    {"1.5", false, false},
+    {"-0.5", false, false},
+    {"1e300", false, false},
+    {"inf", false, false},
+    {"-inf", false, false},
+    {"nan", false, false},
+    {"soon", false, false}};
+
 // Contract 3: priorities outside 0..9000 are clamped.
 struct PriorityRow {
   std::int64_t given;

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "testing/calls/answer.h"
 #include "testing/scenarios/cases/raw_calls.h"
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -18,15 +17,6 @@
 
 namespace ffgrant::claims_conformance {
 namespace {
-
-// Returns a key of this run: on a real server a partition's own secret may belong to somebody else.
-std::string SecretsKey(Run& run, const Execution& e) {
-  return "ff:sec:" + RawTag(e) + ":" + run.Name("hmac");
-}
-RawCall RawRotate(Run& run, const Execution& e, const std::string& kid, const std::string& secret,
-                  const std::string& grace = "1000") {
-  return {{SecretsKey(run, e)}, {kid, secret, grace}};
-}
 
 void SecretsRotate(Run& run) {
   Execution& e = run.New();
@@ -93,42 +83,6 @@ std::string HmacSha1(std::string key, const std::string& message) {
   for (char& c : inner) c = static_cast<char>(c ^ 0x36);
   for (char& c : outer) c = static_cast<char>(c ^ 0x5c);
   return Sha1(outer + BytesOfHex(Sha1(inner + message)));
-}
-
-std::string UuidOf(const Uuid& uuid) { return testing::UuidText(uuid); }
-
-RawCall RawSuspend(Run& run, const Execution& e, const std::string& waitpoint,
-                   const std::string& condition = R"({"required_signal_names":["go"]})") {
-  const Expected& x = e.expected;
-  const std::string wp = "ff:wp:" + RawTag(e) + ":" + waitpoint;
-  const Worker worker = run.Named(kWorker1);
-  return {
-      {x.ExecutionKey("core"), x.AttemptKey(0), x.ExecutionKey("lease:current"),
-       x.ExecutionKey("lease:history"), x.IndexKey("lease_expiry"),
-       x.WorkerLeasesKey(worker.instance), x.ExecutionKey("suspension:current"), wp,
-       wp + ":signals", x.IndexKey("suspension_timeout"), x.IndexKey("pending_waitpoint_expiry"),
-       x.LaneKey("active"), x.LaneKey("suspended"), x.ExecutionKey("waitpoints"), wp + ":condition",
-       x.IndexKey("attempt_timeout"), SecretsKey(run, e), "ff:noop:" + RawTag(e)},
-      {x.id,
-       "0",
-       UuidOf(e.fence.attempt_id->uuid),
-       UuidOf(e.fence.lease_id->uuid),
-       "1",
-       "susp-1",
-       waitpoint,
-       "key-1",
-       "waiting_for_signal",
-       "worker",
-       "",
-       condition,
-       "{}",
-       "",
-       "",
-       "fail",
-       "1000",
-       "",
-       "0",
-       "0"}};
 }
 
 // The token is an HMAC of the waitpoint, its key and its time, whether the secret is shorter than a

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "testing/calls/answer.h"
 #include "testing/scenarios/run.h"
 
 namespace ffgrant::claims_conformance {
@@ -132,6 +133,76 @@ inline RawCall RawMarkExpired(const Execution& e) {
   return {{x.ExecutionKey("core"), x.ExecutionKey("lease:current"), x.IndexKey("lease_expiry"),
            x.ExecutionKey("lease:history")},
           {x.id}};
+}
+
+inline RawCall RawIssueReclaim(Run& run, const Execution& e, const std::string& offered = "") {
+  RawCall call = RawIssue(run, e, kRawTtl, offered);
+  call.keys[2] = e.expected.IndexKey("lease_expiry");
+  return call;
+}
+
+// Renews the execution's last lease.
+inline RawCall RawRenew(const Execution& e) {
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"),
+           x.IndexKey("lease_expiry")},
+          {x.id, std::to_string(e.attempt_index.value), testing::UuidText(e.fence.attempt_id->uuid),
+           testing::UuidText(e.fence.lease_id->uuid), std::to_string(e.fence.lease_epoch->value),
+           kRawTtl, "5000"}};
+}
+
+// Returns a key of this run: on a real server a partition's own secret may belong to somebody else.
+inline std::string SecretsKey(Run& run, const Execution& e) {
+  return "ff:sec:" + RawTag(e) + ":" + run.Name("hmac");
+}
+inline RawCall RawRotate(Run& run, const Execution& e, const std::string& kid,
+                         const std::string& secret, const std::string& grace = "1000") {
+  return {{SecretsKey(run, e)}, {kid, secret, grace}};
+}
+
+inline RawCall RawSuspend(Run& run, const Execution& e, const std::string& waitpoint,
+                          const std::string& condition = R"({"required_signal_names":["go"]})") {
+  const Expected& x = e.expected;
+  const std::string wp = "ff:wp:" + RawTag(e) + ":" + waitpoint;
+  const Worker worker = run.Named(kWorker1);
+  return {
+      {x.ExecutionKey("core"), x.AttemptKey(0), x.ExecutionKey("lease:current"),
+       x.ExecutionKey("lease:history"), x.IndexKey("lease_expiry"),
+       x.WorkerLeasesKey(worker.instance), x.ExecutionKey("suspension:current"), wp,
+       wp + ":signals", x.IndexKey("suspension_timeout"), x.IndexKey("pending_waitpoint_expiry"),
+       x.LaneKey("active"), x.LaneKey("suspended"), x.ExecutionKey("waitpoints"), wp + ":condition",
+       x.IndexKey("attempt_timeout"), SecretsKey(run, e), "ff:noop:" + RawTag(e)},
+      {x.id,
+       "0",
+       testing::UuidText(e.fence.attempt_id->uuid),
+       testing::UuidText(e.fence.lease_id->uuid),
+       "1",
+       "susp-1",
+       waitpoint,
+       "key-1",
+       "waiting_for_signal",
+       "worker",
+       "",
+       condition,
+       "{}",
+       "",
+       "",
+       "fail",
+       "1000",
+       "",
+       "0",
+       "0"}};
+}
+
+// Resumes the execution's suspension.
+inline RawCall RawResume(Run& run, const Execution& e) {
+  const Expected& x = e.expected;
+  const std::string wp = "ff:wp:" + RawTag(e) + ":" +
+                         run.store().Hash(x.ExecutionKey("core")).at("current_waitpoint_id");
+  return {{x.ExecutionKey("core"), x.ExecutionKey("suspension:current"), wp, wp + ":signals",
+           x.IndexKey("suspension_timeout"), x.LaneKey("eligible"), x.LaneKey("delayed"),
+           x.LaneKey("suspended")},
+          {x.id, "signal", "0"}};
 }
 
 // Returns all texts of an answer with spaces between them; "-CODE" for an error.
