@@ -142,6 +142,30 @@ class Differential {
     if (const auto models = model_.InspectNames(id); names != models) {
       return "names\n    model  " + Describe(models) + "\n    engine " + Describe(names);
     }
+    return engine_.store() == nullptr ? std::string() : LeaseSetDifference(id);
+  }
+
+  // No ledger shows the sets of leases. From the claim on, an execution is in the set of the
+  // instance that holds it, and in no other set; it stays there when its lease expires, but not
+  // when the lease is revoked (contract 7.2, 7.5, 7.6).
+  std::string LeaseSetDifference(const ExecutionIdView& id) {
+    const auto state = model_.Inspect(id);
+    const auto names = model_.InspectNames(id);
+    const bool held =
+        state && state->lifecycle_phase == "active" && state->ownership_state != "lease_revoked";
+    const Expected keys(std::string(id.text()), "");
+    Wanted wanted;
+    wanted.hashes.push_back(keys.ExecutionKey("core"));  // says which node to ask
+    for (const Worker& worker : {kWorker1, kWorker1Other, kWorker2}) {
+      wanted.members.emplace_back(keys.WorkerLeasesKey(run_.Named(worker).instance), keys.id);
+    }
+    for (const auto& [place, stored] : engine_.store()->Read(wanted).members) {
+      const bool expected =
+          held && place.first == keys.WorkerLeasesKey(names->current_worker_instance_id);
+      if (stored == expected) continue;
+      return place.first + (stored ? " has the execution, which is not its instance's"
+                                   : " lacks the execution, which is its instance's");
+    }
     return {};
   }
 

@@ -126,6 +126,18 @@ void TheCapComesBeforeTheGrant(Run& run) {
   run.Reclaim(with, {.worker = kWorker1, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
 }
 
+// The instance that lost the execution keeps it in its set of leases until the execution is
+// reclaimed or fails for good, whoever asks for the reclaim.
+void TheFormerInstanceLosesItWhoeverAsks(Run& run) {
+  for (const Worker& worker : {kWorker1, kWorker1Other, kWorker2}) {
+    Execution& reclaimed = run.Expired();
+    run.IssueReclaim(reclaimed, {.worker = worker});
+    run.Reclaim(reclaimed, {.worker = worker});
+    Execution& failed = run.Expired();
+    run.Reclaim(failed, {.worker = worker, .cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
+  }
+}
+
 // The last lease may have had another lane (contract 7.7, 5).
 void FailsForGoodInItsOwnLane(Run& run) {
   Execution& e = run.RevokedOne(1);
@@ -233,6 +245,8 @@ void AddReclaimScenarios(std::vector<Scenario>& to) {
   to.push_back({"7.6", "reclaim_with_a_record_that_outlived_its_time",
                 ARecordThatOutlivedItsTimeIsTaken, kStoredKeys});
   to.push_back({"7.6", "reclaim_cap_comes_before_the_grant", TheCapComesBeforeTheGrant});
+  to.push_back(
+      {"7.6", "reclaim_takes_it_from_the_former_instance", TheFormerInstanceLosesItWhoeverAsks});
   to.push_back({"7.6", "reclaim_fails_for_good_in_its_own_lane", FailsForGoodInItsOwnLane});
   to.push_back({"7.6", "reclaim_caps_of_execution_and_call", CapsOfExecutionAndCall});
   to.push_back({"7.6", "reclaim_cap_by_default", TheCapByDefault});
