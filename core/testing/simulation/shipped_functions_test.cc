@@ -75,6 +75,11 @@ TEST_F(ShippedFunctions, RefusedCommandsAreThoseOfWhoeverAsks) {
   EXPECT_EQ(console_.Do(ask), "[]");
   server_.users["ann"].denied = {"hset"};
   EXPECT_EQ(ann.Do(ask), "[HSET]");
+  // Every refused command is named, wherever it stands.
+  server_.users["ann"].denied = {"set", "hset"};
+  EXPECT_EQ(ann.Do(ask), "[SET, HSET]");
+  server_.users["ann"].denied = {"set", "xadd", "hset"};
+  EXPECT_EQ(ann.Do(ask), "[SET, XADD, HSET]");
   server_.users["ann"].denied = {};
   EXPECT_EQ(ann.Do(ask), "[]");
 }

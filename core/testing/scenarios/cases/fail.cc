@@ -66,6 +66,8 @@ void FailureByAnOperator(Run& run) {
   for (const OptionalFence& fence : WrongOnes(run, leased.fence)) {
     run.Fail(leased, {.fence = fence, .operator_override = true}, ClaimError::kStaleLease);
   }
+  run.Fail(leased, {.fence = OptionalFence(), .category = "operator_override"},
+           ClaimError::kFenceRequired);
   run.Fail(leased, by_operator);
 }
 

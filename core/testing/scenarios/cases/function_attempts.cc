@@ -213,6 +213,30 @@ void AWorkersTokensAreCounted(Run& run) {
   }
 }
 
+// The limits hold for what a worker offers, even to an execution that requires nothing.
+void AWorkersOfferIsLimitedWithoutNeed(Run& run) {
+  const auto offer = [&run](const std::string& offered, const std::string& refusal) {
+    const std::string what = std::to_string(offered.size()) + " bytes";
+    const std::string answer =
+        refusal.empty() ? "1 OK" : "0 invalid_capabilities worker:" + refusal;
+    const auto check = [&](Execution& e, const char* function, const RawCall& call) {
+      const RawStore::Answer made = run.store().Call(function, call.keys, call.args);
+      run.CheckEqual(what, answer, refusal.empty() ? FirstTexts(made) : AllTexts(made));
+      if (!refusal.empty()) run.CheckStored(e);
+    };
+    Execution& waiting = run.Create();
+    check(waiting, "ff_issue_claim_grant", RawIssue(run, waiting, kRawTtl, offered));
+    Execution& lost = run.RevokedOne();
+    check(lost, "ff_issue_reclaim_grant", RawIssueReclaim(run, lost, offered));
+  };
+  for (const auto& [bytes, taken] : testing::kCapabilityBytesRows) {
+    offer(testing::CapabilitiesOfBytes(bytes), taken ? "" : "too_many_bytes");
+  }
+  for (const auto& [count, taken] : testing::kCapabilityCountRows) {
+    offer(testing::CapabilitiesOfCount(count), taken ? "" : "too_many_tokens");
+  }
+}
+
 // A resumed execution is claimed without a look at its eligibility, even while its resume is
 // delayed (contract 7.3).
 void AFusedClaimTakesADelayedResume(Run& run) {
@@ -472,6 +496,7 @@ void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
   add("F3", "the_renewal_deadline_is_the_callers", TheRenewalDeadlineIsTheCallers);
   add("F3", "an_attempt_without_timeout_is_in_no_index", AnAttemptWithoutTimeoutIsInNoIndex);
   add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
+  add("F2", "a_workers_offer_is_limited_without_need", AWorkersOfferIsLimitedWithoutNeed);
   add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);
   add("F3", "marking_what_is_gone_cleans_the_index", MarkingWhatIsGoneCleansTheIndex);
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
