@@ -64,6 +64,32 @@ void SecretsRotate(Run& run) {
   run.store().Delete(key);
 }
 
+// A key id that becomes the current one again within its grace keeps the end of that grace. The
+// first rotation after that time, which makes the id the previous one, also removes its secret.
+// FlowFabric's own function does the same, and both libraries have to store the same.
+void AKeyIdThatComesBackKeepsItsEnd(Run& run) {
+  Execution& e = run.New();
+  const std::string key = SecretsKey(run, e);
+  const std::string grace = std::to_string(kLong);
+  const auto rotate = [&](const std::string& kid, const std::string& secret) {
+    return AnswerTo(run, "ff_rotate_waitpoint_hmac_secret", RawRotate(run, e, kid, secret, grace));
+  };
+  run.CheckEqual("first", "1 OK rotated  k1 0", rotate("k1", "01"));
+  run.CheckEqual("second", "1 OK rotated k1 k2 0", rotate("k2", "02"));
+  const std::string end = run.store().Hash(key)["expires_at:k1"];
+  run.CheckEqual("back", "1 OK rotated k2 k1 0", rotate("k1", "01"));
+  Fields fields = run.store().Hash(key);
+  run.CheckEqual("current", "k1", fields["current_kid"]);
+  run.CheckEqual("its end", end, fields["expires_at:k1"]);
+  run.store().SetField(key, "expires_at:k1", "1");  // as if the time had passed
+  run.CheckEqual("third", "1 OK rotated k1 k3 1", rotate("k3", "03"));
+  fields = run.store().Hash(key);
+  run.CheckEqual("previous", "k1", fields["previous_kid"]);
+  run.Check("without its secret", fields.count("secret:k1") == 0);
+  run.CheckEqual("k2's secret", "02", fields["secret:k2"]);
+  run.store().Delete(key);
+}
+
 std::string BytesOfHex(std::string_view hex) {
   std::string bytes;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -385,6 +411,7 @@ void AddFunctionSuspensionScenarios(std::vector<Scenario>& to) {
   add("F3", "a_condition_has_a_limit", AConditionHasALimit);
   add("F3", "a_resume_needs_an_open_suspension", AResumeNeedsAnOpenSuspension);
   add("F4", "waitpoint_secrets_rotate", SecretsRotate);
+  add("F4", "a_key_id_that_comes_back_keeps_its_end", AKeyIdThatComesBackKeepsItsEnd);
   add("F4", "a_suspension_takes_what_is_a_number", ASuspensionTakesWhatIsANumber);
   add("F4", "a_resume_takes_the_timeout_away", AResumeTakesTheTimeoutAway);
   add("F4", "a_token_is_an_hmac_of_the_waitpoint", ATokenIsAnHmacOfTheWaitpoint);
