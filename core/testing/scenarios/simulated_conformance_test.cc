@@ -40,9 +40,11 @@ INSTANTIATE_TEST_SUITE_P(Contract, SimulatedConformance,
                          });
 
 TEST(SimulatedDifferential, TheModelAndTheFunctionsAgree) {
-  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+  // Most calls of a history are refused, so only a long history leads to an attempt that was
+  // suspended, resumed and claimed again.
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     SimulatedEngine engine(seed % 2 == 0);
-    const DifferentialResult result = RunDifferential(engine, "", seed, 100);
+    const DifferentialResult result = RunDifferential(engine, "", seed, seed <= 5 ? 600 : 80);
     ASSERT_EQ(result.problem, "") << "seed " << seed;
   }
 }
