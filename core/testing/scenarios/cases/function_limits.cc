@@ -4,6 +4,8 @@
 // time (functions/README.md). A ledger checks most of these before it sends them, or never sends
 // them, so only calls without the ledger show what the functions do.
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
