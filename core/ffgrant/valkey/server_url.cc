@@ -29,6 +29,7 @@ constexpr const char* kPasswordInUrl =
     "FFGRANT_PASSWORD_FILE names";
 constexpr const char* kNoAddress =
     "a server is HOST:PORT, valkey://[USER@]HOST[:PORT][/0], valkeys:// (TLS) or unix:///PATH";
+constexpr const char* kBareIpv6 = "an IPv6 address stands in brackets: [::1]:6379";
 
 // What the text of one server says, or why this text can't be used.
 struct Server {
@@ -89,6 +90,12 @@ bool IsHost(std::string_view host) noexcept {
   });
 }
 
+// Whether `where` is an IPv6 address without brackets. Its last group of digits can't be told from
+// a port.
+bool IsBareIpv6(std::string_view where) noexcept {
+  return !where.starts_with('[') && where.find(':') != where.rfind(':');
+}
+
 Server ReadUrl(std::string_view scheme_text, std::string_view rest) {
   std::string scheme(scheme_text);
   std::transform(scheme.begin(), scheme.end(), scheme.begin(), Lower);
@@ -135,6 +142,7 @@ Server ReadUrl(std::string_view scheme_text, std::string_view rest) {
   const std::string_view database = CutAt(rest, '/');
   if (!database.empty() && database != "0") return Problem("only database 0 is supported");
   if (!IsHost(rest)) return Problem(kNoAddress);
+  if (IsBareIpv6(rest)) return Problem(kBareIpv6);
   std::string where(rest);
   const bool ends_in_bracket = where.ends_with(']');
   if (ends_in_bracket || where.find(':') == std::string::npos) {
@@ -149,8 +157,10 @@ Server Read(std::string_view text) {
   if (scheme_end != std::string_view::npos) {
     return ReadUrl(text.substr(0, scheme_end), text.substr(scheme_end + 3));
   }
+  if (!IsHost(text)) return Problem(kNoAddress);
+  if (IsBareIpv6(text)) return Problem(kBareIpv6);
   Server server;
-  if (!IsHost(text) || !ParseEndpoint(text, server.endpoint)) return Problem(kNoAddress);
+  if (!ParseEndpoint(text, server.endpoint)) return Problem(kNoAddress);
   return server;
 }
 

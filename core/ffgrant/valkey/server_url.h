@@ -26,7 +26,7 @@ namespace ffgrant::valkey {
 // options.username if `text` names a user. `text` is one server, or several with commas between
 // them, each in one of these forms:
 //
-//   HOST:PORT                                 an IPv6 address may stand in brackets
+//   HOST:PORT                                 an IPv6 address stands in brackets
 //   valkey://[USER@]HOST[:PORT][/0][?db=0]    redis:// is the same; port 6379 if none is given
 //   valkeys://[USER@]HOST[:PORT][/0][?db=0]   the same by TLS; rediss:// is the same
 //   unix://[USER@]/PATH[?db=0]                a unix socket, by its absolute path
@@ -38,8 +38,9 @@ namespace ffgrant::valkey {
 // `options` untouched. The sentence never repeats `text`, which may hold a password by mistake.
 // Each of these is refused with a sentence of its own: a password in the URL (others would see it
 // in lists of processes, shells' histories and logs), a database other than 0 (a cluster has no
-// other, and FlowFabric uses no other), Sentinel, parameters other than db=0, and TLS where the
-// library was built without it.
+// other, and FlowFabric uses no other), Sentinel, parameters other than db=0, an IPv6 address
+// without brackets (its last group can't be told from a port), and TLS where the library was built
+// without it.
 std::string SetServers(std::string_view text, ClientOptions& options);
 
 // Sets options.password to the text of the file, without the end of its line. Returns "", or the

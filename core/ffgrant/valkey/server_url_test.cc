@@ -163,6 +163,12 @@ TEST(SetServers, RefusesByName) {
   EXPECT_EQ(Refused("valkey://a@x,valkey://b@x"), "all servers of one client have the same user");
   EXPECT_EQ(Refused("valkey://a@x,y:1"), "all servers of one client have the same user");
   EXPECT_EQ(Refused("valkey://%@db"), "the user in the URL has a broken %XX");
+  // The last group of such an address would be taken for a port, and what is before it for a host.
+  for (const std::string_view text :
+       {"::1", "::1:6379", "fe80::1", "a:1,::1", "2001:db8::8:800:200c:417a", "valkey://::1",
+        "valkey://u@fe80::1/0", "valkey://::1:6379", "db:1:2", "valkey://db:1:2"}) {
+    EXPECT_EQ(Refused(text), "an IPv6 address stands in brackets: [::1]:6379") << text;
+  }
   for (const std::string_view text : {"",
                                       ",",
                                       "db",
