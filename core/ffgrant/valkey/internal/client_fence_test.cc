@@ -257,6 +257,30 @@ TEST(Fence, OfAServerIsNotLostOnTheWayToAnother) {
   }
 }
 
+// A server that refuses the client for good can't be asked to shut the connection, and no other
+// server is asked in its place.
+TEST(Fence, OfAServerThatRefusesTheClientIsPutUpNowhereElse) {
+  ClientOptions options = RigOptions();
+  options.servers = {At(1), At(2), At(3)};
+  ClientRig rig(options);
+  bool refuses = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "INFO") return std::nullopt;
+    if (port == 1 && refuses) return "-NOAUTH Authentication required.\r\n";
+    return Info("run" + std::to_string(port));
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  LoseACommand(rig, 1);
+  ASSERT_EQ(rig.Get(), "a of 2");
+  refuses = true;
+  rig.network->SetScript(nullptr);
+  EXPECT_FALSE(rig.Settle(1000));
+  EXPECT_EQ(rig.Count("3 "), 0) << "nobody needs this server";
+  EXPECT_EQ(rig.Count("1 INFO"), 2);
+  EXPECT_LE(rig.client.nodes(), 2u);
+  EXPECT_EQ(rig.Get(), "a of 2");
+}
+
 // If a connection breaks while the client looks for the library, it counts as a connection that
 // never worked, and the next server is tried.
 TEST(Fence, IsOfTheServerThatWasLeft) {

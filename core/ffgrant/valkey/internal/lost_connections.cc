@@ -42,7 +42,12 @@ LostConnections::Entry* LostConnections::Find(std::uint64_t number) noexcept {
 void LostConnections::AddTo(Entry& entry, CommandKey key) {
   if (key == kEveryKey) {
     entry.every_key = true;
-  } else if (key != kNoKey && !entry.every_key && entry.keys.insert(key).second) {
+  } else if (key == kNoKey || entry.Has(key)) {
+    return;
+  } else if (keys_ >= kMaxKeys) {
+    GiveUp(key);
+  } else {
+    entry.keys.insert(key);
     ++keys_;
   }
 }
@@ -82,11 +87,10 @@ std::uint64_t LostConnections::Add(const ServerIdentity& server, std::int64_t cl
 
 void LostConnections::AddKey(std::uint64_t number, CommandKey key) {
   const std::scoped_lock lock(mutex_);
-  Entry* const entry = Find(number);
-  if (entry == nullptr || keys_ >= kMaxKeys) {
-    GiveUp(key);
-  } else {
+  if (Entry* const entry = Find(number)) {
     AddTo(*entry, key);
+  } else {
+    GiveUp(key);
   }
 }
 

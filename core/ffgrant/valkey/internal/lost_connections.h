@@ -51,8 +51,9 @@ inline constexpr CommandKey kEveryKey = UINT64_MAX;  // any command may be lost 
 class LostConnections {
  public:
   // If one of these limits is reached, an Add() that needs a new entry first gives up the oldest
-  // connections. AddKey() gives up the key that it is called with, if there are kMaxKeys already or
-  // its connection is not here any more. What was given up can't be settled any more.
+  // connections. AddKey(), and an Add() that finds an entry, give up their key if there are
+  // kMaxKeys already, or if the connection of AddKey() is not here any more. What was given up
+  // can't be settled any more.
   static constexpr std::size_t kMaxEntries = 4096;
   static constexpr std::size_t kMaxKeys = std::size_t{1} << 18;
 

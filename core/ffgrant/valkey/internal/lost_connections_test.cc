@@ -213,6 +213,8 @@ TEST(LostConnections, HoldSoManyCommandsAndNoMore) {
   for (std::uint64_t i = 0; i < LostConnections::kMaxKeys; ++i) {
     lost.AddKey(number, i << 16 | 3);
   }
+  lost.AddKey(number, 1 << 16 | 3);
+  lost.AddKey(number, kNoKey);
   EXPECT_TRUE(lost.IsSettled(5));
   lost.AddKey(number, 5);
   EXPECT_FALSE(lost.IsSettled(5));
@@ -222,6 +224,20 @@ TEST(LostConnections, HoldSoManyCommandsAndNoMore) {
   EXPECT_FALSE(lost.IsSettled(1 << 16 | 3));
   lost.Resolve(number);
   EXPECT_FALSE(lost.IsSettled(1 << 16 | 3));
+}
+
+// Connections to a server that gives no ids share one entry, and each may bring another key.
+TEST(LostConnections, ThatShareOneEntryHoldSoManyCommandsAndNoMore) {
+  LostConnections lost;
+  for (std::uint64_t i = 0; i < LostConnections::kMaxKeys; ++i) {
+    (void)lost.Add(Alone(""), 0, 0, i << 16 | 3, false);
+  }
+  EXPECT_EQ(lost.size(), 1u);
+  const std::uint64_t number = lost.Add(Alone(""), 0, 0, 5, false);
+  EXPECT_EQ(lost.size(), 1u);
+  lost.Resolve(number);
+  EXPECT_TRUE(lost.IsSettled(1 << 16 | 4));
+  EXPECT_FALSE(lost.IsSettled(5)) << "was beyond the limit";
 }
 
 }  // namespace
