@@ -369,7 +369,7 @@ def _facts(arguments, job):
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     command = "./scripts/mutants " + shlex.join(
         [f"--count={arguments.count}", f"--seed={arguments.seed}", f"--jobs={arguments.jobs}",
-         f"--seconds={arguments.seconds}"])
+         f"--seconds={arguments.seconds}", *(f"--grader={name}" for name in arguments.grader)])
     ways = ", ".join(f"{how} {count}" for how, count in summary.ways(job.results))
     killers = ", ".join(f"{name} {count}" for name, count in summary.by_target(job.results))
     return [
@@ -442,7 +442,8 @@ def _job(terminal, arguments):
         return by_tests.run(terminal, arguments, sample, equivalents, parts.all_ids())
     job = Job(terminal, arguments, originals, by_file, sample, equivalents)
     job.run()
-    _ask_tests(terminal, arguments, job, equivalents)
+    if not arguments.grader:
+        _ask_tests(terminal, arguments, job, equivalents)
     return _finish(terminal, arguments, job, equivalents, parts.all_ids())
 
 

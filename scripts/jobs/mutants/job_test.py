@@ -112,7 +112,7 @@ class AskTestsTest(unittest.TestCase):
         results += [{"id": "x.cc:5", "line": 5, "outcome": "killed-10"},
                     {"id": "x.cc:6", "line": 6, "outcome": "survived"}]
         grading = types.SimpleNamespace(results=results, by_file={"x.cc": mutants})
-        arguments = types.SimpleNamespace(seconds=1, jobs=1, resume=False)
+        arguments = types.SimpleNamespace(seconds=1, jobs=1, resume=False, grader=[])
         grader = _Grader()
         with tempfile.TemporaryDirectory() as folder, \
                 mock.patch.object(job, "Grader", lambda *_: grader), \

@@ -230,10 +230,12 @@ def method(arguments):
         "median "
         f"of the seeds is at most 10 s, that is, if {len(runner.SEEDS) // 2 + 1} of them were. "
         "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
-        "that no target reached isn't run. What targets have let live and no argument excuses is "
-        "then built into the tests: all tests of ctest but those that take minutes, the replay of "
-        "the seed corpora, both once more with sanitizers, and the thread tests under "
-        "ThreadSanitizer may kill it; the share is that of the targets alone")
+        "that no target reached isn't run. " + (
+            "No test was asked about what targets have let live" if arguments.grader else
+            "What targets have let live and no argument excuses is then built into the tests: all "
+            "tests of ctest but those that take minutes, the replay of the seed corpora, both once "
+            "more with sanitizers, and the thread tests under ThreadSanitizer may kill it")
+        + "; the share is that of the targets alone")
 
 
 def _survivor(result):
