@@ -88,6 +88,16 @@ class Presets(unittest.TestCase):
                     if preset.get("cacheVariables", {}).get("FFGRANT_COUNT_PATHS") == "ON"}
         self.assertEqual(counting, {"clang-release"})
 
+    def test_threads_lose_no_counts_of_coverage(self):
+        # What a branch did otherwise is a difference of counts, which a lost count makes wrong.
+        presets = json.loads((build.ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
+        counting = {}
+        for preset in presets["configurePresets"]:
+            flags = preset.get("cacheVariables", {}).get("CMAKE_CXX_FLAGS", "").split()
+            if "-fprofile-instr-generate" in flags:
+                counting[preset["name"]] = "-fprofile-update=atomic" in flags
+        self.assertEqual(counting, {"coverage": True})
+
     def test_a_build_of_another_clang_starts_afresh(self):
         for preset, compiler, fresh in (("tsan", "/opt/clang++-19", True), ("tsan", "here", False),
                                         ("tsan", None, False),
