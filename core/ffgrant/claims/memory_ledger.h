@@ -80,8 +80,9 @@ struct MemoryLedgerOptions {
 // times). A batch has the misses of up to 16 calls under way at once. CreateExecution() and
 // Resume() without a delay, ClaimForWorker() and Forget() can also change a queue, and so can
 // RunMaintenance() when a delay has ended. The cost of this change is logarithmic in the number of
-// executions that wait in the partition, plus a step for each different set of requirements that
-// they have.
+// executions that wait in the partition and lane, plus a step for each kind of them: executions are
+// of one kind if they have the same required capabilities and the same retry policy. The cost of a
+// text is linear in its size.
 //
 // Clock: if the clock is set back, grants and leases live longer by that step (clock.h). And
 // ClaimForWorker() passes over an execution that it has once found with a grant until the clock is
@@ -92,12 +93,17 @@ struct MemoryLedgerOptions {
 // Blocking: a call does not wait until another call is answered. It waits only for the locks of the
 // places that both calls look at. A large ledger has 256 locks of executions and 256 of partitions.
 // A thread that finds a lock taken spins for about a microsecond and then sleeps in the kernel
-// until the lock is free. A lock is held for some tens of nanoseconds, but longer by three kinds of
-// calls. ClaimForWorker() keeps its partition's lock while it looks at one execution for each set
-// of requirements, passes over up to max_candidates executions with a grant, puts back into the
-// queue those whose grants have ended, and takes out of the queue those that are no longer
-// eligible. Calls that find no room look at up to 64 places under one lock. InspectNames() keeps
-// an execution's lock while it allocates.
+// until the lock is free. A lock is held for some tens of nanoseconds, but longer in these cases:
+//  - ClaimForWorker() keeps its partition's lock while it passes over up to max_candidates
+//    executions with a grant, puts back into the queue those whose grants have ended, and takes out
+//    of the queue those that are no longer eligible. It looks at one execution of each kind to find
+//    the first in order, and again for each execution that it passes over, puts back or takes out.
+//  - The other calls that change a queue keep its partition's lock while they look at one execution
+//    of each kind.
+//  - A call keeps the locks that it has while it copies or compares the texts of a grant,
+//    capabilities and the ids of a worker. InspectNames() keeps an execution's lock while it
+//    allocates.
+//  - Calls that find no room look at up to 64 places under one lock.
 //
 // A call that finds no room answers kLedgerFull. The detail says what is full: "executions",
 // "lanes", "capability sets", "names" or "texts". A grant that has run out keeps its name and texts
