@@ -144,12 +144,17 @@ TEST_F(Choices, OnlyWhatTheWorkerCanDoIsTaken) {
 }
 
 // The calls are cancelled as the server gets the command with the index `at`. The search stops, and
-// the next call takes no partition for one that does not answer.
-TEST_F(Choices, ACancelledSearchHoldsUpNoLaterOne) {
+// the next call takes no partition for one that does not answer. The execution that can be granted
+// is the head of its partition, or is behind the head, so that the search waits for the answers
+// about it.
+class CancelledChoices : public Choices, public ::testing::WithParamInterface<std::size_t> {};
+TEST_P(CancelledChoices, HoldUpNoLaterOne) {
+  const std::size_t behind = GetParam();
   bool stopped = false;
   for (int at = 0; at < 20; ++at) {
     SCOPED_TRACE(at);
-    Start(1);
+    Start(behind + 1);
+    Grant(0, behind);
     int commands = 0;
     rig_->server.answer = [&](std::int64_t, const Words&) {
       if (commands++ == at) rig_->ledger->CancelCalls();
@@ -170,6 +175,7 @@ TEST_F(Choices, ACancelledSearchHoldsUpNoLaterOne) {
   }
   EXPECT_TRUE(stopped);
 }
+INSTANTIATE_TEST_SUITE_P(AtTheHeadAndBehind, CancelledChoices, ::testing::Values(0, 1));
 
 // The cancelled questions are still open as the next call begins. Then the server answers them, or
 // their connection ends.
