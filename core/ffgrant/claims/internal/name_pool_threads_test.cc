@@ -100,7 +100,8 @@ TEST(NamePoolThreadsTest, TextsOfRecordsAreTheirOwn) {
         ASSERT_EQ(texts.Text(id, RecordText::kLeaseLane), lane);
         ASSERT_EQ(texts.Text(id, RecordText::kRouteSnapshot), "");
       }
-      texts.DropAll(id);
+      texts.DropGrant(id);
+      texts.DropLease(id);
       ASSERT_EQ(id, 0u);
     }
   });

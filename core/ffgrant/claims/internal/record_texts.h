@@ -46,10 +46,6 @@ class RecordTexts {
   bool SetLease(Id& id, std::string_view lane) noexcept;
   void DropGrant(Id& id) noexcept;
   void DropLease(Id& id) noexcept;
-  void DropAll(Id& id) noexcept {
-    DropGrant(id);
-    DropLease(id);
-  }
 
   std::string Text(Id id, RecordText kind) const;
   // Returns how often a text of a record was freed.
