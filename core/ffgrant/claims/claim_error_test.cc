@@ -32,6 +32,7 @@ constexpr WireRow kWire[] = {
     {"capability_mismatch", ClaimError::kCapabilityMismatch, "retryable", "terminal"},
     {"invalid_capabilities", ClaimError::kInvalidCapabilities, "terminal", "terminal"},
     {"invalid_input", ClaimError::kInvalidInput, "terminal", "terminal"},
+    {"invalid_policy_json", ClaimError::kInvalidPolicyJson, "terminal", "terminal"},
     {"execution_not_leaseable", ClaimError::kExecutionNotLeaseable, "retryable", "retryable"},
     {"lease_conflict", ClaimError::kLeaseConflict, "retryable", "retryable"},
     {"invalid_claim_grant", ClaimError::kInvalidClaimGrant, "retryable", "retryable"},
@@ -49,10 +50,38 @@ constexpr WireRow kWire[] = {
     {"lease_expired", ClaimError::kLeaseExpired, "terminal", "terminal"},
     {"lease_revoked", ClaimError::kLeaseRevoked, "terminal", "terminal"},
     {"execution_not_active", ClaimError::kExecutionNotActive, "terminal", "retryable"},
+    {"execution_not_suspended", ClaimError::kExecutionNotSuspended, "informational",
+     "informational"},
     {"fence_required", ClaimError::kFenceRequired, "terminal", "terminal"},
     {"partial_fence_triple", ClaimError::kPartialFenceTriple, "terminal", "terminal"},
     {"attempt_not_in_created_state", ClaimError::kAttemptNotInCreatedState, "bug", "bug"},
 };
+
+// The library's own errors.
+constexpr struct {
+  ClaimError error;
+  std::string_view name;
+  ErrorClassification classification;
+} kOwn[] = {
+    {ClaimError::kNothingInWindow, "nothing_in_window", ErrorClassification::kRetryable},
+    {ClaimError::kLedgerFull, "ledger_full", ErrorClassification::kRetryable},
+    {ClaimError::kWorkerAtCapacity, "worker_at_capacity", ErrorClassification::kRetryable},
+    {ClaimError::kInvalidPartitionKey, "invalid_partition_key", ErrorClassification::kTerminal},
+    {ClaimError::kGrantMismatch, "grant_mismatch", ErrorClassification::kTerminal},
+    {ClaimError::kUnknownCode, "unknown_code", ErrorClassification::kTerminal},
+    {ClaimError::kUnknownOutcome, "unknown_outcome", ErrorClassification::kRetryable},
+    {ClaimError::kUnavailable, "unavailable", ErrorClassification::kRetryable},
+};
+
+TEST(ClaimErrorTest, EveryErrorIsInOneRow) {
+  std::multiset<ClaimError> in_rows = {ClaimError::kNone};
+  for (const WireRow& row : kWire) in_rows.insert(row.error);
+  for (const auto& row : kOwn) in_rows.insert(row.error);
+  for (int i = 0; i < kErrors; ++i) {
+    const auto error = static_cast<ClaimError>(i);
+    EXPECT_EQ(in_rows.count(error), 1u) << ErrorName(error);
+  }
+}
 
 TEST(ClaimErrorTest, CodesAndClassesAreTheContracts) {
   for (const WireRow& row : kWire) {
@@ -71,21 +100,7 @@ TEST(ClaimErrorTest, NamesAreDistinct) {
 }
 
 TEST(ClaimErrorTest, OwnErrorsAreNoCodes) {
-  const struct {
-    ClaimError error;
-    std::string_view name;
-    ErrorClassification classification;
-  } own[] = {
-      {ClaimError::kNothingInWindow, "nothing_in_window", ErrorClassification::kRetryable},
-      {ClaimError::kLedgerFull, "ledger_full", ErrorClassification::kRetryable},
-      {ClaimError::kWorkerAtCapacity, "worker_at_capacity", ErrorClassification::kRetryable},
-      {ClaimError::kInvalidPartitionKey, "invalid_partition_key", ErrorClassification::kTerminal},
-      {ClaimError::kGrantMismatch, "grant_mismatch", ErrorClassification::kTerminal},
-      {ClaimError::kUnknownCode, "unknown_code", ErrorClassification::kTerminal},
-      {ClaimError::kUnknownOutcome, "unknown_outcome", ErrorClassification::kRetryable},
-      {ClaimError::kUnavailable, "unavailable", ErrorClassification::kRetryable},
-  };
-  for (const auto& [error, name, classification] : own) {
+  for (const auto& [error, name, classification] : kOwn) {
     EXPECT_EQ(ErrorName(error), name);
     EXPECT_EQ(ClaimErrorFromCode(name), std::nullopt) << name;
     EXPECT_EQ(ScriptClass(error), classification) << name;
