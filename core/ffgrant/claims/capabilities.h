@@ -53,6 +53,8 @@ class CapabilitySet {
   [[nodiscard]] CapabilityError AssignOfferedCsv(std::string_view csv) noexcept;
   // Assigns the tokens that an execution requires. Checks each token, in the caller's order, then
   // the number of tokens, and then the size of the comma-joined tokens.
+  // Bytes beyond ASCII are not checked. But a server keeps the tokens and the retry policy in one
+  // JSON text, so that tokens that are not UTF-8 make the policy unreadable.
   [[nodiscard]] CapabilityError AssignRequired(std::span<const std::string_view> tokens) noexcept;
 
   std::string_view csv() const noexcept { return {bytes_.data(), size_}; }

@@ -70,7 +70,7 @@ struct CreateExecutionArgs {
   ExecutionIdView execution_id;
   LaneIdView lane;
   std::int64_t priority = 0;                    // higher first, 0..9000
-  const CapabilitySet* required = nullptr;      // null: any worker will do
+  const CapabilitySet* required = nullptr;      // as AssignRequired() makes it; null: none
   std::optional<TimestampMs> delay_until = {};  // not eligible before this time; may be any time
   // The execution's own cap on reclaims, which wins over a call's cap. Without it, the cap is
   // kPolicyMaxReclaimCount if `required` is not empty or there is a `retry`, else the call's cap.
@@ -383,8 +383,9 @@ class ClaimLedger {
 
   // Creates an execution. Errors: kInvalidInput (a non-canonical id, a partition outside the
   // configured count, a lane that ParseLaneId() refuses, or a retry policy that is not valid; the
-  // types of the arguments rule out other causes), kInvalidCapabilities. An id that exists already
-  // is no error: the status is kDuplicate, and nothing is changed.
+  // types of the arguments rule out other causes), kInvalidCapabilities (requirements with tokens
+  // that AssignRequired() refuses; the embedded ledger takes them). An id that exists already is no
+  // error: the status is kDuplicate, and nothing is changed.
   virtual CreateOutcome CreateExecution(const CreateExecutionArgs& args,
                                         ErrorDetails* details = nullptr) noexcept = 0;
 

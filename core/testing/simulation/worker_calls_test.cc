@@ -119,6 +119,24 @@ class WorkerCalls : public ::testing::Test {
 
 // ---- creation with a delay ---------------------------------------------------------
 
+// AssignRequired() refuses these bytes, but a caller may take a set that was made in another way.
+TEST_F(WorkerCalls, CreationWithBytesThatNoRequirementMayHaveIsRefused) {
+  for (int byte = 0; byte < 256; ++byte) {
+    if (byte > 0x20 && byte != 0x7F) continue;
+    SCOPED_TRACE(byte);
+    CapabilitySet required;
+    ASSERT_EQ(required.AssignOfferedCsv("x" + std::string(1, static_cast<char>(byte))),
+              CapabilityError::kNone);
+    const MintedExecutionId id(7, ids_.Next());
+    const CreateOutcome created = ledger_->CreateExecution(
+        {.execution_id = id.view(), .lane = lane_, .required = &required}, &details_);
+    EXPECT_EQ(created.error, ClaimError::kInvalidCapabilities) << ErrorName(created.error);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "required:control_or_whitespace");
+    EXPECT_FALSE(ledger_->Inspect(id.view()));
+  }
+}
+
 // The client reads the time before it creates. The delay can end before the server executes the
 // creation, and the execution is then eligible at once. So it has to be in the eligible set.
 TEST_F(WorkerCalls, CreationWhoseDelayEndsOnTheWayIsEligible) {

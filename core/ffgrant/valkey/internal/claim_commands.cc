@@ -90,10 +90,16 @@ std::string_view PolicyJson(const CreateExecutionArgs& args, std::string& scratc
   scratch.append(R"(,"max_replay_count":10,"budget_ids":[])");
   if (has_requirements) {
     scratch.append(R"(,"routing_requirements":{"required_capabilities":[")");
-    // A required token holds neither commas nor control characters, so JSON needs no more escapes.
+    // Nothing says that AssignRequired() has made the set, so its tokens may hold any byte but a
+    // comma.
     for (const char c : args.required->csv()) {
       if (c == ',') {
         scratch.append(R"(",")");
+      } else if (static_cast<unsigned char>(c) < 0x20) {
+        constexpr std::string_view kHexDigits = "0123456789abcdef";
+        scratch.append(R"(\u00)");
+        scratch.push_back(kHexDigits[static_cast<unsigned char>(c) >> 4]);
+        scratch.push_back(kHexDigits[c & 15]);
       } else {
         if (c == '"' || c == '\\') scratch.push_back('\\');
         scratch.push_back(c);

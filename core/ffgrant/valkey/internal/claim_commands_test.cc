@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -100,6 +101,31 @@ TEST(ClaimCommands, Create) {
               R"("routing_requirements":{"required_capabilities":["a","b\"\\"]},)"
               R"("max_signals_per_execution":10000})",
               "", "1800000000000", "", "{}", "", "7"});
+}
+
+// Requirements that AssignRequired() would refuse are sent as they are, so that the server can say
+// what is wrong with them.
+TEST(ClaimCommands, RequirementsAreWrittenAsJsonWhateverTheirBytes) {
+  for (int byte = 0; byte < 256; ++byte) {
+    if (byte == ',') continue;
+    const std::string token = "x" + std::string(1, static_cast<char>(byte)) + "y";
+    CapabilitySet required;
+    ASSERT_EQ(required.AssignOfferedCsv(token), CapabilityError::kNone);
+    CreateExecutionArgs args;
+    args.execution_id = Id();
+    args.lane = Lane();
+    args.required = &required;
+    std::string scratch;
+    const Words words = Written([&](RespCommand& c) { WriteCreate(c, args, {}, {}, scratch); });
+    ASSERT_EQ(words.size(), 24u);
+    char escaped[8] = {static_cast<char>(byte)};
+    if (byte < 0x20) std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+    if (byte == '"' || byte == '\\') std::snprintf(escaped, sizeof escaped, "\\%c", byte);
+    const std::string& policy = words[3 + 8 + 6];
+    EXPECT_NE(policy.find("\"required_capabilities\":[\"x" + std::string(escaped) + "y\"]"),
+              std::string::npos)
+        << byte << ": " << policy;
+  }
 }
 
 // A count that the caller gives is stored even if it is the one that a policy has by default,
