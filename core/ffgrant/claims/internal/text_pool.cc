@@ -31,10 +31,8 @@ TextPool::Place TextPool::Take(std::size_t pieces) noexcept {
 }
 
 TextPool::Place TextPool::Keep(std::string_view text, std::string_view second) noexcept {
-  // The sizes are compared separately, because their sum could overflow.
   if (text.empty() && second.empty()) return 0;
-  const std::size_t most = free_pieces() * kPieceBytes;
-  if (text.size() > most || second.size() > most - text.size()) return kFull;
+  if (!IsEnough(free_pieces(), text.size(), second.size())) return kFull;
   const Place first = Take(PiecesOf(text.size() + second.size()));
   if (first == kFull) return kFull;
   std::size_t used = 0;

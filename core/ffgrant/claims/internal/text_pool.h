@@ -5,6 +5,7 @@
 #ifndef FFGRANT_CLAIMS_INTERNAL_TEXT_POOL_H_
 #define FFGRANT_CLAIMS_INTERNAL_TEXT_POOL_H_
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -35,6 +36,14 @@ class TextPool {
 
   static constexpr std::size_t PiecesOf(std::size_t size) noexcept {
     return (size + kPieceBytes - 1) / kPieceBytes;
+  }
+  // Returns whether `pieces` pieces are enough for two texts of these sizes, in one chain. Owners
+  // remember sizes in 32 bits, so no number of pieces is enough for longer texts.
+  static constexpr bool IsEnough(std::size_t pieces, std::size_t size,
+                                 std::size_t second) noexcept {
+    // The sizes are compared separately, because their sum could overflow.
+    const std::size_t most = std::min<std::size_t>(pieces * kPieceBytes, UINT32_MAX);
+    return size <= most && second <= most - size;
   }
 
   // Keeps a copy of `text` followed by `second`, and returns its place; kFull

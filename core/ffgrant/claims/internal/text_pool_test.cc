@@ -74,6 +74,21 @@ TEST(TextPoolTest, HugeTextsAreRefused) {
   EXPECT_EQ(pool.free_pieces(), 4u);
 }
 
+// A pool of the most bytes that a ledger may have is too large for a test.
+TEST(TextPoolTest, NoRoomIsEnoughForTextsWhoseSizeNeedsMoreThan32Bits) {
+  constexpr std::size_t kMost = 0xFFFFFFFF;
+  constexpr std::size_t kPieces = TextPool::PiecesOf(kMost + 1);
+  ASSERT_GT(kPieces * kPiece, kMost + 1);
+  for (const std::size_t pieces : {kPieces, 2 * kPieces}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kMost / 2, kMost - 1, kMost}) {
+      EXPECT_TRUE(TextPool::IsEnough(pieces, size, kMost - size)) << size;
+      EXPECT_FALSE(TextPool::IsEnough(pieces, size, kMost - size + 1)) << size;
+    }
+    EXPECT_FALSE(TextPool::IsEnough(pieces, kMost + 1, 0));
+    EXPECT_FALSE(TextPool::IsEnough(pieces, kMost + 2, static_cast<std::size_t>(-1)));
+  }
+}
+
 TEST(TextPoolTest, ReadsAPartAtAnyPlace) {
   TextPool pool(4 * kPiece);
   const std::string text = TextOf(3 * kPiece + 5);
