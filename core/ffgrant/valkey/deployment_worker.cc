@@ -149,6 +149,8 @@ class DeploymentWorker::Impl {
   std::optional<ValkeyLedger> ledger;
   std::optional<Worker> worker;
   std::optional<LeaseKeeper> keeper;
+  // Each Work that has not let go has a copy.
+  const std::shared_ptr<const void> held = std::make_shared<char>();
   WorkerRegistration registered;
   bool is_registered = false;
   bool may_be_registered = false;  // also true if RegisterWorker() failed, but not with
@@ -167,6 +169,7 @@ class DeploymentWorker::Impl {
 void Work::LetGo() noexcept {
   kept_.Release();
   permit_.Release();
+  holds_.reset();
 }
 
 Outcome Work::ReadInput(ExecutionInput& out, ErrorDetails* details) noexcept {
@@ -198,6 +201,14 @@ DeploymentWorker::DeploymentWorker(const DeploymentWorkerOptions& options)
 DeploymentWorker::~DeploymentWorker() { (void)Stop(); }
 
 Outcome DeploymentWorker::Start(ErrorDetails* details) {
+  // A new start would end the keeper and the worker that the Work still uses.
+  if (impl_->held.use_count() > 1) {
+    if (details != nullptr) {
+      details->clear();
+      (void)details->Add("a Work of an earlier Start() still lives");
+    }
+    return {ClaimError::kInvalidInput};
+  }
   (void)Stop();
   return impl_->Start(details);
 }
@@ -241,6 +252,7 @@ Work DeploymentWorker::Begin(WorkerClaim claim, const ExecutionIdView& id, std::
     if (details != nullptr && (work || why.size() != 0)) *details = why;
   }
   if (!work) return work;
+  work.holds_ = m.held;
   work.ledger_ = &*m.ledger;
   work.id_ = ExecutionId(id);
   work.lease_ = claim.lease;

@@ -91,6 +91,7 @@ class [[nodiscard]] Work : public Outcome {
   friend class DeploymentWorker;
   void LetGo() noexcept;
 
+  std::shared_ptr<const void> holds_;  // Start() is refused while any Work has it
   ValkeyLedger* ledger_ = nullptr;
   ExecutionId id_;
   Lease lease_;
@@ -111,13 +112,16 @@ class DeploymentWorker {
   DeploymentWorker& operator=(const DeploymentWorker&) = delete;
 
   // Reads the partition counts, connects and registers. Calls Stop() first, so it may be called
-  // again. Blocks for at most six times the ledger's request_timeout_ms. Throws std::system_error
-  // if the system has no thread left.
+  // again, once each Work of the worker has been completed or failed, or has died. Blocks for at
+  // most six times the ledger's request_timeout_ms. Throws std::system_error if the system has no
+  // thread left.
   //   kUnavailable, kUnknownOutcome   no server can be reached, or the server refuses to serve, for
   //                                   example because the user may not read the counts or may not
   //                                   register: see ValkeyLedger::Connect()
   //   kInvalidInput                   the stored counts or a lane are not valid, or another process
-  //                                   has registered this instance id; the detail says so
+  //                                   has registered this instance id, or a Work of an earlier
+  //                                   Start() still lives, and then nothing has changed; the detail
+  //                                   says so
   //   kUnknownCode                    the server answers with another error, for example because a
   //                                   key holds something of another type
   Outcome Start(ErrorDetails* details = nullptr);

@@ -1395,6 +1395,49 @@ TEST_F(Deployments, AStartTakesUpWhatAStopHasLeft) {
   EXPECT_EQ(Alive(), ":0\r\n");
 }
 
+// A new start would end the keeper that keeps the lease, and the worker that gave the permit.
+TEST_F(Deployments, AStartIsRefusedWhileAWorkLives) {
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  const MintedExecutionId id = Create();
+  const IssuedGrant grant = Granted(id);
+  Work work = worker.Claim(grant.view(), lane_, &details_);
+  ASSERT_TRUE(work) << ErrorName(work.error);
+  for (const bool is_stopped : {false, true}) {
+    SCOPED_TRACE(is_stopped);
+    if (is_stopped) {
+      EXPECT_TRUE(worker.Stop());
+    }
+    EXPECT_EQ(worker.Start().error, ClaimError::kInvalidInput);
+    EXPECT_EQ(worker.Start(&details_).error, ClaimError::kInvalidInput);
+    ASSERT_EQ(details_.size(), 1u);
+    EXPECT_EQ(details_[0], "a Work of an earlier Start() still lives");
+    EXPECT_EQ(Alive(), is_stopped ? ":0\r\n" : ":1\r\n") << "nothing has changed";
+    for (int i = 0; i < 20; ++i) {
+      (void)worker.RunDue();
+      world_.Pass(500);
+    }
+    EXPECT_FALSE(work.lost());
+  }
+  // A Work that has been ended does no harm, and neither does one that never was one.
+  EXPECT_TRUE(work.Complete("x", &details_));
+  const Work refused = worker.Claim(grant.view(), lane_);
+  EXPECT_FALSE(refused);
+  ASSERT_TRUE(worker.Start(&details_)) << (details_.size() > 0 ? details_[0] : "");
+  // A lost lease, too, is the keeper's until its Work dies.
+  const MintedExecutionId other = Create();
+  const IssuedGrant of_other = Granted(other);
+  {
+    const Work lost = worker.Claim(of_other.view(), lane_, &details_);
+    ASSERT_TRUE(lost) << ErrorName(lost.error);
+    world_.Pass(10'000);
+    EXPECT_TRUE(lost.lost());
+    EXPECT_EQ(worker.Start(&details_).error, ClaimError::kInvalidInput);
+  }
+  EXPECT_TRUE(worker.Start(&details_)) << (details_.size() > 0 ? details_[0] : "");
+  EXPECT_TRUE(worker.Stop());
+}
+
 // A registration that could not be ended is ended by the next Stop().
 TEST_F(Deployments, AStopThatFailsMayBeMadeAgain) {
   DeploymentWorker worker(Options());
