@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,22 +26,28 @@ std::atomic<bool> g_stopped{false};
 std::atomic<int> g_write_end{-1};
 // The process that handler and pipe belong to: a forked child has the same handler and pipe.
 std::atomic<pid_t> g_process{0};
+// How many threads are in RequestStop() and may use the pipe.
+std::atomic<int> g_users{0};
 static_assert(std::atomic<pid_t>::is_always_lock_free);
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
 void RequestStop() noexcept {
-  // Never true: `getpid() != g_process.load()`: only in a forked child, whose counts are lost.
-  if (getpid() != g_process.load() || g_stopped.exchange(true)) return;
-  const int saved = errno;
-  const char byte = 1;
-  // The pipe is empty, so one byte always fits.
+  // Never true: only in a forked child, whose counts are lost.
+  if (getpid() != g_process.load()) return;
+  ++g_users;
+  // The pipe is read before `g_stopped` is set: a request that comes late, after the end of the
+  // StopSignals, then changes nothing of the next one, whose pipe it does not know.
   const int end = g_write_end.load();
-  if (end >= 0) {
+  if (end >= 0 && !g_stopped.exchange(true)) {
+    const int saved = errno;
+    const char byte = 1;
+    // The pipe is empty, so one byte always fits.
     // Never true: `write(end, &byte, 1) < 0`: nothing interrupts a write that does not wait.
     while (write(end, &byte, 1) < 0 && errno == EINTR) {
     }
+    errno = saved;
   }
-  errno = saved;
+  --g_users;
 }
 
 void Handle(int) { RequestStop(); }
@@ -59,6 +66,9 @@ StopSignals::StopSignals(std::initializer_list<int> signals) {
   read_end_ = ends[0];
   write_end_ = ends[1];
   g_stopped = false;
+  // A fork() may have copied the count while another thread was counted, which the child has not.
+  // Never true: only in a forked child, whose counts are lost.
+  if (g_process.load() != getpid()) g_users = 0;
   g_process = getpid();
   g_write_end = write_end_;
   for (const int signal : signals) {
@@ -77,6 +87,10 @@ StopSignals::~StopSignals() {
   for (auto handled = handled_.rbegin(); handled != handled_.rend(); ++handled)
     (void)sigaction(handled->signal, &handled->before, nullptr);
   g_write_end = -1;
+  // A handler that another thread still runs may be about to write into the pipe. Once the pipe is
+  // closed, its number may be another file's.
+  // Never false: `getpid() == g_process.load()`: only in a forked child, whose counts are lost.
+  while (getpid() == g_process.load() && g_users.load() > 0) (void)sched_yield();
   (void)close(read_end_);
   (void)close(write_end_);
   g_exists = false;

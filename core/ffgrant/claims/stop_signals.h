@@ -32,6 +32,7 @@ class StopSignals {
   // Throws std::logic_error if there is a StopSignals already, std::system_error if the system
   // gives no descriptor.
   explicit StopSignals(std::initializer_list<int> signals = {SIGTERM, SIGINT});
+  // Waits for handlers that other threads still run. Don't call it from a signal handler.
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

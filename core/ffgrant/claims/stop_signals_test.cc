@@ -5,15 +5,20 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -32,6 +37,19 @@ extern "C" int pipe2(int* ends, int flags) noexcept {
   }
   using Pipe = int(int*, int);
   return reinterpret_cast<Pipe*>(dlsym(RTLD_NEXT, "pipe2"))(ends, flags);
+}
+
+// While this is true, each write() waits.
+static std::atomic<bool> g_holds_writes{false};
+static std::atomic<bool> g_is_writing{false};
+
+// This program's write() is called in place of the C library's write(), also by signal handlers.
+extern "C" ssize_t write(int descriptor, const void* bytes, std::size_t size) {
+  while (g_holds_writes) {
+    g_is_writing = true;
+    (void)sched_yield();
+  }
+  return syscall(SYS_write, descriptor, bytes, size);
 }
 
 namespace ffgrant {
@@ -164,6 +182,61 @@ TEST(StopSignals, AHandlerThatWasKeptDoesNothingAfterwards) {
   EXPECT_EQ(poll(&one, 1, 0), 0);
   const StopSignals next({SIGUSR1});
   EXPECT_FALSE(next.stopped());
+}
+
+// The handler's thread may be about to write when another thread ends the object.
+TEST(StopSignals, ItsEndWaitsForAHandlerThatRuns) {
+  std::optional<StopSignals> stop;
+  stop.emplace(std::initializer_list<int>{SIGUSR1});
+  g_is_writing = false;
+  g_holds_writes = true;
+  std::thread handling([] { EXPECT_EQ(raise(SIGUSR1), 0); });
+  while (!g_is_writing) std::this_thread::yield();
+  std::atomic<bool> has_ended{false};
+  std::optional<testing::Pipe> pipe;
+  std::thread ending([&] {
+    stop.reset();
+    pipe.emplace();  // it may get the numbers of the descriptors that were closed
+    has_ended = true;
+  });
+  // Without the wait, the end takes much less than this.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(has_ended);
+  g_holds_writes = false;
+  handling.join();
+  ending.join();
+  pollfd one = {pipe->descriptor(), POLLIN, 0};
+  EXPECT_EQ(poll(&one, 1, 0), 0);
+  const StopSignals next({SIGUSR1});
+  EXPECT_FALSE(next.stopped());
+  EXPECT_FALSE(next.Wait(0));
+}
+
+// The child is a copy of a process in which another thread runs a handler; that thread is not in
+// the child.
+TEST(StopSignals, AForkedChildWaitsForNoHandlerOfItsParent) {
+  std::optional<StopSignals> stop;
+  stop.emplace(std::initializer_list<int>{SIGUSR1});
+  g_is_writing = false;
+  g_holds_writes = true;
+  std::thread handling([] { EXPECT_EQ(raise(SIGUSR1), 0); });
+  while (!g_is_writing) std::this_thread::yield();
+  const pid_t child = fork();
+  if (child == 0) {
+    (void)alarm(30);  // ends a child that waits
+    g_holds_writes = false;
+    stop.reset();
+    stop.emplace(std::initializer_list<int>{SIGUSR1});
+    (void)raise(SIGUSR1);
+    const bool is_stopped = stop->Wait(0);
+    stop.reset();
+    _exit(is_stopped ? 0 : 1);
+  }
+  g_holds_writes = false;
+  handling.join();
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(StopSignals, WhatIsNoSignalIsLeftOut) {
