@@ -197,7 +197,16 @@ Node* Client::Route(const Request& request) const noexcept {
   if (request.ask_node != nullptr) return request.ask_node;
   if (slots_.empty()) return nodes_.front().get();
   const std::int16_t index = slots_[request.slot];
-  return index < 0 ? nullptr : nodes_[static_cast<std::size_t>(index)].get();
+  if (index >= 0) return nodes_[static_cast<std::size_t>(index)].get();
+  return tables_forbidden_ ? AnyNode() : nullptr;
+}
+
+Node* Client::AnyNode() const noexcept {
+  for (const auto& node : nodes_) {
+    if (node->serves()) return node.get();
+  }
+  // The configured servers are asked for tables all the same, so a connection is on its way.
+  return nodes_.front().get();
 }
 
 bool Client::TrySend(Request& request) noexcept {
@@ -610,6 +619,8 @@ void Client::Down(Node& node, std::string_view reason) noexcept {
   if (node.lost != 0) deployment_->lost.Close(std::exchange(node.lost, 0));
   if (!slots_.empty()) {
     RefreshSoon();
+    // Without tables, only the other servers can tell who has the slots of this one by now.
+    if (tables_forbidden_ && !greeted) ForgetSlotsOf(node);
   } else if ((!greeted || node.draining) && options_.servers.size() > 1 && node.index == 0) {
     // A connection that drained was ready, but its server is a replica now.
     next_server_ = (next_server_ + 1) % options_.servers.size();

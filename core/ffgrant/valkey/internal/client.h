@@ -261,6 +261,9 @@ class Client {
   Node* NodeAt(const Endpoint& endpoint);
   Node* FindNode(const Endpoint& endpoint) const noexcept;
   Node* Route(const Request& request) const noexcept;
+  // Returns a node that may be sent a command whose slot is no known node's, because nobody gives a
+  // table: the node says by a redirection where the slot is.
+  Node* AnyNode() const noexcept;
   void RefreshSoon() noexcept;
   bool TrySend(Request& request) noexcept;
   // Whether the client must not send a command to `node` yet, because the connection has been
@@ -341,6 +344,7 @@ class Client {
   void OnSlots(Node& node, const Reply& reply) noexcept;
   void Adopt(Node& teller, const Reply& reply, std::vector<Member> told);
   void Disown(Node& node, std::string_view reason) noexcept;
+  void ForgetSlotsOf(const Node& node) noexcept;
   void ForgetIdle() noexcept;
 
   // Returns false if the node is down afterwards.
@@ -396,8 +400,9 @@ class Client {
   std::int64_t members_lost_for_ms_ = 0;  // how long it was the configured servers' turn, while the
                                           // client was in use
   bool has_leaving_ = false;
-  bool pursues_ = false;       // whether a node may be marked as pursued
-  std::string slots_refusal_;  // why the last table was not accepted
+  bool pursues_ = false;           // whether a node may be marked as pursued
+  std::string slots_refusal_;      // why the last table was not accepted
+  bool tables_forbidden_ = false;  // a server forbids tables, and no other has given one since
   std::int64_t settle_again_at_ = kNever;
   std::atomic<std::uint64_t> cancels_ = 0;
   std::uint64_t seen_cancels_ = 0;

@@ -34,6 +34,9 @@
 // stranger's own table has to pass the test of rule 1. The client does not accept this table as its
 // own.
 //
+// If the user may not ask for tables (an ACL forbids CLUSTER SLOTS), redirections tell where slots
+// are: a command whose slot is no known node's goes to any server that the client is connected to.
+//
 // Some servers tell no ids (an ACL forbids CLUSTER MYID and CLUSTER NODES, or the table has none).
 // Such servers can't be tested in this way, so the client knows them by their addresses.
 
@@ -109,8 +112,10 @@ void Client::RefreshSoon() noexcept {
 Node* Client::NextToTell(std::int64_t now) noexcept {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Node& node = *nodes_[next_asked_++ % nodes_.size()];
+    // A server keeps a log of what it forbids, so it is not asked often.
+    const std::int64_t pause = node.forbids_tables ? options_.refusal_pause_ms : kRefreshEveryMs;
     if (node.state == Node::State::kReady && node.errand == Errand::kNone && node.abandoned == 0 &&
-        MayTell(node) && (node.refused_at < 0 || now - node.refused_at >= kRefreshEveryMs)) {
+        MayTell(node) && (node.refused_at < 0 || now - node.refused_at >= pause)) {
       return &node;
     }
   }
@@ -227,6 +232,8 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
     return;
   }
   node.refused_at = network_->NowMs();
+  node.forbids_tables = reply.is(Reply::Type::kError) && IsForbidden(reply.text);
+  tables_forbidden_ |= node.forbids_tables && tells;
   const std::string_view reason = reply.is(Reply::Type::kError) ? reply.text
                                   : !is_table                   ? "the server has no table of slots"
                                   : !is_itself
@@ -241,14 +248,18 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
 // caller's command to such a server, whoever named it.
 void Client::Disown(Node& node, std::string_view reason) noexcept {
   Down(node, reason);
-  std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
-               std::int16_t{-1});
+  ForgetSlotsOf(node);
   for (Request& request : requests_) {
     if (request.ask_node != &node) continue;
     request.ask_node = nullptr;
     request.refusal.assign(reason);
   }
   node.leaving = has_leaving_ = true;
+}
+
+void Client::ForgetSlotsOf(const Node& node) noexcept {
+  std::replace(slots_.begin(), slots_.end(), static_cast<std::int16_t>(node.index),
+               std::int16_t{-1});
 }
 
 void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
@@ -283,6 +294,7 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
   configured_turn_ = false;
   members_lost_for_ms_ = 0;
   slots_refusal_.clear();
+  tables_forbidden_ = false;
   has_leaving_ = true;
   for (const auto& node : nodes_) {
     node->refused_at = -1;

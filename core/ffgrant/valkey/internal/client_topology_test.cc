@@ -251,6 +251,66 @@ TEST_F(Topology, WhatARedirectionToldIsNotForgottenForTheMembersOfAnother) {
   EXPECT_EQ(rig.Count("2 SET"), 1);
 }
 
+// An ACL forbids tables to this client, and perhaps INFO. Any server tells by a redirection where a
+// slot is.
+TEST_F(Topology, WithoutTheRightForTablesRedirectionsTellWhereSlotsAre) {
+  for (const bool tells_info : {true, false}) {
+    SCOPED_TRACE(tells_info);
+    ClientRig rig(Patient());
+    bool forbids = true;
+    A().ranges = {{0, 4999, {"a"}}, {5000, 9999, {"b"}}, {10'000, 16383, {"c"}}};
+    // A key is the number of its slot.
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "CLUSTER" && command[1] != "MYID" && forbids) return "-NOPERM no\r\n";
+      if (command[0] == "INFO" && !tells_info) return "-NOPERM no\r\n";
+      if (command[0] != "GET") return clusters.Answer(port, command);
+      for (const FakeTable::Range& range : A().ranges) {
+        if (range.last < std::stoi(command[1])) continue;
+        const std::uint16_t owner = clusters.PortOf(A(), range.ids[0]);
+        if (owner == port) return std::nullopt;
+        return "-MOVED " + command[1] + " 127.0.0.1:" + std::to_string(owner) + "\r\n";
+      }
+      return std::nullopt;
+    };
+    const auto get = [&rig](int slot) {
+      return rig.Do({"GET", std::to_string(slot)}, true, static_cast<std::uint16_t>(slot));
+    };
+    for (int round = 0; round < 2; ++round) {
+      EXPECT_EQ(get(0), "0 of 1");
+      EXPECT_EQ(get(4999), "4999 of 1");
+      EXPECT_EQ(get(5000), "5000 of 2");
+      EXPECT_EQ(get(9999), "9999 of 2");
+      EXPECT_EQ(get(10'000), "10000 of 3");
+      EXPECT_EQ(get(16'383), "16383 of 3");
+      EXPECT_EQ(rig.client.redirections(), 4u) << "each is followed once";
+    }
+    // What is forbidden is not asked for on and on: a server keeps a log of this.
+    for (int i = 0; i < 100; ++i) {
+      rig.Pass(100);
+      EXPECT_EQ(get(5000), "5000 of 2");
+    }
+    for (const char* const port : {"1", "2", "3"}) {
+      EXPECT_EQ(rig.Count(std::string(port) + " CLUSTER SLOTS"), 1) << port;
+    }
+    // Another node takes over the slots of one that is gone.
+    rig.network->SetScript(AllUnreachable(rig, {2}));
+    HangUp(rig, 2);
+    A().ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
+    EXPECT_EQ(get(5000), "5000 of 1");
+    // The right is noticed without a new connection.
+    forbids = false;
+    rig.Pass(31'000);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(get(0), "0 of 1");
+      rig.Pass(60);
+    }
+    const std::uint64_t redirections = rig.client.redirections();
+    EXPECT_EQ(get(12'000), "12000 of 3");
+    EXPECT_EQ(get(9999), "9999 of 1");
+    EXPECT_EQ(rig.client.redirections(), redirections);
+  }
+}
+
 // The connection to a node stands while the node is reset and joins again, under a new id. The
 // node's table also names the old id, but at another address.
 TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {

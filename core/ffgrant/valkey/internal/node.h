@@ -194,6 +194,7 @@ struct Node {
   std::int64_t unreachable_at = -1;  // when connecting or greeting failed last
   // When this node last gave no table that could be accepted; -1: not since the last good table.
   std::int64_t refused_at = -1;
+  bool forbids_tables = false;  // its last answer was that the user may not ask for tables
   // What CLUSTER NODES has answered, kept until CLUSTER SLOTS has answered as well.
   std::vector<Member> told;
   std::string told_own_id;
