@@ -250,16 +250,20 @@ bool Client::TrySend(Request& request) noexcept {
 
 bool Client::Probes(Node& node, std::int64_t now) noexcept {
   if (now - node.heard_at < options_.probe_idle_ms) return false;
+  const std::int64_t limit =
+      Later(now, std::min(options_.probe_limit_ms,
+                          options_.request_timeout_ms / 2 + options_.request_timeout_ms % 2));
   if (node.expected.empty()) {
     counts_.probes.Add();
     Run(node, Errand::kPing);
-    node.deadline =
-        Later(now, std::min(options_.probe_limit_ms,
-                            options_.request_timeout_ms / 2 + options_.request_timeout_ms % 2));
+    node.deadline = limit;
     return true;
   }
-  // The errand's reply will show whether the connection is alive.
-  return node.errand != Errand::kNone && node.expected.size() == 1;
+  if (node.errand == Errand::kNone || node.expected.size() != 1) return false;
+  // The errand's reply will show whether the connection is alive. From here on a command waits for
+  // it, so it has no more time than a PING.
+  node.deadline = std::min(node.deadline, limit);
+  return true;
 }
 
 std::string Client::WhyUnsent(const Request& request) const {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -380,6 +381,7 @@ TEST(Client, AQuestionOfTheClientsOwnIsAProbeIfItIsAlone) {
     SCOPED_TRACE(alone);
     ClientOptions options = WithProbes();
     options.request_timeout_ms = options.connect_timeout_ms = 10'000;
+    options.probe_limit_ms = 5000;
     ClientRig rig(options);
     rig.play = Cluster(slots);
     ASSERT_EQ(rig.Get(), "a of 1");
@@ -406,6 +408,35 @@ TEST(Client, AQuestionOfTheClientsOwnIsAProbeIfItIsAlone) {
     EXPECT_EQ(rig.ends[3], "OK");
     EXPECT_EQ(rig.ends.count(2), alone ? 0u : 1u);
     EXPECT_EQ(rig.network->connections(), 1u);
+  }
+}
+
+// The table's answer never comes. The command that waits for it has to get to a new connection in
+// time, as if there had been a PING.
+TEST(Client, AQuestionOfTheClientsOwnHasAProbesTimeOnceACommandWaits) {
+  const std::string slots = Array({Range(0, 99, 1)});
+  for (const std::int64_t probe_limit : {std::int64_t{20}, INT64_MAX}) {
+    SCOPED_TRACE(probe_limit);
+    ClientOptions options = WithProbes();
+    options.connect_timeout_ms = 10'000;
+    options.probe_limit_ms = probe_limit;
+    ClientRig rig(options);
+    rig.play = Cluster(slots);
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.Pass(1000);
+    rig.log.clear();
+    rig.network->SetScript(First(1, Operation::kAnswer, Kind::kSilence));
+    ASSERT_TRUE(rig.Submit(1, {"GET", "of nobody"}, true, 100));
+    rig.client.Poll(10);
+    ASSERT_EQ(rig.log, (std::vector<std::string>{"1 CLUSTER NODES"}));
+    const std::int64_t begin = rig.network->NowMs();
+    EXPECT_EQ(rig.Do({"SET", "a", "1"}), "OK");
+    const std::int64_t limit = std::min<std::int64_t>(probe_limit, 100);
+    EXPECT_GE(rig.network->NowMs() - begin, limit);
+    EXPECT_LE(rig.network->NowMs() - begin, limit + 30);
+    EXPECT_EQ(rig.Count("1 SET"), 1);
+    EXPECT_EQ(rig.Count("1 PING"), 0);
+    EXPECT_EQ(rig.network->connections(), 2u);
   }
 }
 
