@@ -157,12 +157,12 @@ class SocketStream final : public Stream {
   }
 
   void Close() noexcept override {
-    for (const Attempt& attempt : attempts_) close(attempt.fd);
+    for (const Attempt& attempt : attempts_) CloseDescriptor(attempt.fd);
     attempts_.clear();
     addresses_.clear();
     next_address_ = 0;
     opening_ = false;
-    if (fd_ >= 0) close(fd_);
+    if (fd_ >= 0) CloseDescriptor(fd_);
     fd_ = -1;
   }
 
@@ -194,6 +194,7 @@ class SocketStream final : public Stream {
     next_step_at_ = SteadyMs();
     why_.clear();
   }
+  void CloseDescriptor(int fd) const noexcept;
   bool LookUp() noexcept;
   // Begins to connect to addresses_[number]. Returns false, and begins nothing, if this address has
   // to be tried again in a while. Returns true also if the address has failed at once.
@@ -265,7 +266,7 @@ class SocketNetwork final : public Network {
     for (const Watched& old : armed_) {
       const bool stays = std::any_of(watched_.begin(), watched_.end(),
                                      [&old](const Watched& w) { return w.fd == old.fd; });
-      if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails if the descriptor was closed
+      if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails if the descriptor was closed since
     }
     // A descriptor that can't be watched is left out of `armed_`, so the next Arm() tries it again.
     // The caller is then told to wait only for a short time.
@@ -278,6 +279,14 @@ class SocketNetwork final : public Network {
     armed_.swap(watched_);
     return all && wakeup_->valid() ? timeout_ms
                                    : std::min<std::int64_t>(timeout_ms, kWithoutWakeupMs);
+  }
+
+  // Takes a descriptor that is about to be closed out of what Descriptor() waits for. Closing alone
+  // does that only if no child of fork() has the descriptor, too. A child that closes its copy must
+  // not do that to its parent, with which it shares what is waited for.
+  void Unwatch(int fd) const noexcept {
+    // Never alone: `getpid() == owner_`: nothing counts what a child of the tests executes.
+    if (epoll_ >= 0 && getpid() == owner_) (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
   }
 
   void Wake() noexcept override { wakeup_->Notify(); }
@@ -322,6 +331,7 @@ class SocketNetwork final : public Network {
 
   std::unique_ptr<NameResolver> own_;
   const SocketOptions options_;
+  const pid_t owner_ = getpid();
   // Wake() and each look-up that has an answer notify this object.
   const std::shared_ptr<Wakeup> wakeup_ = std::make_shared<Wakeup>();
   std::vector<Watched> watched_;
@@ -330,6 +340,11 @@ class SocketNetwork final : public Network {
   std::vector<Watched> armed_;
   std::uint64_t serial_ = 0;
 };
+
+void SocketStream::CloseDescriptor(int fd) const noexcept {
+  network_.Unwatch(fd);
+  close(fd);
+}
 
 // Returns false if the look-up failed. If the look-up has not ended yet, returns true and leaves
 // addresses_ empty.
@@ -401,7 +416,7 @@ bool SocketStream::TakeFirstConnected() noexcept {
       return true;
     }
     Failed(attempt.address, error);
-    close(attempt.fd);
+    CloseDescriptor(attempt.fd);
     next_step_at_ = SteadyMs();  // try the next address now
   }
   return false;

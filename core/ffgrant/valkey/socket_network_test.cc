@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -570,6 +571,46 @@ TEST_F(DescriptorTest, IsReadableWhenAStreamHasConnected) {
   EXPECT_EQ(stream->FinishOpen(), IoStatus::kDone);
   Arm(false);
   EXPECT_FALSE(IsReadable());
+}
+
+// A child has copies of the parent's descriptors, and shares what the parent waits for. The child
+// neither keeps alive what the parent has closed, nor ends what the parent waits for.
+TEST_F(DescriptorTest, AForkedChildChangesNothingOfWhatIsWaitedFor) {
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  Descriptor peer = listener.Accept();
+  ASSERT_EQ(Arm(false), 5000);
+  const pid_t closing = fork();
+  if (closing == 0) {
+    stream.reset();
+    network.reset();
+    _exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(closing, &status, 0), closing);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(IsReadable());
+  ASSERT_EQ(send(peer.get(), "x", 1, 0), 1);
+  EXPECT_TRUE(IsReadable(10'000));
+  // This child keeps its copies for as long as the parent keeps the pipe open.
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t keeping = fork();
+  if (keeping == 0) {
+    char byte;
+    close(ends[1]);
+    (void)!read(ends[0], &byte, 1);
+    _exit(0);
+  }
+  close(ends[0]);
+  stream->Close();
+  peer.Close();
+  EXPECT_EQ(network->Arm({}, 5000), 5000);
+  EXPECT_FALSE(IsReadable(50)) << "of a connection that was closed";
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  EXPECT_EQ(Arm(false), 5000);
+  EXPECT_FALSE(IsReadable(50)) << "of the connection before";
+  close(ends[1]);
+  ASSERT_EQ(waitpid(keeping, &status, 0), keeping);
 }
 
 // A caller that can't be told when a stream is ready looks again after a short time.
