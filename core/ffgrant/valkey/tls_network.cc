@@ -66,9 +66,13 @@ std::string CertificateFault(long fault, int depth, const std::string& name) {
   }
 }
 
-// Says in words which alert the server sent. Returns "" if `error` is no alert that the server
-// sent.
-std::string AlertFault(unsigned long error, bool has_certificate) {
+// What an alert says that the server sent.
+struct Alert {
+  std::string why;           // in words; empty: there is no alert
+  bool is_for_good = false;  // the server will say so on every new connection
+};
+
+Alert AlertIn(unsigned long error, bool has_certificate) {
   // Never false: the SSL part of OpenSSL reports last, because it ends the connection.
   const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
   // Never true: `reason > SSL_AD_REASON_OFFSET + 255`: OpenSSL gives such numbers to a lack of
@@ -76,25 +80,31 @@ std::string AlertFault(unsigned long error, bool has_certificate) {
   if (reason < SSL_AD_REASON_OFFSET || reason > SSL_AD_REASON_OFFSET + 255) return {};
   const int alert = reason - SSL_AD_REASON_OFFSET;
   const std::string name = SSL_alert_desc_string_long(alert);
+  const std::string ended = "the server ended the TLS connection: " + name;
   switch (alert) {
     case TLS13_AD_CERTIFICATE_REQUIRED:
-      return "the server wants a client certificate";
+      return {"the server wants a client certificate", true};
     case SSL_AD_HANDSHAKE_FAILURE:
-      if (!has_certificate) {
-        return "the server refused the handshake; it may want a client certificate";
-      }
-      break;
+      if (has_certificate) return {ended, true};
+      return {"the server refused the handshake; it may want a client certificate", true};
     case SSL_AD_BAD_CERTIFICATE:
     case SSL_AD_UNSUPPORTED_CERTIFICATE:
     case SSL_AD_CERTIFICATE_REVOKED:
     case SSL_AD_CERTIFICATE_EXPIRED:
     case SSL_AD_CERTIFICATE_UNKNOWN:
     case SSL_AD_UNKNOWN_CA:
-      return "the server refused the client certificate: " + name;
+      return {"the server refused the client certificate: " + name, true};
+    // What the server does not let us do, or what the two don't have in common, stays so.
+    case SSL_AD_ACCESS_DENIED:
+    case SSL_AD_PROTOCOL_VERSION:
+    case SSL_AD_INSUFFICIENT_SECURITY:
+    case SSL_AD_UNRECOGNIZED_NAME:
+      return {ended, true};
+    // The rest is about this connection, or about the server's state now: for example a fault
+    // inside the server, bytes that were damaged on the way, or a server that ends.
     default:
-      break;
+      return {ended, false};
   }
-  return "the server ended the TLS connection: " + name;
 }
 
 // ---- the stream below as OpenSSL sees it ---------------------------------------------
@@ -322,8 +332,8 @@ class TlsStream final : public Stream {
     if (below_.closed) return Fail("the server closed the connection in the TLS handshake");
     if (error != SSL_ERROR_SSL) return Fail("the connection broke in the TLS handshake");
     const unsigned long last = ERR_peek_last_error();
-    if (std::string alert = AlertFault(last, HasCertificate()); !alert.empty()) {
-      return Fail(std::move(alert), IoStatus::kRefused);
+    if (Alert alert = AlertIn(last, HasCertificate()); !alert.why.empty()) {
+      return Fail(std::move(alert.why), alert.is_for_good ? IoStatus::kRefused : IoStatus::kFailed);
     }
     if (ERR_GET_REASON(last) == SSL_R_WRONG_VERSION_NUMBER) {
       return Fail("the server does not speak TLS", IoStatus::kRefused);
@@ -352,10 +362,9 @@ class TlsStream final : public Stream {
         // If the peer closed the stream without ending TLS, this still counts as the end, because
         // replies say how long they are.
         if (below_.closed) return IoStatus::kClosed;
-        why_ = AlertFault(ERR_peek_last_error(), HasCertificate());
-        if (!why_.empty()) return IoStatus::kRefused;
-        why_ = "TLS: " + LastError();
-        return IoStatus::kFailed;
+        Alert alert = AlertIn(ERR_peek_last_error(), HasCertificate());
+        why_ = alert.why.empty() ? "TLS: " + LastError() : std::move(alert.why);
+        return alert.is_for_good ? IoStatus::kRefused : IoStatus::kFailed;
       }
       default:
         // Never true: only OpenSSL before 3.0 takes a stream that was just closed for a failure of

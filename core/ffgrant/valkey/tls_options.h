@@ -20,7 +20,10 @@ namespace ffgrant::valkey {
 // Unless `verify` is false, the client checks the server's certificate: its dates, its purpose, its
 // chain up to an authority that is believed (`ca_file`), and its name. If a server fails the check,
 // the calls that need this server end at once with the reason, as they do for a server that refuses
-// the password (ClientOptions::refusal_pause_ms).
+// the password (ClientOptions::refusal_pause_ms). So do they if the server refuses the client: it
+// wants or does not take a client certificate, denies access, or has no version, cipher or name in
+// common with the client. After any other alert the client tries again, as after a connection that
+// broke.
 struct TlsOptions {
   bool enabled = false;  // SetServers() sets it for valkeys://
   // A PEM file with the certificates of the authorities to believe. Empty: the authorities that
