@@ -265,7 +265,7 @@ TEST_F(Fleets, AClaimWhoseAnswerIsLost) {
 
 TEST_F(Fleets, ARenewalThatIsRefused) {
   Create(8);
-  served_.Answer([](const Command& command) -> std::optional<std::string> {
+  const auto answering = served_.Answer([](const Command& command) -> std::optional<std::string> {
     if (!Calls(command, "_renew_lease")) return std::nullopt;
     return valkey::testing::RejectedReply("lease_revoked");
   });

@@ -180,13 +180,15 @@ TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
   served_.Decide(nullptr);
   // The server refuses SADD for a while.
   options_.worker.ledger.client.request_timeout_ms = 200;
-  served_.Answer([](const ServedSimulation::Command& command) -> std::optional<std::string> {
-    if (command[0] != "SADD") return std::nullopt;
-    return "-LOADING Valkey is loading the dataset in memory\r\n";
-  });
-  EXPECT_EQ(RunWorker(options_, stop_, &Echo).error, ClaimError::kUnavailable);
-  EXPECT_EQ(Alive(), ":0\r\n");
-  served_.Answer([](const ServedSimulation::Command&) { return std::nullopt; });
+  {
+    const auto answering =
+        served_.Answer([](const ServedSimulation::Command& command) -> std::optional<std::string> {
+          if (command[0] != "SADD") return std::nullopt;
+          return "-LOADING Valkey is loading the dataset in memory\r\n";
+        });
+    EXPECT_EQ(RunWorker(options_, stop_, &Echo).error, ClaimError::kUnavailable);
+    EXPECT_EQ(Alive(), ":0\r\n");
+  }
   const RunResult again = RunWorker(options_, stop_, &Echo);
   EXPECT_TRUE(again) << again.message;
 }
@@ -194,10 +196,11 @@ TEST_F(Workers, AStartThatFailsLeavesNoRegistration) {
 // Without the right to read inputs, a worker would fail all executions.
 TEST_F(Workers, AUserWithoutTheRightsForTheWorkIsRefused) {
   std::string refused;
-  served_.Answer([&](const ServedSimulation::Command& command) -> std::optional<std::string> {
-    if (!Calls(command, "_refused_commands")) return std::nullopt;
-    return "*1\r\n$" + std::to_string(refused.size()) + "\r\n" + refused + "\r\n";
-  });
+  const auto answering =
+      served_.Answer([&](const ServedSimulation::Command& command) -> std::optional<std::string> {
+        if (!Calls(command, "_refused_commands")) return std::nullopt;
+        return "*1\r\n$" + std::to_string(refused.size()) + "\r\n" + refused + "\r\n";
+      });
   const MintedExecutionId id = Create();
   refused = "GETRANGE";
   {
@@ -220,7 +223,6 @@ TEST_F(Workers, AUserWithoutTheRightsForTheWorkIsRefused) {
   EXPECT_NE(TakeOver(options_, {}, stop_, &Echo).error, ClaimError::kNone);
   refused = "ZRANGE";  // a worker of a deployment chooses nothing by itself
   EXPECT_TRUE(RunWorker(options_, stop_, &Echo));
-  served_.Answer([](const ServedSimulation::Command&) { return std::nullopt; });
 }
 
 // A deployment has functions of its own, and a worker brings it no others.

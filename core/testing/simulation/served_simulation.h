@@ -74,15 +74,23 @@ class ServedSimulation {
     const std::lock_guard lock(mutex_);
     decide_ = std::move(decide);
   }
-  // From here on `answer` is called before each command. If it returns a reply in RESP, this reply
-  // is sent, and the server executes nothing (SimulatedServer::answer).
-  void Answer(std::function<std::optional<std::string>(const Command&)> answer) {
-    const std::lock_guard lock(mutex_);
-    server_.answer = nullptr;
-    if (!answer) return;
-    server_.answer = [answer = std::move(answer)](std::int64_t, const Command& command) {
-      return answer(command);
-    };
+  // Forgets the function of an Answer() when it dies. A command may arrive late, after the end of
+  // the call that sent it. So the object has to die before the variables that the function uses.
+  class [[nodiscard]] Answering {
+   public:
+    explicit Answering(ServedSimulation& served) : served_(served) {}
+    ~Answering() { served_.SetAnswer(nullptr); }
+    Answering(const Answering&) = delete;
+    Answering& operator=(const Answering&) = delete;
+
+   private:
+    ServedSimulation& served_;
+  };
+  // For as long as the object lives, `answer` is called before each command. If it returns a reply
+  // in RESP, this reply is sent, and the server executes nothing (SimulatedServer::answer).
+  Answering Answer(const std::function<std::optional<std::string>(const Command&)>& answer) {
+    SetAnswer([answer](std::int64_t, const Command& command) { return answer(command); });
+    return Answering(*this);
   }
   // Executes once more the command whose fate is being decided.
   void Repeat(const Command& command) { (void)server_.Execute(kOperator, command, NowUs()); }
@@ -95,6 +103,10 @@ class ServedSimulation {
  private:
   static constexpr std::int64_t kOperator = 1'000'000;
 
+  void SetAnswer(decltype(SimulatedServer::answer) answer) {
+    const std::lock_guard lock(mutex_);
+    server_.answer = std::move(answer);
+  }
   static std::int64_t NowUs() {
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::system_clock::now().time_since_epoch())
