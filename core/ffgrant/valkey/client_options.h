@@ -34,7 +34,8 @@ enum class LogLevel : std::uint8_t {
 // has ended, right before that call returns (for a ClaimPipeline: before Poll() returns). The
 // thread holds no lock then, so other calls go on however long the hook takes. Several threads may
 // call the hook at once. The hook must not throw. It may use the ledger, but not the ClaimPipeline
-// that called it.
+// that called it. The ledger does not call the hook from within the calls that the hook itself
+// makes: what these calls log is told after the next call that comes from elsewhere.
 using LogHook = std::function<void(LogLevel level, std::string_view text)>;
 
 // How to reach a server or a cluster, and how long to wait for it. The client learns from the

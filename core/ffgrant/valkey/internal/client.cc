@@ -47,7 +47,7 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
       network_(std::move(network)),
       deployment_(deployment ? std::move(deployment) : std::make_shared<Deployment>()),
       read_buffer_(kReadSize),
-      log_(options.log) {
+      log_(options.log, deployment_.get()) {
   if (options.servers.empty() || options.max_in_flight == 0 || options.max_in_flight > 65536 ||
       options.request_timeout_ms <= 0 || options.connect_timeout_ms <= 0 ||
       options.refusal_pause_ms <= 0 || options.contract_versions.empty() ||

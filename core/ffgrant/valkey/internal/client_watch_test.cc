@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -183,6 +184,49 @@ TEST(ClientLog, KeepsSoManyLinesAndCountsTheRest) {
   rig.client.TellLog();
   EXPECT_EQ(logged.lines.size(), internal::LogLines::kMaxLines);
   EXPECT_EQ(logged.lines[0].second, "no connection: 127.0.0.1:1: can't connect");
+}
+
+// The hook makes a call that fails, which logs more, and so on.
+TEST(ClientLog, IsNotToldFromWithinItsOwnCalls) {
+  int depth = 0;
+  int deepest = 0;
+  int lines = 0;
+  std::optional<ClientRig> rig;
+  std::optional<ClientRig> sibling;  // another client of the same ledger
+  std::optional<ClientRig> other;
+  ClientOptions options = RigOptions();
+  options.log = [&](LogLevel, std::string_view) {
+    deepest = std::max(deepest, ++depth);
+    ++lines;
+    for (std::optional<ClientRig>* const one : {&rig, &sibling}) {
+      if (depth > 3) continue;
+      (void)(*one)->Get();
+      (*one)->client.TellLog();
+    }
+    (void)other->Get();
+    other->client.TellLog();
+    --depth;
+  };
+  const auto fail = [](ClientRig& one) {
+    one.network->SetScript(Always(Operation::kOpen, Kind::kRefused));
+    EXPECT_EQ(one.Get(), "unavailable: can't connect");
+  };
+  rig.emplace(options);
+  sibling.emplace(options, rig->deployment);
+  Logged others;
+  options.log = others.hook();
+  other.emplace(options);
+  fail(*rig);
+  fail(*sibling);
+  fail(*other);
+  rig->client.TellLog();
+  EXPECT_GT(lines, 0);
+  EXPECT_EQ(deepest, 1);
+  EXPECT_GT(others.lines.size(), 0u) << "another ledger's hook may be called";
+  const int before = lines;
+  sibling->client.TellLog();
+  EXPECT_GT(lines, before) << "what the hook's calls have logged";
+  EXPECT_EQ(deepest, 1);
 }
 
 // A server that does not know AUTH repeats the command in its answer, and may cut the command's

@@ -76,7 +76,8 @@ class LogLines {
   // At most this many lines are kept. Further lines are lost, and the client counts them.
   static constexpr std::size_t kMaxLines = 256;
 
-  explicit LogLines(LogHook hook) : hook_(std::move(hook)) {}
+  // `group` is the same for all clients that one caller can't tell apart.
+  LogLines(LogHook hook, const void* group) : hook_(std::move(hook)), group_(group) {}
   bool wanted() const noexcept { return hook_ != nullptr; }
 
   // Returns false if there is no room.
@@ -89,20 +90,35 @@ class LogLines {
   }
 
   // Calls the hook with the lines that were kept, in their order, except for lines that another
-  // thread passes to the hook at the same time. The caller must hold no lock.
+  // thread passes to the hook at the same time. Does nothing if the hook of this group is what
+  // makes the call: a later call passes the lines on. The caller must hold no lock.
   void Tell() noexcept {
     if (!has_lines_.load(std::memory_order_relaxed)) return;
+    for (const Telling* outer = innermost_; outer != nullptr; outer = outer->outer) {
+      if (outer->group == group_) return;
+    }
     std::vector<std::pair<LogLevel, std::string>> told;
     {
       const std::scoped_lock lock(mutex_);
       told.swap(lines_);
       has_lines_.store(false, std::memory_order_relaxed);
     }
+    const Telling telling = {group_, innermost_};
+    innermost_ = &telling;
     for (const auto& [level, text] : told) hook_(level, text);
+    innermost_ = telling.outer;
   }
 
  private:
+  // A hook that a thread runs now. It may use another ledger, and so run that one's hook.
+  struct Telling {
+    const void* group;
+    const Telling* outer;
+  };
+  static inline thread_local const Telling* innermost_ = nullptr;
+
   const LogHook hook_;
+  const void* const group_;
   std::atomic<bool> has_lines_ = false;
   std::mutex mutex_;
   std::vector<std::pair<LogLevel, std::string>> lines_;
