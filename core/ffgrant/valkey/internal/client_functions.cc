@@ -17,6 +17,12 @@ namespace {
 // In earlier versions of our library the functions had FlowFabric's names.
 constexpr std::int64_t kFirstVersionWithOwnNames = 4;
 
+// Whether FUNCTION LOAD says that another client has loaded the library first, which is just as
+// good. If only a function "already exists", it is another library's, and ours is not there.
+bool IsThereAlready(std::string_view error) noexcept {
+  return error.starts_with("ERR Library ") && error.ends_with(" already exists");
+}
+
 }  // namespace
 
 void Client::CheckFunctions(Node& node) noexcept {
@@ -104,8 +110,7 @@ void Client::UseOwn(Node& node) noexcept {
 
 void Client::OnLoaded(Node& node, Errand errand, const Reply& reply) noexcept {
   node.load_tried = true;
-  // Another client may have loaded the library first, which is just as good.
-  if (reply.is(Reply::Type::kError) && reply.text.find("already exists") == std::string::npos) {
+  if (reply.is(Reply::Type::kError) && !IsThereAlready(reply.text)) {
     node.library_refusal.assign(reply.text);
   } else {
     node.own_version.assign(kFunctionLibraryVersion);

@@ -298,6 +298,21 @@ TEST(Client, SomebodyElseMayHaveLoadedTheLibrary) {
   EXPECT_EQ(rig.Count("1 FUNCTION LOAD"), 1);
   EXPECT_EQ(rig.server.loads, 0);
   EXPECT_FALSE(rig.client.server().library_version.empty());
+  EXPECT_EQ(rig.client.counts().libraries_loaded.value(), 1u);
+}
+
+// A library of somebody else's has a function of our names, so ours can't be loaded.
+TEST(Client, AFunctionOfAnotherLibraryIsNotOurs) {
+  ClientRig rig;
+  rig.server.has_library = false;
+  const std::string refusal = "ERR Function ffgrant_renew_lease already exists";
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "FUNCTION") return "-" + refusal + "\r\n";
+    return FunctionOf(rig.server)(port, command);
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "unavailable: " + refusal);
+  EXPECT_EQ(rig.client.server().library_version, "");
+  EXPECT_EQ(rig.client.counts().libraries_loaded.value(), 0u);
 }
 
 TEST(Client, SaysWhyTheLibraryCouldNotBeLoaded) {
