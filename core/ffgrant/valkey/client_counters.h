@@ -25,9 +25,9 @@ namespace ffgrant::valkey {
 
 struct ClientCounters {
   std::uint64_t connects = 0;          // connections begun
-  std::uint64_t connects_failed = 0;   // connections begun that failed before they were greeted
-  std::uint64_t connections_lost = 0;  // connections that had been greeted, and then ended, except
-                                       // those to nodes that a new table of slots made needless
+  std::uint64_t connects_failed = 0;   // connections begun that ended before they were greeted
+  std::uint64_t connections_lost = 0;  // connections that had been greeted, and then ended, also
+                                       // because a cluster no longer has their node
   std::uint64_t refusals = 0;          // times that a server refused for good, for example
                                        // because of the login or a certificate
   std::uint64_t probes = 0;            // silent connections that got a PING before use

@@ -583,10 +583,14 @@ void Client::FailedToRead(Node& node, IoStatus status) noexcept {
   }
 }
 
+void Client::CountEnd(const Node& node) noexcept {
+  (node.state == Node::State::kReady ? counts_.connections_lost : counts_.connects_failed).Add();
+}
+
 void Client::Down(Node& node, std::string_view reason) noexcept {
   if (node.state == Node::State::kDown) return;
   const bool greeted = node.state == Node::State::kReady;
-  (greeted ? counts_.connections_lost : counts_.connects_failed).Add();
+  CountEnd(node);
   Log(LogLevel::kWarning, greeted ? "connection lost: " : "no connection: ", NameOf(node.endpoint),
       ": ", reason);
   node.stream->Close();

@@ -305,6 +305,8 @@ class Client {
   // Is called when a connection broke while the client wrote to it.
   void FailedToFlush(Node& node) noexcept;
   void Receive(Node& node) noexcept;
+  // Counts the end of the connection to `node`, which must not be down.
+  void CountEnd(const Node& node) noexcept;
   void Down(Node& node, std::string_view reason) noexcept;
   void FailedToOpen(Node& node, IoStatus status) noexcept;
   void FailedToRead(Node& node, IoStatus status) noexcept;

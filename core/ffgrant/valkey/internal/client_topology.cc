@@ -324,6 +324,7 @@ void Client::ForgetIdle() noexcept {
     });
     const bool busy = node.pursued || (node.up() && !node.expected.empty());
     if (node.leaving && !asked && !busy) {
+      if (node.state != Node::State::kDown) CountEnd(node);
       node.stream->Close();
       continue;
     }

@@ -243,6 +243,25 @@ TEST(TopologyWithoutIds, AMemberThatHasLeftGetsItsLastCommandsAnswered) {
   }
 }
 
+// The connection to a node that the cluster no longer has is closed when the node is forgotten.
+TEST_F(Topology, EachConnectionThatEndsIsCounted) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  A().members.pop_back();
+  A().ranges = {{0, 4999, {"a"}}, {5000, 16383, {"b"}}};
+  HangUp(rig, 1);
+  for (int i = 0; i < 100 && rig.client.nodes() > 2; ++i) {
+    rig.Pass(60);
+    EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  }
+  ASSERT_EQ(rig.client.nodes(), 2u);
+  EXPECT_EQ(rig.Get(true, 5000), "a of 2");
+  const internal::Counts& counts = rig.client.counts();
+  EXPECT_EQ(counts.connects_failed.value(), 0u);
+  EXPECT_EQ(counts.connections_lost.value(), 2u) << "one broke, and one is not needed any more";
+  EXPECT_EQ(counts.connects.value(), 4u) << "those, and two that stand";
+}
+
 // ---- addresses -------------------------------------------------------------------
 
 // A pod gets the address that another pod had.
