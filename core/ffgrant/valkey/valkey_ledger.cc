@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::string_view kBadLeaseTtl = "lease_ttl_ms is out of range";
 constexpr std::string_view kBadGrantTtl = "grant_ttl_ms is out of range";
+constexpr std::string_view kHexDigits = "0123456789abcdefABCDEF";
 
 void Clear(ErrorDetails* details) noexcept {
   if (details != nullptr) details->clear();
@@ -42,6 +43,11 @@ ValkeyLedger::Impl::Impl(const ValkeyLedgerOptions& o)
   internal::CheckDefaults(o.defaults);
   if (o.max_candidates == 0) {
     ffgrant::internal::Throw<std::invalid_argument>("ffgrant: max_candidates must not be 0");
+  }
+  if (const std::string_view secret = o.waitpoint_secret_hex;
+      secret.size() % 2 != 0 || secret.find_first_not_of(kHexDigits) != secret.npos) {
+    ffgrant::internal::Throw<std::invalid_argument>(
+        "ffgrant: waitpoint_secret_hex must be an even number of hex digits");
   }
 }
 

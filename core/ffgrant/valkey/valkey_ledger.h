@@ -41,9 +41,9 @@ struct ValkeyLedgerOptions {
   // goes on to the next partition. At least 1.
   std::size_t max_candidates = 1024;
   // Suspend() makes the server sign a token, and for this the partition needs a secret. In a
-  // partition that has none yet, the ledger installs this secret, an even number of hex digits. If
-  // the text is empty, the ledger installs no secret, and in such a partition Suspend() ends with
-  // kUnknownCode and the detail `hmac_secret_not_initialized`.
+  // partition that has none yet, the ledger installs this secret, an even number of hex digits; the
+  // constructor refuses any other text. If the text is empty, the ledger installs no secret, and in
+  // such a partition Suspend() ends with kUnknownCode and the detail `hmac_secret_not_initialized`.
   std::string waitpoint_secret_hex = {};
 };
 

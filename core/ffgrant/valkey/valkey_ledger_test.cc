@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -316,6 +317,20 @@ TEST(CallsOfIdsThatNoServerKnows, AreNotMade) {
 }
 
 // ---- a secret ----------------------------------------------------------------------
+
+TEST(WaitpointSecret, IsHexOrIsRefused) {
+  const auto make = [](const std::string& secret) {
+    ValkeyLedgerOptions options;
+    options.waitpoint_secret_hex = secret;
+    const ValkeyLedger ledger(options);
+  };
+  for (const std::string secret : {"", "00", "09afAF", "00ff00ff"}) EXPECT_NO_THROW(make(secret));
+  for (const std::string secret :
+       {"0", "00f", "0g", "G0", "/0", "0:", "@0", "0`", "0x00", " 00 "}) {
+    EXPECT_THROW(make(secret), std::invalid_argument) << secret;
+  }
+  EXPECT_THROW(make(std::string("0\0", 2)), std::invalid_argument);
+}
 
 TEST(WaitpointSecret, IsInstalledOnceWhereThereIsOneToInstall) {
   const std::string kNoSecret = RejectedReply("hmac_secret_not_initialized");
