@@ -238,6 +238,13 @@ class Search {
     return found == Found::kNothing && fault ? Found::kNotAll : found;
   }
 
+  // The server may have fallen silent since it has told its head. Half of the time that is left is
+  // kept for what other partitions have.
+  std::int64_t DeadlineBehind() const noexcept {
+    const std::int64_t now = session_.NowMs();
+    return window_.size > 1 ? now + (deadline_ - now) / 2 : deadline_;
+  }
+
   // Looks at the executions after the head.
   Found LookBehind(Partition partition, bool& fault) noexcept {
     std::array<Candidate, kCandidatesAtOnce> candidates;
@@ -247,14 +254,18 @@ class Search {
       const std::uint64_t last = std::min<std::uint64_t>(begin + kCandidatesAtOnce, end) - 1;
       std::size_t count = 0;
       bool no_range = false;
-      if (ReadRange(session_, partition, args_.lane, begin, last, candidates, count, no_range,
-                    why_) != ClaimError::kNone) {
-        return NotServed();
+      {
+        const Session::Sooner sooner(session_, DeadlineBehind());
+        if (ReadRange(session_, partition, args_.lane, begin, last, candidates, count, no_range,
+                      why_) != ClaimError::kNone ||
+            ReadStates(session_, {candidates.data(), count}, offered(), why_) !=
+                ClaimError::kNone) {
+          return NotServed();
+        }
       }
       fault_ |= no_range;
       if (no_range) return Found::kNotAll;
       const std::span<Candidate> found(candidates.data(), count);
-      if (ReadStates(session_, found, offered(), why_) != ClaimError::kNone) return NotServed();
       for (const Candidate& candidate : found) {
         fault |= candidate.fault;
         if (candidate.granted || !candidate.suits) continue;

@@ -632,6 +632,40 @@ TEST_F(Shards, WhatTheOthersHaveIsGivenWhileOneIsAway) {
   }
 }
 
+// A server tells its head, which has a grant, and falls silent before it tells what comes after the
+// head.
+TEST_F(Shards, WhatTheOthersHaveIsGivenIfOneFallsSilentHalfway) {
+  // The searches of this worker begin at a partition of server 2.
+  std::string instance;
+  std::uint16_t start = 0;
+  for (int i = 0; instance.empty() || PortOf(start) != 2; ++i) {
+    instance = "i" + std::to_string(i);
+    start = static_cast<std::uint16_t>(ScanStart({instance}, kPartitions));
+  }
+  const MintedExecutionId granted(start, RandomUuid());
+  ASSERT_TRUE(ledger_->CreateExecution({.execution_id = granted.view(), .lane = lane_}));
+  ASSERT_TRUE(ledger_->IssueClaimGrant({.execution_id = granted.view(),
+                                        .worker = {{"x"}, {"x-1"}},
+                                        .lane = lane_,
+                                        .grant_ttl_ms = 5000}));
+  for (std::uint16_t p = 0; p < kPartitions; ++p) {
+    if (PortOf(p) != 2) Create(p);
+  }
+  server_.answer = [this](std::int64_t client, const Words& command) {
+    if (command[0] == "ZRANGE" && command[2] != "0") Freeze(network_->endpoint(client).port);
+    return Answer(client, command);
+  };
+  for (int call = 0; call < 3; ++call) {
+    SCOPED_TRACE(call);
+    const std::int64_t before = network_->NowMs();
+    const ClaimForWorkerOutcome outcome = ledger_->ClaimForWorker(
+        {.worker = {{"w"}, {instance}}, .lane = lane_, .grant_ttl_ms = 5000});
+    EXPECT_TRUE(outcome) << ErrorName(outcome.error);
+    EXPECT_LE(network_->NowMs() - before, call == 0 ? kLimitMs * 3 / 4 : kLimitMs / 4);
+  }
+  EXPECT_TRUE(frozen_.contains(2));
+}
+
 // The partitions that were late are asked again in turn, so a server that is there again is found
 // while another one is still away.
 TEST_F(Shards, OneOfTwoThatWereAwayIsFoundAgain) {

@@ -45,6 +45,11 @@ void Session::End() noexcept {
   HandOver(lock);
 }
 
+std::int64_t Session::SetDeadline(std::int64_t deadline) noexcept {
+  const Lock lock(shared_.mutex_);
+  return std::exchange(deadline_, deadline);
+}
+
 ServerInfo Session::server() const {
   const Lock lock(shared_.mutex_);
   return shared_.client_.server();

@@ -117,6 +117,20 @@ class Session {
   bool cancelled() const noexcept { return cancels_ != shared_.client_.cancels(); }
   std::int64_t deadline() const noexcept { return deadline_; }  // on the clock of NowMs()
   std::int64_t NowMs() const noexcept { return shared_.client_.NowMs(); }
+  // While a Sooner lives, commands are submitted with `deadline` in place of the call's own
+  // deadline. It must not be later than that one.
+  class Sooner {
+   public:
+    Sooner(Session& session, std::int64_t deadline) noexcept
+        : session_(session), before_(session.SetDeadline(deadline)) {}
+    ~Sooner() { (void)session_.SetDeadline(before_); }
+    Sooner(const Sooner&) = delete;
+    Sooner& operator=(const Sooner&) = delete;
+
+   private:
+    Session& session_;
+    const std::int64_t before_;
+  };
   ServerInfo server() const;
   // Use this function only within a target.
   const Client& client() const noexcept { return shared_.client_; }
@@ -159,6 +173,8 @@ class Session {
     write(command);
     written.function = command.function();
   }
+  // Returns the deadline before.
+  std::int64_t SetDeadline(std::int64_t deadline) noexcept;
   Written& AddWritten(std::uint16_t slot, bool read_only, const CallTarget& target, CommandKey key);
   void OnEnd(std::size_t open) noexcept;
   // Waits until the leader has taken what this session has written, and until fewer than `below`
@@ -183,6 +199,8 @@ class Session {
   void Lead(Lock& lock, std::int64_t until) noexcept;
 
   SharedClient& shared_;
+  // The session's thread changes the deadline while it holds the lock, because the leader may read
+  // the deadline of a session whose commands it takes.
   std::int64_t deadline_ = 0;
   std::uint64_t cancels_ = 0;  // the client's cancels() when the call began
   // Whether the session's thread leads. Other threads set this member only while the session's
