@@ -202,11 +202,15 @@ Node* Client::Route(const Request& request) const noexcept {
 }
 
 Node* Client::AnyNode() const noexcept {
+  Node* replica = nullptr;
   for (const auto& node : nodes_) {
-    if (node->serves()) return node.get();
+    if (!node->serves()) continue;
+    // A command without keys is not redirected, and a replica refuses it.
+    if (!node->replica) return node.get();
+    replica = node.get();
   }
   // The configured servers are asked for tables all the same, so a connection is on its way.
-  return nodes_.front().get();
+  return replica != nullptr ? replica : nodes_.front().get();
 }
 
 bool Client::TrySend(Request& request) noexcept {

@@ -311,6 +311,33 @@ TEST_F(Topology, WithoutTheRightForTablesRedirectionsTellWhereSlotsAre) {
   }
 }
 
+// A replica redirects commands with keys, and refuses those without. So what may go to any server
+// goes to a primary if there is one.
+TEST_F(Topology, WithoutTheRightForTablesAReplicaIsAskedIfThereIsNoPrimary) {
+  A().members.push_back({"a2", 4, 1, "slave"});
+  A().ranges[0].ids.push_back("a2");
+  clusters.nodes[4] = {"a2", "run-a2", "A"};
+  for (const bool is_alone : {true, false}) {
+    SCOPED_TRACE(is_alone);
+    ClientOptions options = Patient();
+    options.servers = {At(4)};
+    if (!is_alone) options.servers.push_back(At(1));
+    ClientRig rig(options);
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "CLUSTER" && command[1] != "MYID") return "-NOPERM no\r\n";
+      if (command[0] == "SET" && port != 2) return "-MOVED 5000 127.0.0.1:2\r\n";
+      return clusters.Answer(port, command);
+    };
+    EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 5000), "OK");
+    EXPECT_EQ(rig.Count("4 SET"), 1);
+    rig.Pass(100);
+    EXPECT_EQ(rig.Do({"SET", "a", "b"}, false, 5000), "OK");
+    rig.Pass(100);
+    EXPECT_EQ(rig.Get(true, 1), is_alone ? "a of 2" : "a of 1");
+    EXPECT_EQ(rig.Count("4 GET"), 0);
+  }
+}
+
 // The connection to a node stands while the node is reset and joins again, under a new id. The
 // node's table also names the old id, but at another address.
 TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {
