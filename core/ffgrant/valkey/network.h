@@ -83,7 +83,7 @@ struct StreamInterest {
 class Network {
  public:
   virtual ~Network() = default;
-  // The network must outlive the stream.
+  // After the network has ended, the stream may only be closed.
   virtual std::unique_ptr<Stream> NewStream() = 0;
   // Returns when one of the streams is ready, after Wake(), or when `timeout_ms` (>= 0) have
   // passed. May also return earlier for no reason.

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -112,11 +113,44 @@ struct Watched {
   friend bool operator==(const Watched&, const Watched&) = default;
 };
 
+// The set of descriptors that Network::Descriptor() waits for. A network and its streams share it:
+// a stream may be closed after its network's end.
+class WatchedSet {
+ public:
+  WatchedSet() = default;
+  ~WatchedSet() {
+    if (fd_ >= 0) close(fd_);
+  }
+  WatchedSet(const WatchedSet&) = delete;
+  WatchedSet& operator=(const WatchedSet&) = delete;
+
+  int fd() const noexcept { return fd_; }
+  void Make() noexcept { fd_ = epoll_create1(EPOLL_CLOEXEC); }
+  bool Change(int how, const Watched& watched) const noexcept {
+    epoll_event event = {};
+    event.events = (watched.readable ? EPOLLIN : 0u) | (watched.writable ? EPOLLOUT : 0u);
+    event.data.fd = watched.fd;
+    return epoll_ctl(fd_, how, watched.fd, &event) == 0;
+  }
+  // Takes a descriptor out that is about to be closed. Closing alone does that only if no child of
+  // fork() has the descriptor, too. A child that closes its copy must not do that to its parent,
+  // with which it shares the set.
+  void Remove(int fd) const noexcept {
+    // Never false: `getpid() == owner_`: nothing counts what a child of the tests executes.
+    if (fd_ >= 0 && getpid() == owner_) (void)epoll_ctl(fd_, EPOLL_CTL_DEL, fd, nullptr);
+  }
+
+ private:
+  int fd_ = -1;
+  const pid_t owner_ = getpid();
+};
+
 class SocketNetwork;
 
 class SocketStream final : public Stream {
  public:
-  explicit SocketStream(SocketNetwork& network) : network_(network) {}
+  SocketStream(SocketNetwork& network, std::shared_ptr<const WatchedSet> watched)
+      : network_(network), watched_(std::move(watched)) {}
   ~SocketStream() override { Close(); }
 
   IoStatus Open(const Endpoint& endpoint) noexcept override {
@@ -194,7 +228,10 @@ class SocketStream final : public Stream {
     next_step_at_ = SteadyMs();
     why_.clear();
   }
-  void CloseDescriptor(int fd) const noexcept;
+  void CloseDescriptor(int fd) const noexcept {
+    watched_->Remove(fd);
+    close(fd);
+  }
   bool LookUp() noexcept;
   // Begins to connect to addresses_[number]. Returns false, and begins nothing, if this address has
   // to be tried again in a while. Returns true also if the address has failed at once.
@@ -209,6 +246,7 @@ class SocketStream final : public Stream {
   }
 
   SocketNetwork& network_;
+  const std::shared_ptr<const WatchedSet> watched_;
   std::int64_t limit_ms_ = 2000;
   std::string why_;
   int fd_ = -1;               // the connection, once it is open
@@ -230,7 +268,9 @@ class SocketNetwork final : public Network {
       : own_(look_up ? std::make_unique<NameResolver>(std::move(look_up)) : nullptr),
         options_(options) {}
 
-  std::unique_ptr<Stream> NewStream() override { return std::make_unique<SocketStream>(*this); }
+  std::unique_ptr<Stream> NewStream() override {
+    return std::make_unique<SocketStream>(*this, set_);
+  }
 
   void Wait(std::span<const StreamInterest> interests, std::int64_t timeout_ms) noexcept override {
     timeout_ms = Collect(interests, watched_, timeout_ms);
@@ -247,16 +287,12 @@ class SocketNetwork final : public Network {
     if (polled_.back().revents != 0) wakeup_->Clear();
   }
 
-  ~SocketNetwork() override {
-    if (epoll_ >= 0) close(epoll_);
-  }
-
   int Descriptor() noexcept override {
-    if (epoll_ < 0) {
-      epoll_ = epoll_create1(EPOLL_CLOEXEC);
-      if (wakeup_->valid()) (void)Watch(EPOLL_CTL_ADD, {wakeup_->fd(), true, false, 0});
+    if (set_->fd() < 0) {
+      set_->Make();
+      if (wakeup_->valid()) (void)set_->Change(EPOLL_CTL_ADD, {wakeup_->fd(), true, false, 0});
     }
-    return epoll_;
+    return set_->fd();
   }
 
   std::int64_t Arm(std::span<const StreamInterest> interests,
@@ -266,27 +302,20 @@ class SocketNetwork final : public Network {
     for (const Watched& old : armed_) {
       const bool stays = std::any_of(watched_.begin(), watched_.end(),
                                      [&old](const Watched& w) { return w.fd == old.fd; });
-      if (!stays) (void)Watch(EPOLL_CTL_DEL, old);  // fails if the descriptor was closed since
+      // Fails if the descriptor was closed meanwhile.
+      if (!stays) (void)set_->Change(EPOLL_CTL_DEL, old);
     }
     // A descriptor that can't be watched is left out of `armed_`, so the next Arm() tries it again.
     // The caller is then told to wait only for a short time.
     const auto refused = std::remove_if(watched_.begin(), watched_.end(), [&](const Watched& w) {
       return std::find(armed_.begin(), armed_.end(), w) == armed_.end() &&
-             !Watch(EPOLL_CTL_MOD, w) && !Watch(EPOLL_CTL_ADD, w);
+             !set_->Change(EPOLL_CTL_MOD, w) && !set_->Change(EPOLL_CTL_ADD, w);
     });
     const bool all = refused == watched_.end();
     watched_.erase(refused, watched_.end());
     armed_.swap(watched_);
     return all && wakeup_->valid() ? timeout_ms
                                    : std::min<std::int64_t>(timeout_ms, kWithoutWakeupMs);
-  }
-
-  // Takes a descriptor that is about to be closed out of what Descriptor() waits for. Closing alone
-  // does that only if no child of fork() has the descriptor, too. A child that closes its copy must
-  // not do that to its parent, with which it shares what is waited for.
-  void Unwatch(int fd) const noexcept {
-    // Never alone: `getpid() == owner_`: nothing counts what a child of the tests executes.
-    if (epoll_ >= 0 && getpid() == owner_) (void)epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
   }
 
   void Wake() noexcept override { wakeup_->Notify(); }
@@ -322,29 +351,17 @@ class SocketNetwork final : public Network {
     }
     return timeout_ms;
   }
-  bool Watch(int how, const Watched& watched) const noexcept {
-    epoll_event event = {};
-    event.events = (watched.readable ? EPOLLIN : 0u) | (watched.writable ? EPOLLOUT : 0u);
-    event.data.fd = watched.fd;
-    return epoll_ctl(epoll_, how, watched.fd, &event) == 0;
-  }
 
   std::unique_ptr<NameResolver> own_;
   const SocketOptions options_;
-  const pid_t owner_ = getpid();
   // Wake() and each look-up that has an answer notify this object.
   const std::shared_ptr<Wakeup> wakeup_ = std::make_shared<Wakeup>();
   std::vector<Watched> watched_;
   std::vector<pollfd> polled_;
-  int epoll_ = -1;
+  const std::shared_ptr<WatchedSet> set_ = std::make_shared<WatchedSet>();
   std::vector<Watched> armed_;
   std::uint64_t serial_ = 0;
 };
-
-void SocketStream::CloseDescriptor(int fd) const noexcept {
-  network_.Unwatch(fd);
-  close(fd);
-}
 
 // Returns false if the look-up failed. If the look-up has not ended yet, returns true and leaves
 // addresses_ empty.
