@@ -4,9 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <random>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ffgrant::valkey::internal {
@@ -78,6 +82,24 @@ TEST(LostConnections, ThatCantBeToldApartAreOne) {
   EXPECT_EQ(lost.size(), 2u);
   EXPECT_EQ(CountOf(lost, 99), 2u);
   EXPECT_FALSE(lost.NextFence("p"));
+}
+
+// Connections that can't be told apart may have been heard of at different times. A process that
+// was running while one of them was still heard of is no restart, in whichever order they were
+// lost.
+TEST(LostConnections, ThatCantBeToldApartWereHeardOfWhenTheLastOneWas) {
+  for (const std::vector<std::int64_t>& heard_at :
+       std::vector<std::vector<std::int64_t>>{{1000, 2000}, {2000, 1000}, {1000, 2000, 1500}}) {
+    SCOPED_TRACE(heard_at.front());
+    LostConnections lost;
+    std::uint64_t key = 1;
+    for (const std::int64_t at : heard_at) (void)lost.Add(Alone("p"), 0, at, key++, false);
+    lost.OnServer(Alone("q", 1999));
+    EXPECT_EQ(CountOf(lost, 1), 1u);
+    EXPECT_EQ(CountOf(lost, 2), 1u);
+    lost.OnServer(Alone("q", 2000));
+    EXPECT_EQ(lost.size(), 0u);
+  }
 }
 
 TEST(LostConnections, ThatDifferInAnythingAreSeveral) {
@@ -238,6 +260,163 @@ TEST(LostConnections, ThatShareOneEntryHoldSoManyCommandsAndNoMore) {
   lost.Resolve(number);
   EXPECT_TRUE(lost.IsSettled(1 << 16 | 4));
   EXPECT_FALSE(lost.IsSettled(5)) << "was beyond the limit";
+}
+
+// ---- any sequence of losses --------------------------------------------------------
+
+// Keeps each lost connection by itself, in the order of the losses, and never forgets one.
+class NaiveLosses {
+ public:
+  struct Loss {
+    std::uint64_t number;
+    std::string node_id;
+    std::string run_id;
+    Endpoint endpoint;
+    bool cluster;
+    std::int64_t client_id;  // 0 if it can't be shut
+    std::int64_t heard_at;
+    bool open;
+    bool over;  // nothing on it can be executed any more
+    std::set<CommandKey> keys;
+  };
+
+  // Whether the process to which the connection led must have ended, now that `server` was found.
+  static bool HasEnded(const Loss& loss, const ServerIdentity& server) {
+    const bool other_process =
+        loss.run_id != "" && server.run_id != "" && loss.run_id != server.run_id;
+    if (!other_process || loss.cluster != server.cluster) return false;
+    if (loss.cluster) return loss.node_id != "" && loss.node_id == server.node_id;
+    return loss.endpoint == server.endpoint && server.latest_start >= loss.heard_at;
+  }
+  bool IsSettled(CommandKey key) const {
+    return std::none_of(losses.begin(), losses.end(), [key](const Loss& loss) {
+      return !loss.over && (loss.keys.count(key) != 0 || loss.keys.count(kEveryKey) != 0);
+    });
+  }
+  bool CanBeShut(const Loss& loss, std::string_view run_id) const {
+    return !loss.over && !loss.open && loss.client_id > 0 && loss.run_id == run_id;
+  }
+
+  std::vector<Loss> losses;
+};
+
+// Whatever is lost and found, in whichever order: no command counts as settled while a connection
+// may carry it, each connection that can be shut is offered for it, and nothing stays once all
+// processes have ended.
+TEST(LostConnections, AgreeWithAListOfAllThatWereLost) {
+  constexpr std::uint64_t kSeeds = 300;
+  constexpr CommandKey kKeys = 6;
+  const std::string run_ids[] = {"", "p", "q"};
+  const std::string node_ids[] = {"", "n", "m"};
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto pick = [&random](std::uint64_t count) { return random() % count; };
+    const bool cluster = pick(2) != 0;
+    const auto any_server = [&](std::int64_t latest_start) {
+      return ServerIdentity{.node_id = cluster ? node_ids[pick(3)] : node_ids[0],
+                            .run_id = run_ids[pick(3)],
+                            .endpoint = pick(2) != 0 ? kHere : kThere,
+                            .cluster = cluster,
+                            .latest_start = latest_start};
+    };
+    const auto any_key = [&] { return pick(20) == 0 ? kEveryKey : 1 + pick(kKeys); };
+    LostConnections lost;
+    NaiveLosses naive;
+    std::int64_t last_id = 0;
+    for (int step = 0; step < 60; ++step) {
+      const std::uint64_t action = pick(8);
+      if (action < 3 || naive.losses.empty()) {
+        const ServerIdentity server = any_server(-1);
+        // The id of a connection means nothing without the process that gave it.
+        const std::int64_t id = pick(2) != 0 ? ++last_id : 0;
+        const auto heard_at = static_cast<std::int64_t>(pick(10));
+        const CommandKey key = any_key();
+        const bool open = pick(3) == 0;
+        const std::uint64_t number = lost.Add(server, id, heard_at, key, open);
+        naive.losses.push_back({number,
+                                std::string(server.node_id),
+                                std::string(server.run_id),
+                                server.endpoint,
+                                server.cluster,
+                                server.run_id.empty() ? 0 : id,
+                                heard_at,
+                                open,
+                                false,
+                                {key}});
+      } else if (action < 5) {
+        const ServerIdentity server = any_server(static_cast<std::int64_t>(pick(11)) - 1);
+        lost.OnServer(server);
+        for (NaiveLosses::Loss& loss : naive.losses) {
+          if (NaiveLosses::HasEnded(loss, server)) loss.over = true;
+        }
+      } else {
+        // Goes on with a connection: another command is lost on it, it is closed, it can't be shut,
+        // or nothing on it can be executed any more. The last is known only of a connection that
+        // still stands, or that can be shut.
+        NaiveLosses::Loss& loss = naive.losses[pick(naive.losses.size())];
+        const bool stands_alone = loss.open || loss.client_id > 0;
+        if (loss.over || !stands_alone) continue;
+        switch (pick(4)) {
+          case 0:
+            loss.keys.insert(any_key());
+            for (const CommandKey key : loss.keys) lost.AddKey(loss.number, key);
+            break;
+          case 1:
+            loss.open = false;
+            lost.Close(loss.number);
+            break;
+          case 2:
+            loss.client_id = 0;
+            lost.SetUnfenceable(loss.number);
+            break;
+          default:
+            loss.over = true;
+            lost.Resolve(loss.number);
+            break;
+        }
+      }
+      for (CommandKey key = 1; key <= kKeys; ++key) {
+        if (lost.IsSettled(key)) {
+          ASSERT_TRUE(naive.IsSettled(key)) << "step " << step << ", key " << key;
+        }
+      }
+      for (const std::string& run_id : run_ids) {
+        const auto fence = lost.NextFence(run_id);
+        const auto is_wanted = [&](const NaiveLosses::Loss& loss) {
+          return naive.CanBeShut(loss, run_id);
+        };
+        ASSERT_EQ(fence.has_value(),
+                  std::any_of(naive.losses.begin(), naive.losses.end(), is_wanted))
+            << "step " << step;
+        ASSERT_TRUE(!fence || std::any_of(naive.losses.begin(), naive.losses.end(),
+                                          [&](const NaiveLosses::Loss& loss) {
+                                            return is_wanted(loss) &&
+                                                   loss.number == fence->number &&
+                                                   loss.client_id == fence->client_id;
+                                          }))
+            << "step " << step;
+      }
+    }
+    // Each server that is known is found once more, in a new process. What was lost to a server
+    // that did not say who it is stays.
+    for (const std::string& node_id : node_ids) {
+      for (const Endpoint& where : {kHere, kThere}) {
+        const ServerIdentity server = {.node_id = node_id,
+                                       .run_id = "new",
+                                       .endpoint = where,
+                                       .cluster = cluster,
+                                       .latest_start = 10};
+        lost.OnServer(server);
+        for (NaiveLosses::Loss& loss : naive.losses) {
+          if (NaiveLosses::HasEnded(loss, server)) loss.over = true;
+        }
+      }
+    }
+    for (CommandKey key = 1; key <= kKeys; ++key) {
+      EXPECT_EQ(lost.IsSettled(key), naive.IsSettled(key)) << key;
+    }
+  }
 }
 
 }  // namespace
