@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -202,6 +203,94 @@ TEST(ClaimPipelineTest, AnswersToEveryCall) {
     EXPECT_EQ(run(c.misfits).error, ClaimError::kUnknownOutcome) << where;
     EXPECT_EQ(rig.pipeline().last_error(), "an answer that does not fit its command");
     EXPECT_EQ(run("+OK\r\n").error, ClaimError::kUnknownOutcome) << where;
+  }
+}
+
+// Texts that their caller overwrites.
+class PassingTexts {
+ public:
+  std::string_view operator()(std::string_view text) { return texts_.emplace_back(text); }
+  void Overwrite() {
+    for (std::string& text : texts_) text.assign(text.size(), 'x');
+  }
+
+ private:
+  std::deque<std::string> texts_;
+};
+
+// Once a call is submitted, its caller may overwrite whatever the arguments view. What is sent, and
+// how the call completes, is the same.
+TEST(ClaimPipelineTest, KeepsNoneOfItsArguments) {
+  const Way way(1);
+  const std::string id(way.execution.text());
+  const std::string lease = NaiveUuidText(way.lease_id.uuid);
+  const std::string attempt = NaiveUuidText(way.attempt_id.uuid);
+  const std::map<Call, std::string> answers = {
+      {Call::kCreate, OkReply({id, "waiting"})},
+      {Call::kIssue, OkReply({id})},
+      {Call::kClaim, OkReply({lease, "1", "99", attempt, "0", "initial"})},
+      {Call::kIssueAndClaim, OkReply({lease, "1", "0"})},
+      {Call::kRenew, OkReply({"99"})},
+      {Call::kComplete, OkReply({"completed"})},
+  };
+  const auto submit = [&way](ClaimPipeline& pipeline, Call call, PassingTexts& text) {
+    const ExecutionIdView view =
+        ParseExecutionId(text(way.execution.text()), ParseMode::kStrict).id;
+    const LaneIdView lane = ParseLaneId(text("main")).lane;
+    const WorkerIdentity worker = {{text("w1")}, {text("w1-i1")}};
+    const ClaimArgs claim = {.execution_id = view,
+                             .worker = worker,
+                             .lane = lane,
+                             .lease_id = way.lease_id,
+                             .lease_ttl_ms = 5000,
+                             .attempt_id = way.attempt_id};
+    const LeaseFence fence = {way.lease_id, {1}, way.attempt_id};
+    switch (call) {
+      case Call::kCreate:
+        return pipeline.SubmitCreate({.execution_id = view, .lane = lane}, text("payload"), 7);
+      case Call::kIssue:
+        return pipeline.SubmitIssue({.execution_id = view,
+                                     .worker = worker,
+                                     .lane = lane,
+                                     .grant_ttl_ms = 5000,
+                                     .capability_hash = text("hash"),
+                                     .route_snapshot_json = text("{}"),
+                                     .admission_summary = text("summary")},
+                                    7);
+      case Call::kClaim:
+        return pipeline.SubmitClaim(claim, 7);
+      case Call::kIssueAndClaim:
+        return pipeline.SubmitIssueAndClaim(claim, 7);
+      case Call::kRenew:
+        return pipeline.SubmitRenew(
+            {.execution_id = view, .attempt_index = {0}, .fence = fence, .lease_ttl_ms = 5000}, 7);
+      default:
+        return pipeline.SubmitComplete(
+            {.execution_id = view, .fence = fence},
+            {.attempt_index = {0}, .lane = lane, .worker_instance_id = {text("w1-i1")}}, 7,
+            text("result"));
+    }
+  };
+  for (const Call call : kCalls) {
+    SCOPED_TRACE(static_cast<int>(call));
+    std::vector<std::vector<Words>> sent;
+    for (const bool overwritten : {false, true}) {
+      ScriptedRig rig;
+      std::vector<Words>& commands = sent.emplace_back();
+      rig.server.answer = [&](std::int64_t, const Words& command) {
+        const bool of_a_claim = command[0] == "FCALL" && !command[1].ends_with("_version");
+        if (of_a_claim) commands.push_back(command);
+        return of_a_claim ? std::optional(answers.at(call)) : std::nullopt;
+      };
+      PassingTexts texts;
+      ASSERT_TRUE(submit(rig.pipeline(), call, texts));
+      if (overwritten) texts.Overwrite();
+      const auto all = RunAll(rig);
+      ASSERT_EQ(all.size(), 1u);
+      EXPECT_EQ(all.begin()->second.error, ClaimError::kNone) << overwritten;
+    }
+    EXPECT_EQ(sent[0].size(), 1u);
+    EXPECT_EQ(sent[0], sent[1]);
   }
 }
 

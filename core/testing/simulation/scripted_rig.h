@@ -64,29 +64,14 @@ class ScriptedRig {
     }
   }
 
+  // A pipeline keeps none of its arguments. So the text of the id is overwritten as soon as the
+  // call is submitted.
   bool Submit(const Way& way, ClaimPipeline::Call call, std::uint64_t tag) {
-    const ExecutionIdView id = way.execution.view();
-    const LaneIdView lane = ParseLaneId("main").lane;
-    const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
-    switch (call) {
-      case ClaimPipeline::Call::kCreate:
-        return pipeline_.SubmitCreate({.execution_id = id, .lane = lane}, "payload", tag);
-      case ClaimPipeline::Call::kIssue:
-        return pipeline_.SubmitIssue(
-            {.execution_id = id, .worker = worker, .lane = lane, .grant_ttl_ms = 5000}, tag);
-      case ClaimPipeline::Call::kClaim:
-        return pipeline_.SubmitClaim({.execution_id = id,
-                                      .worker = worker,
-                                      .lane = lane,
-                                      .lease_id = way.lease_id,
-                                      .lease_ttl_ms = 5000,
-                                      .attempt_id = way.attempt_id},
-                                     tag);
-      default:
-        return pipeline_.SubmitComplete(
-            {.execution_id = id, .fence = LeaseFence{way.lease_id, {1}, way.attempt_id}},
-            {.attempt_index = {0}, .lane = lane, .worker_instance_id = {"w1-i1"}}, tag);
-    }
+    id_text_.assign(way.execution.text());
+    const bool taken =
+        SubmitWith(ParseExecutionId(id_text_, ParseMode::kStrict).id, way, call, tag);
+    id_text_.assign(id_text_.size(), 'x');
+    return taken;
   }
 
   ClaimPipeline::Completion Run(const Way& way, ClaimPipeline::Call call) {
@@ -126,6 +111,32 @@ class ScriptedRig {
   ScriptedNetwork* network = nullptr;
 
  private:
+  bool SubmitWith(const ExecutionIdView& id, const Way& way, ClaimPipeline::Call call,
+                  std::uint64_t tag) {
+    const LaneIdView lane = ParseLaneId("main").lane;
+    const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
+    switch (call) {
+      case ClaimPipeline::Call::kCreate:
+        return pipeline_.SubmitCreate({.execution_id = id, .lane = lane}, "payload", tag);
+      case ClaimPipeline::Call::kIssue:
+        return pipeline_.SubmitIssue(
+            {.execution_id = id, .worker = worker, .lane = lane, .grant_ttl_ms = 5000}, tag);
+      case ClaimPipeline::Call::kClaim:
+        return pipeline_.SubmitClaim({.execution_id = id,
+                                      .worker = worker,
+                                      .lane = lane,
+                                      .lease_id = way.lease_id,
+                                      .lease_ttl_ms = 5000,
+                                      .attempt_id = way.attempt_id},
+                                     tag);
+      default:
+        return pipeline_.SubmitComplete(
+            {.execution_id = id, .fence = LeaseFence{way.lease_id, {1}, way.attempt_id}},
+            {.attempt_index = {0}, .lane = lane, .worker_instance_id = {"w1-i1"}}, tag);
+    }
+  }
+
+  std::string id_text_;
   ClaimPipeline pipeline_;
 };
 
