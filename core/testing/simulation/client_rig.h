@@ -231,6 +231,8 @@ struct FakeTable {
 struct FakeClusters {
   std::map<std::uint16_t, FakeNode> nodes;  // by port
   std::map<std::string, FakeTable> tables;
+  // The members' host in CLUSTER NODES. CLUSTER SLOTS always has 127.0.0.1.
+  std::string inner_host = "127.0.0.1";
 
   std::uint16_t PortOf(const FakeTable& table, const std::string& id) const {
     for (const FakeMember& member : table.members) {
@@ -252,7 +254,7 @@ struct FakeClusters {
   std::string Nodes(const FakeTable& table, const std::string& own_id) const {
     std::string text;
     for (const FakeMember& member : table.members) {
-      text += member.id + " 127.0.0.1:" + std::to_string(member.port) + "@1" +
+      text += member.id + " " + inner_host + ":" + std::to_string(member.port) + "@1" +
               std::to_string(member.port) + " " + (member.id == own_id ? "myself," : "") +
               member.flags + " - 0 0 " + std::to_string(member.epoch) + " connected\n";
     }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,15 @@ void LoseACommand(ClientRig& rig, std::uint16_t gone = 0) {
   });
   EXPECT_EQ(rig.Do({"SET", "a", "b"}), "unknown: no reply in time");
   rig.network->SetScript(Unreachable(rig, gone));
+}
+
+// Whether the client has tried to connect to `host`.
+bool Tried(const ClientRig& rig, std::string_view host) {
+  bool tried = false;
+  for (std::size_t id = 1; id <= rig.network->connections(); ++id) {
+    tried |= rig.network->endpoint(static_cast<std::int64_t>(id)).host == host;
+  }
+  return tried;
 }
 
 // Returns nodes a, b and c, which are at ports 1, 2 and 3; b has the first 100 slots.
@@ -175,25 +185,30 @@ TEST(Fence, GoesWithItsProcess) {
 
 // The old primary may be promoted again before the command arrives.
 TEST(Fence, OfANodeIsNeededThoughItsReplicaHasTakenOver) {
-  FakeClusters clusters = ThreeNodes();
-  clusters.nodes[4] = {"d", "run-d", "T"};
-  clusters.tables["T"].members.push_back({"d", 4, 1, "slave"});
-  ClientRig rig;
-  rig.play = clusters.play();
-  ASSERT_EQ(rig.Get(true, 0), "a of 2");
-  LoseACommand(rig, 2);
-  EXPECT_FALSE(rig.Settle(300));
-  clusters.tables["T"].members[1].flags = "slave";
-  clusters.tables["T"].members[3] = {"d", 4, 9, "master"};
-  clusters.tables["T"].ranges[0].ids = {"d"};
-  rig.Pass(100);
-  EXPECT_FALSE(rig.Settle(300));
-  EXPECT_EQ(rig.Get(true, 0), "a of 4");
-  EXPECT_EQ(rig.Count("4 CLIENT KILL"), 0);
-  // The connection can be shut on the old primary, which is a replica now.
-  rig.network->SetScript(nullptr);
-  EXPECT_TRUE(rig.Settle(2000));
-  EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
+  for (const std::string inner_host : {"127.0.0.1", "10.9.9.9"}) {
+    SCOPED_TRACE(inner_host);
+    FakeClusters clusters = ThreeNodes();
+    clusters.inner_host = inner_host;
+    clusters.nodes[4] = {"d", "run-d", "T"};
+    clusters.tables["T"].members.push_back({"d", 4, 1, "slave"});
+    ClientRig rig;
+    rig.play = clusters.play();
+    ASSERT_EQ(rig.Get(true, 0), "a of 2");
+    LoseACommand(rig, 2);
+    EXPECT_FALSE(rig.Settle(300));
+    clusters.tables["T"].members[1].flags = "slave";
+    clusters.tables["T"].members[3] = {"d", 4, 9, "master"};
+    clusters.tables["T"].ranges[0].ids = {"d", "b"};
+    rig.Pass(100);
+    EXPECT_FALSE(rig.Settle(300));
+    EXPECT_EQ(rig.Get(true, 0), "a of 4");
+    EXPECT_EQ(rig.Count("4 CLIENT KILL"), 0);
+    // The connection can be shut on the old primary, which is a replica now.
+    rig.network->SetScript(nullptr);
+    EXPECT_TRUE(rig.Settle(2000));
+    EXPECT_EQ(rig.Count("2 CLIENT KILL ID"), 1);
+    EXPECT_FALSE(Tried(rig, "10.9.9.9")) << "clients can't reach that address";
+  }
 }
 
 // While the slot is being moved, ASK leads the client to a node to which the table does not give
@@ -392,6 +407,56 @@ TEST(Fence, OfAServerThatDoesNotSayWhoItIsStaysOpen) {
   EXPECT_FALSE(other.Settle(300));
 }
 
+// An ACL was changed in between: the new connection tells less than the earlier one did. What the
+// earlier one told does not hold for the new connection, which can't be shut by the earlier id.
+TEST(Fence, OfAConnectionWithoutAnIdIsNotThatOfAnEarlierOne) {
+  for (const std::string untold : {"CLIENT ID", "INFO server"}) {
+    SCOPED_TRACE(untold);
+    ClientRig rig;
+    ASSERT_EQ(rig.Get(), "a of 1");
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      const bool tells = command.size() < 2 || command[0] + " " + command[1] != untold;
+      return tells ? std::nullopt : std::optional<std::string>("-NOPERM no permissions\r\n");
+    };
+    rig.network->HangUp(1);
+    ASSERT_EQ(rig.Get(), "a of 1");
+    ASSERT_EQ(rig.network->connections(), 2u);
+    LoseACommand(rig);
+    EXPECT_FALSE(rig.Settle(300));
+    EXPECT_EQ(rig.Count("1 CLIENT KILL"), 0) << "somebody else's connection";
+    rig.network->DeliverAll();
+    EXPECT_EQ(rig.Count("1 SET"), 1) << "it was not shut";
+  }
+}
+
+// Another node is found at the address, and does not tell its id. That the node which was there
+// before has another process by now says nothing of this node's process.
+TEST(Fence, OfANodeWithoutAnIdIsNotThatOfAnEarlierNode) {
+  FakeClusters clusters = ThreeNodes();
+  ClientRig rig;
+  bool tells = true;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    const bool asked = command[0] == "CLUSTER" && command[1] == "MYID";
+    if (port == 2 && asked && !tells) return "-NOPERM no permissions\r\n";
+    return clusters.Answer(port, command);
+  };
+  ASSERT_EQ(rig.Get(true, 0), "a of 2");
+  tells = false;
+  clusters.nodes[2] = {"z", "run-z", "T"};
+  clusters.nodes[7] = {"b", "run-b2", "T"};
+  FakeTable& table = clusters.tables["T"];
+  table.members[1].port = 7;
+  table.members.push_back({"z", 2});
+  table.ranges = {{0, 99, {"z"}}, {100, 199, {"b"}}, {200, 9999, {"a"}}, {10'000, 16383, {"c"}}};
+  rig.network->HangUp(static_cast<std::int64_t>(rig.network->connections()));
+  ASSERT_EQ(rig.Get(true, 0), "a of 2");
+  LoseACommand(rig, 2);
+  ASSERT_EQ(rig.Get(true, 100), "a of 7");
+  EXPECT_FALSE(rig.Settle(300));
+  rig.network->DeliverAll();
+  EXPECT_EQ(rig.Count("2 SET"), 1) << "it was not shut";
+}
+
 // ---- connections of other clients -----------------------------------------------------
 
 // Notes that another client of the deployment, which had found the process `run_id` at `port`, has
@@ -495,6 +560,46 @@ TEST(Fence, IsNotWaitedForIfTheNextTryComesTooLate) {
   EXPECT_EQ(rig.network->connections(), before);
   EXPECT_TRUE(rig.Settle(20'000));
   EXPECT_EQ(rig.Count("1 CLIENT KILL ID"), 1);
+}
+
+// A node stays as long as a settling looks there for a lost connection. Afterwards nobody needs the
+// node, even if the connection could not be shut.
+TEST(Fence, ThatWasGivenUpKeepsNoNode) {
+  for (const bool reachable : {false, true}) {
+    SCOPED_TRACE(reachable);
+    FakeClusters clusters = ThreeNodes();
+    ClientRig rig;
+    rig.play = clusters.play();
+    rig.server.forbidden = {"KILL"};
+    ASSERT_EQ(rig.Get(true, 0), "a of 2");
+    LoseACommand(rig, 2);
+    FakeTable& table = clusters.tables["T"];
+    table.members.erase(table.members.begin() + 1);
+    table.ranges = {{0, 9999, {"a"}}, {10'000, 16383, {"c"}}};
+    if (reachable) rig.network->SetScript(nullptr);
+    EXPECT_FALSE(rig.Settle(300));
+    ASSERT_EQ(rig.Get(true, 0), "a of 1");
+    ASSERT_EQ(rig.Get(true, 10'000), "a of 3");
+    EXPECT_EQ(rig.client.nodes(), 2u);
+  }
+  // The same outside of a cluster, where the server was demoted.
+  ClientRig rig(TwoServers());
+  bool demoted = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "INFO") return std::nullopt;
+    return port == 1 ? Info("one", demoted ? "slave" : "master") : Info("two");
+  };
+  rig.server.forbidden = {"KILL"};
+  ASSERT_EQ(rig.Get(), "a of 1");
+  LoseACommand(rig, 1);
+  demoted = true;
+  ASSERT_EQ(rig.Get(), "a of 2");
+  rig.network->SetScript(nullptr);
+  EXPECT_FALSE(rig.Settle(300));
+  EXPECT_EQ(rig.Count("1 CLIENT KILL"), 1);
+  ASSERT_EQ(rig.Get(), "a of 2");
+  ASSERT_EQ(rig.Get(), "a of 2");
+  EXPECT_EQ(rig.client.nodes(), 1u);
 }
 
 // The members have no ids, and neither has the server that the command was sent to. The client

@@ -176,27 +176,34 @@ TEST_F(Topology, MembersBeyondTheLastPlaceArePassedOver) {
   EXPECT_LE(asked.size(), 33u);
 }
 
-// If the only primary is gone, its replicas know its successor.
+// If the only primary is gone, its replicas know its successor. The client finds the replicas at
+// the addresses that CLUSTER SLOTS has for clients; those in CLUSTER NODES may be inner ones.
 TEST_F(Topology, AReplicaTellsTooWhereNoPrimaryCan) {
-  A().members = {{"a", 1}, {"r", 2, 1, "slave"}, {"s", 3, 1, "slave"}};
-  A().ranges = {{0, 16383, {"a", "r", "s"}}};
   clusters.nodes[2].id = "r";
   clusters.nodes[3].id = "s";
-  ClientRig rig(Patient());
-  rig.play = clusters.play();
-  ASSERT_EQ(rig.Get(), "a of 1");
-  clusters.nodes[9] = clusters.nodes[3];  // the successor has moved as well
-  clusters.nodes.erase(3);
-  A().members = {{"a", 1, 1, "master,fail"}, {"r", 2, 1, "slave"}, {"s", 9, 2}};
-  A().ranges = {{0, 16383, {"s", "r"}}};
-  rig.network->SetScript([&](Operation operation) -> Fault {
-    const auto last = static_cast<std::int64_t>(rig.network->connections());
-    const std::uint16_t port = rig.network->endpoint(last).port;
-    const bool refused = operation == Operation::kOpen && (port == 1 || port == 3);
-    return refused ? Fault{Kind::kRefused} : Fault{};
-  });
-  HangUp(rig, 1);
-  EXPECT_EQ(rig.Get(), "a of 9");
+  const FakeNode successor = clusters.nodes[3];
+  for (const std::string inner_host : {"127.0.0.1", "10.9.9.9"}) {
+    SCOPED_TRACE(inner_host);
+    clusters.inner_host = inner_host;
+    clusters.nodes[3] = successor;
+    A().members = {{"a", 1}, {"r", 2, 1, "slave"}, {"s", 3, 1, "slave"}};
+    A().ranges = {{0, 16383, {"a", "r", "s"}}};
+    ClientRig rig(Patient());
+    rig.play = clusters.play();
+    ASSERT_EQ(rig.Get(), "a of 1");
+    clusters.nodes[9] = successor;  // it has moved as well
+    clusters.nodes.erase(3);
+    A().members = {{"a", 1, 1, "master,fail"}, {"r", 2, 1, "slave"}, {"s", 9, 2}};
+    A().ranges = {{0, 16383, {"s", "r"}}};
+    rig.network->SetScript([&](Operation operation) -> Fault {
+      const Endpoint& asked =
+          rig.network->endpoint(static_cast<std::int64_t>(rig.network->connections()));
+      const bool is_gone = asked.port == 1 || asked.port == 3 || asked.host == "10.9.9.9";
+      return {operation == Operation::kOpen && is_gone ? Kind::kRefused : Kind::kNone};
+    });
+    HangUp(rig, 1);
+    EXPECT_EQ(rig.Get(), "a of 9");
+  }
 }
 
 // ---- time in which nobody calls --------------------------------------------------

@@ -140,22 +140,29 @@ TEST(HostBeside, AServerAtAUnixSocketIsOnThisMachine) {
 TEST(AddTable, GivesMembersTheAddressesToBeUsed) {
   const std::vector<Reply> a = {Text("name-a"), Number(1), Text("aa")};
   const std::vector<Reply> b = {Text("name-b"), Number(2), Text("bb")};
-  const std::vector<Reply> first = {Number(0), Number(1), List(a), List(b)};
+  const std::vector<Reply> d = {Text("name-d"), Number(4), Text("dd")};
+  const std::vector<Reply> first = {Number(0), Number(1), List(a), List(b), List(d)};
   const std::vector<Reply> second = {Number(2), Number(3), List(b)};
   const std::vector<Reply> table = {List(first), List(second)};
-  std::vector<Member> members =
-      Read("aa 10.0.0.1:7@1 master - 0 0 5 connected\ncc 10.0.0.3:7@1 master - 0 0 6 connected\n");
+  std::vector<Member> members = Read(
+      "aa 10.0.0.1:7@1 master - 0 0 5 connected\n"
+      "cc 10.0.0.3:7@1 master - 0 0 6 connected\n"
+      "dd 10.0.0.4:7@1 slave aa 0 0 5 connected\n");
   AddTable(List(table), "own", members);
-  ASSERT_EQ(members.size(), 2u) << "who is a member, the other reply says";
+  ASSERT_EQ(members.size(), 3u) << "who is a member, the other reply says";
   EXPECT_EQ(members[0].endpoint, (Endpoint{"name-a", 1}));
   EXPECT_EQ(members[0].epoch, 5u);
-  EXPECT_EQ(members[1].endpoint, (Endpoint{"10.0.0.3", 7}));
+  EXPECT_EQ(members[1].endpoint, (Endpoint{"10.0.0.3", 7})) << "it has no slots";
+  EXPECT_EQ(members[2].endpoint, (Endpoint{"name-d", 4})) << "a replica has its address there, too";
+  EXPECT_FALSE(members[2].primary);
   std::vector<Member> none;
   AddTable(List(table), "own", none);
-  ASSERT_EQ(none.size(), 2u);
+  ASSERT_EQ(none.size(), 3u);
   EXPECT_EQ(none[0].id, "aa");
   EXPECT_TRUE(none[0].primary);
   EXPECT_EQ(none[1].endpoint, (Endpoint{"name-b", 2}));
+  EXPECT_EQ(none[2].endpoint, (Endpoint{"name-d", 4}));
+  EXPECT_FALSE(none[2].primary);
 }
 
 // A node whose address nobody knows is no reason to do without the others.
