@@ -81,6 +81,45 @@ TEST(Client, AnswersToNothingAreNone) {
   EXPECT_EQ(rig.Count("1 GET a"), 2);
 }
 
+// One place of the client serves one command after the other. Each of them meets the same obstacles
+// before it gets through, and each begins with a count of none: the tenth fares as the first.
+TEST(Obstacles, OfEarlierCommandsDoNotCount) {
+  const struct {
+    std::string what;
+    int times;  // that often a command can be refused without a long wait
+    std::string (*refusal)(std::uint16_t port);
+  } kCases[] = {
+      {"refused for now", 1, [](std::uint16_t) { return std::string("-TRYAGAIN Not now\r\n"); }},
+      {"the function is missing", 3, [](std::uint16_t) { return std::string(kMissing); }},
+      {"redirected", 5,
+       [](std::uint16_t port) { return "-MOVED 0 :" + std::to_string(port % 2 + 1) + "\r\n"; }},
+      {"asked elsewhere", 5,
+       [](std::uint16_t port) { return "-ASK 0 :" + std::to_string(port % 2 + 1) + "\r\n"; }},
+  };
+  const std::string slots = Array({Range(0, 8191, 1), Range(8192, 16383, 2)});
+  for (const auto& c : kCases) {
+    ClientOptions options = RigOptions();
+    options.max_in_flight = 1;
+    options.request_timeout_ms = 5000;
+    options.retry = {.first_ms = 8, .longest_ms = 1000};
+    ClientRig rig(options);
+    int refused = 0;
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
+      if (command[0] == "CLUSTER") return slots;
+      if (command[0] != "FCALL" || command[1] != "f") return std::nullopt;
+      return refused++ < c.times ? c.refusal(port) : Bulk("done");
+    };
+    for (int number = 1; number <= 10; ++number) {
+      refused = 0;
+      const std::int64_t begin = rig.network->NowMs();
+      EXPECT_EQ(rig.Do({"FCALL", "f", "0"}), "done") << c.what << ": command " << number;
+      EXPECT_LE(rig.network->NowMs() - begin, 60) << c.what << ": command " << number;
+      EXPECT_EQ(refused, c.times + 1) << c.what << ": command " << number;
+    }
+  }
+}
+
 // If a function raises an error, it may have written something before.
 TEST(Errors, OfARunningFunctionAreAnswers) {
   for (const std::string error :
