@@ -480,6 +480,70 @@ TEST(FindClaim, IsNotFinalForTheClaimThatWasLostAndOnlyForThatOne) {
   }
 }
 
+// Whichever call creates the lease: while a lost command of that call may still arrive, nothing
+// that is found is final. Once its connection has been shut, it is.
+TEST(FindClaim, IsNotFinalForALostCallOfAnyKindThatCreatesALease) {
+  using Lose = ClaimError (*)(ScriptedLedger & rig, const Way& way);
+  const struct {
+    std::string function;
+    Lose lose;
+  } kCases[] = {
+      {"ff_claim_execution",
+       [](ScriptedLedger& rig, const Way& way) {
+         return rig.ledger->Claim(rig.ArgsFor(way)).error;
+       }},
+      {"ff_claim_execution",
+       [](ScriptedLedger& rig, const Way& way) {
+         const ClaimArgs args = rig.ArgsFor(way);
+         ClaimOutcome outcome;
+         rig.ledger->ClaimBatch({&args, 1}, {&outcome, 1});
+         return outcome.error;
+       }},
+      {"ff_issue_grant_and_claim",
+       [](ScriptedLedger& rig, const Way& way) {
+         return rig.ledger->IssueGrantAndClaim(rig.ArgsFor(way)).error;
+       }},
+      {"ff_claim_resumed_execution",
+       [](ScriptedLedger& rig, const Way& way) {
+         return rig.ledger
+             ->ClaimResumed({.execution_id = way.execution.view(),
+                             .worker = rig.worker,
+                             .lane = rig.lane,
+                             .lease_id = way.lease_id,
+                             .lease_ttl_ms = 5000})
+             .error;
+       }},
+      {"ff_reclaim_execution",
+       [](ScriptedLedger& rig, const Way& way) {
+         return rig.ledger
+             ->Reclaim({.execution_id = way.execution.view(),
+                        .worker = rig.worker,
+                        .lane = rig.lane,
+                        .lease_id = way.lease_id,
+                        .lease_ttl_ms = 5000,
+                        .attempt_id = way.attempt_id})
+             .error;
+       }},
+  };
+  for (const auto& c : kCases) {
+    for (const bool may_be_shut : {false, true}) {
+      SCOPED_TRACE(c.function + (may_be_shut ? ", shut" : ", not shut"));
+      ScriptedLedger rig;
+      if (!may_be_shut) rig.server.forbidden = {"KILL"};
+      const Way way(1);
+      rig.Create(way);
+      rig.Silence(c.function);
+      EXPECT_EQ(c.lose(rig, way), ClaimError::kUnknownOutcome);
+      rig.Restore();
+      EXPECT_EQ(rig.Count(c.function), 1u);
+      const FoundClaim found = rig.ledger->FindClaim(way.execution.view(), way.lease_id);
+      ASSERT_TRUE(found) << ErrorName(found.error);
+      EXPECT_EQ(found.final, may_be_shut);
+      EXPECT_EQ(rig.Count("KILL"), 1u);
+    }
+  }
+}
+
 // Two connections of one ledger go to a cluster. The ledger's table is old: it doesn't name the
 // node that has the execution by now. A claim that was sent on one of the connections is on its way
 // to that node.
