@@ -653,24 +653,75 @@ TEST(TlsStream, WaitsForWhatTheHandshakeNeeds) {
   EXPECT_FALSE(client.Interest(false).or_writable);
 }
 
+// Before the client tries again, it may have moved its bytes elsewhere, and may have added more.
 TEST(TlsStream, WritesARecordOnceHoweverOftenItHasToTry) {
-  TlsClient client(Trusting());
-  Stream& stream = *client.stream;
-  ASSERT_EQ(client.Open(), IoStatus::kDone);
-  Peer& peer = client.below->last();
-  EXPECT_EQ(stream.Write("").status, IoStatus::kWouldBlock);
-  client.below->writes = {IoStatus::kWouldBlock, IoStatus::kInterrupted, IoStatus::kWouldBlock};
-  for (int i = 0; i < 3; ++i) {
-    const IoResult result = stream.Write("question");
-    EXPECT_EQ(result.status, IoStatus::kWouldBlock);
-    EXPECT_EQ(result.size, 0u);
-    EXPECT_EQ(peer.heard, "");
+  for (const std::string added : {"", " and more"}) {
+    SCOPED_TRACE(added);
+    TlsClient client(Trusting());
+    Stream& stream = *client.stream;
+    ASSERT_EQ(client.Open(), IoStatus::kDone);
+    Peer& peer = client.below->last();
+    EXPECT_EQ(stream.Write("").status, IoStatus::kWouldBlock);
+    client.below->writes = {IoStatus::kWouldBlock, IoStatus::kInterrupted, IoStatus::kWouldBlock};
+    std::deque<std::string> texts = {"question"};  // each stays where it is
+    for (int i = 0; i < 3; ++i) {
+      const IoResult result = stream.Write(texts.back());
+      EXPECT_EQ(result.status, IoStatus::kWouldBlock);
+      EXPECT_EQ(result.size, 0u);
+      EXPECT_EQ(peer.heard, "");
+      texts.push_back(texts.back() + added);
+    }
+    const IoResult result = stream.Write(texts.back());
+    EXPECT_EQ(result.status, IoStatus::kDone) << stream.WhyNotOpen();
+    EXPECT_GE(result.size, texts.front().size());
+    EXPECT_EQ(peer.heard, texts.back().substr(0, result.size));
+    const std::string heard = peer.heard;
+    client.below->writes = {IoStatus::kFailed};
+    EXPECT_EQ(stream.Write("more").status, IoStatus::kFailed);
+    EXPECT_EQ(peer.heard, heard);
   }
-  EXPECT_EQ(stream.Write("question").size, 8u);
-  EXPECT_EQ(peer.heard, "question");
-  client.below->writes = {IoStatus::kFailed};
-  EXPECT_EQ(stream.Write("more").status, IoStatus::kFailed);
-  EXPECT_EQ(peer.heard, "question");
+}
+
+// The first of the calls finds no room. Until there is room, many more are made, so that the bytes
+// of the first one are moved to a larger buffer.
+TEST(TlsStream, CallsThatAreMadeWhileThereIsNoRoomGoOutOnTheSameConnection) {
+  constexpr std::uint64_t kCalls = 200;
+  ScriptedServer server;
+  PeerNetwork* network = nullptr;
+  ClientOptions options;
+  options.tls = Trusting();
+  options.make_network = [&] {
+    auto made = std::make_unique<PeerNetwork>([&](Peer& peer, std::int64_t connection) {
+      for (const Words& command : TakeCommands(peer.heard)) {
+        std::set<std::int64_t> killed;
+        peer.Say(server.Execute(connection, command, network->NowMs(), killed));
+      }
+    });
+    network = made.get();
+    return made;
+  };
+  ClaimPipeline pipeline(options);
+  std::map<std::uint64_t, ClaimError> ends;
+  const auto poll = [&](std::int64_t timeout_ms) {
+    for (const auto& done : pipeline.Poll(timeout_ms)) ends[done.tag] = done.error;
+  };
+  for (std::uint64_t number = 0; number < kCalls; ++number) {
+    const ScriptedRig::Way way(number);
+    ASSERT_TRUE(pipeline.SubmitCreate(
+        {.execution_id = way.execution.view(), .lane = ParseLaneId("main").lane}, {}, number));
+    if (number == 0) {
+      while (ends.empty()) poll(50);
+      network->writes.assign(1000, IoStatus::kWouldBlock);
+    }
+    if (number == 1) poll(0);
+  }
+  EXPECT_EQ(ends.size(), 1u) << "there was room";
+  EXPECT_LT(network->writes.size(), 1000u) << "nothing was tried";
+  network->writes.clear();
+  for (int i = 0; i < 1000 && pipeline.in_flight() > 0; ++i) poll(50);
+  EXPECT_EQ(ends.size(), kCalls);
+  for (const auto& [number, error] : ends) EXPECT_EQ(error, ClaimError::kNone) << number;
+  EXPECT_EQ(network->connections(), 1u) << pipeline.last_error();
 }
 
 // What the peer has received counts as written, even if there is no room for the rest. If it did
