@@ -31,6 +31,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -186,7 +187,30 @@ class UnixListener {
   std::string path_;
 };
 
+std::size_t OpenDescriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+// Expects at its end that as many descriptors are open as at its beginning. A thread that looks up
+// a name may close its last descriptor a little later.
+class NoDescriptorIsLeft {
+ public:
+  ~NoDescriptorIsLeft() {
+    for (int i = 0; i < 500 && OpenDescriptors() != before_; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_EQ(OpenDescriptors(), before_);
+  }
+
+ private:
+  const std::size_t before_ = OpenDescriptors();
+};
+
 class SocketNetworkTest : public ::testing::Test {
+ private:
+  NoDescriptorIsLeft none_is_left_;  // is destroyed last
+
  protected:
   void SetUp() override { faults = {}; }
   void TearDown() override { faults = {}; }
@@ -641,11 +665,6 @@ using Clock = std::chrono::steady_clock;
 
 std::int64_t MsSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
-}
-
-std::size_t OpenDescriptors() {
-  const std::filesystem::directory_iterator all("/proc/self/fd");
-  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 class NamesTest : public SocketNetworkTest {
