@@ -571,11 +571,13 @@ TEST_F(HandedIn, NothingOfAnEarlierCallIsLeftInAPlace) {
   connects_ = true;
   for (const bool settles_alone : {false, true, false, true, false}) {
     SCOPED_TRACE(settles_alone);
-    for (int session = 0; session < 2; ++session) {  // the two sessions take turns
+    for (int turn = 0; turn < 2; ++turn) {  // the two sessions take turns
       const int before = server_.Executions("ff_create_execution", Id());
+      const std::int64_t deadline = session().deadline();
       settles_alone ? SubmitSettling() : Submit(true);
       HandIn();
       EndCalls();
+      EXPECT_GE(scripted_->NowMs(), deadline) << "the next call must begin after this one's limit";
       EXPECT_EQ(ends_.size(), settles_alone ? 1u : 2u);
       EXPECT_EQ(ends_[kCommand].failure, std::nullopt);
       EXPECT_EQ(server_.Executions("ff_create_execution", Id()), before + !settles_alone);
