@@ -29,6 +29,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -518,6 +519,40 @@ TEST_F(SocketNetworkTest, WhatTheSystemRefusesIsAFailure) {
   fails(EMFILE);
 }
 
+// ---- waking ------------------------------------------------------------------------
+
+using Clock = std::chrono::steady_clock;
+
+std::int64_t MsSince(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+}
+
+// Another thread may call Wake() just before this one begins to wait, or while it waits.
+TEST_F(SocketNetworkTest, AWakeEndsAWaitWhicheverBeginsFirst) {
+  constexpr std::int64_t kLongMs = 30'000;
+  ASSERT_EQ(Open(*stream, listener.endpoint()), IoStatus::kDone);
+  const StreamInterest interest = {stream.get(), false};
+  const std::span<const StreamInterest> none;
+  for (const std::span<const StreamInterest> interests : {none, std::span(&interest, 1)}) {
+    for (const int wakes : {1, 3}) {
+      for (int i = 0; i < wakes; ++i) network->Wake();
+      Clock::time_point begin = Clock::now();
+      network->Wait(interests, kLongMs);
+      ASSERT_LT(MsSince(begin), kLongMs) << wakes << " before the wait";
+
+      std::thread other([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        for (int i = 0; i < wakes; ++i) network->Wake();
+      });
+      begin = Clock::now();
+      network->Wait(interests, kLongMs);
+      EXPECT_LT(MsSince(begin), kLongMs) << wakes << " while it waits";
+      other.join();
+      network->Wait({}, 0);  // takes away a wake that came after the wait's end
+    }
+  }
+}
+
 // ---- the descriptor for an event loop ----------------------------------------------
 
 class DescriptorTest : public SocketNetworkTest {
@@ -558,10 +593,22 @@ TEST_F(DescriptorTest, IsReadableWheneverAWaitWouldEnd) {
     EXPECT_FALSE(IsReadable());
     network->Wake();
     EXPECT_TRUE(IsReadable());
+    Arm(false);
+    EXPECT_TRUE(IsReadable()) << "until the next wait";
     WaitFor(*stream, false);
     EXPECT_FALSE(IsReadable());
     stream->Close();
   }
+}
+
+// The network is woken before anybody asks for its descriptor.
+TEST_F(DescriptorTest, IsReadableAlsoForAnEarlierWake) {
+  network->Wake();
+  EXPECT_TRUE(IsReadable());
+  EXPECT_EQ(network->Arm({}, 5000), 5000);
+  EXPECT_TRUE(IsReadable());
+  network->Wait({}, 0);
+  EXPECT_FALSE(IsReadable());
 }
 
 // A program that this process starts gets none of the library's descriptors.
@@ -661,12 +708,6 @@ TEST_F(DescriptorTest, WhoCantBeToldWaitsForAShortTime) {
 
 // ---- names -------------------------------------------------------------------------
 
-using Clock = std::chrono::steady_clock;
-
-std::int64_t MsSince(Clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
-}
-
 class NamesTest : public SocketNetworkTest {
  protected:
   // Makes a new network, in which the look-up of the name has this answer, and a new stream.
@@ -712,6 +753,28 @@ TEST_F(NamesTest, AreLookedUpOutsideOfTheCallersThread) {
   go_on.set_value();
   WaitFor(*stream, true, 60'000);
   EXPECT_LE(MsSince(begin), 30'000) << "not woken";
+  EXPECT_EQ(Finish(*stream, stream->FinishOpen()), IoStatus::kDone);
+  EXPECT_TRUE(IsConnectedToTheListener());
+}
+
+// The look-up has ended when the wait for it begins.
+TEST_F(NamesTest, AreNotWaitedForOnceTheyAreFound) {
+  constexpr std::int64_t kLongMs = 30'000;
+  std::promise<void> go_on;
+  network = MakeSocketNetwork([gone = go_on.get_future().share()](const std::string&) {
+    gone.wait();
+    return NameAddresses{{"127.0.0.1"}, ""};
+  });
+  stream = network->NewStream();
+  pollfd told = {.fd = network->Descriptor(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(stream->Open(Named()), IoStatus::kWouldBlock);
+  const StreamInterest interest = {stream.get(), true};
+  ASSERT_EQ(network->Arm({&interest, 1}, kLongMs), kLongMs);
+  go_on.set_value();
+  ASSERT_EQ(poll(&told, 1, 10'000), 1);
+  const Clock::time_point begin = Clock::now();
+  network->Wait({&interest, 1}, kLongMs);
+  EXPECT_LT(MsSince(begin), kLongMs);
   EXPECT_EQ(Finish(*stream, stream->FinishOpen()), IoStatus::kDone);
   EXPECT_TRUE(IsConnectedToTheListener());
 }
