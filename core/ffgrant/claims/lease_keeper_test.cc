@@ -14,6 +14,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -454,20 +455,63 @@ TEST_F(Keeping, AReleasedLeaseIsNeitherRenewedNorLost) {
   EXPECT_TRUE(told_.empty());
 }
 
-// After the release nothing asks the keeper any more.
+// After the release nothing asks the keeper any more, whatever has become of the lease before.
 TEST_F(Keeping, AReleasedLeaseMayOutliveItsKeeper) {
-  KeptLease kept;
-  {
-    LeaseKeeper keeper(ledger_, Options());
-    kept = keeper.Keep(Id(), LeaseOf(), kTtl, now_);
-    EXPECT_TRUE(kept);
-    kept.Release();
+  using Change = std::function<void(LeaseKeeper&)>;
+  const struct {
+    std::string_view what;
+    ClaimError error;
+    Change change;
+  } kCases[] = {
+      {"held", ClaimError::kNone, [](LeaseKeeper&) {}},
+      {"renewed", ClaimError::kNone,
+       [&](LeaseKeeper& keeper) {
+         now_ += 1000;
+         (void)keeper.RunDue();
+       }},
+      {"refused", ClaimError::kStaleLease,
+       [&](LeaseKeeper& keeper) {
+         ledger_.answers = {ClaimError::kStaleLease};
+         now_ += 1000;
+         (void)keeper.RunDue();
+       }},
+      {"its time is over", ClaimError::kLeaseExpired,
+       [&](LeaseKeeper& keeper) {
+         now_ += kTtl;
+         (void)keeper.RunDue();
+       }},
+      {"its time is over, and the keeper has not looked", ClaimError::kLeaseExpired,
+       [&](LeaseKeeper&) { now_ += kTtl; }},
+  };
+  for (const auto& c : kCases) {
+    for (const bool is_asked : {true, false}) {
+      SCOPED_TRACE(::testing::Message() << c.what << (is_asked ? ", asked" : ""));
+      KeptLease kept;
+      {
+        LeaseKeeper keeper(ledger_, Options());
+        kept = keeper.Keep(Id(), LeaseOf(), kTtl, now_);
+        c.change(keeper);
+        EXPECT_TRUE(kept) << "lost or not";
+        if (is_asked) {
+          EXPECT_EQ(kept.error(), c.error);
+          EXPECT_EQ(kept.lost(), c.error != ClaimError::kNone);
+        }
+        kept.Release();
+        ASSERT_FALSE(kept);
+        EXPECT_EQ(keeper.size(), 0u);
+        const std::size_t asked = ledger_.asked.size();
+        now_ += 1000;
+        (void)keeper.RunDue();
+        EXPECT_EQ(ledger_.asked.size(), asked);
+      }
+      now_ += kTtl;
+      EXPECT_FALSE(kept);
+      EXPECT_FALSE(kept.lost());
+      EXPECT_EQ(kept.error(), ClaimError::kNone);
+      EXPECT_EQ(kept.LeftMs(), 0);
+      kept.Release();
+    }
   }
-  now_ += kTtl;
-  EXPECT_FALSE(kept);
-  EXPECT_FALSE(kept.lost());
-  EXPECT_EQ(kept.LeftMs(), 0);
-  kept.Release();
 }
 
 TEST_F(Keeping, ReleasedWhileItIsRenewedNobodyIsTold) {
