@@ -150,6 +150,36 @@ TEST(StopSignals, AForkedChildStopsNobody) {
   EXPECT_EQ(poll(&one, 1, 0), 0);
 }
 
+// A process may have had a StopSignals, and its children have one each.
+TEST(StopSignals, AForkedChildMayHaveOneOfItsOwn) {
+  { const StopSignals of_parent; }
+  for (const bool by_signal : {true, false}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      bool works = true;
+      for (int times = 0; times < 2; ++times) {
+        StopSignals own;
+        works = works && !own.stopped();
+        if (by_signal) {
+          (void)raise(SIGTERM);
+        } else {
+          own.Stop();
+        }
+        pollfd one = {own.descriptor(), POLLIN, 0};
+        works = works && own.Wait(0) && poll(&one, 1, 0) == 1;
+      }
+      _exit(works ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << (by_signal ? "a signal" : "a call");
+  }
+  const StopSignals next;
+  EXPECT_FALSE(next.stopped());
+  ASSERT_EQ(raise(SIGTERM), 0);
+  EXPECT_TRUE(next.stopped());
+}
+
 TEST(StopSignals, PutsBackWhoHandledBefore) {
   struct sigaction mine = {};
   mine.sa_handler = SIG_IGN;
