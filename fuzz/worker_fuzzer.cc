@@ -95,8 +95,11 @@ class Session {
   }
   ClaimError ChooseAnswer() {
     switch (choices_.Below(4)) {
-      case 0:
-        return kErrorCodes[choices_.Below(std::size(kErrorCodes))].error;
+      case 0: {
+        const std::size_t code = choices_.Below(std::size(kErrorCodes) + 1);
+        return code == std::size(kErrorCodes) ? ClaimError::kUnknownOutcome
+                                              : kErrorCodes[code].error;
+      }
       case 1:
         return ClaimError::kUseClaimResumedExecution;
       default:
@@ -175,6 +178,14 @@ class Session {
     if (!Refused(expected) && (claim.lease.fence.lease_id != ledger_.calls[calls - 1].lease_id ||
                                claim.lease.fence.lease_epoch.value != 9)) {
       Fail("the ledger's lease was not handed on", input_);
+    }
+    if (Refused(expected)) {
+      // After a lost answer the claim names the lease that was asked for, and nothing else.
+      Lease named;
+      if (expected == ClaimError::kUnknownOutcome) {
+        named.fence.lease_id = ledger_.calls[calls - 1].lease_id;
+      }
+      if (claim.lease != named) Fail("the lease of a claim that was refused", input_);
     }
     // If the slot held a permit before, the assignment releases it.
     holds_[slot] = !Refused(expected);

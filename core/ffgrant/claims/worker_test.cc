@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,16 +42,43 @@ class WorkerTest : public ::testing::Test {
   Worker worker_;
 };
 
+// The claim names the lease id of the call whose answer was lost, whichever call this was. Only
+// with this id can anybody find out what has become of the claim.
 TEST_F(WorkerTest, NamesTheLeaseWhoseFateIsUnknown) {
-  ledger_.answers = {ClaimError::kUnknownOutcome, ClaimError::kUnavailable};
-  const WorkerClaim lost = worker_.ClaimFromGrant(Grant(), kLane);
-  EXPECT_EQ(lost.error, ClaimError::kUnknownOutcome);
-  EXPECT_EQ(lost.lease.fence.lease_id, ledger_.calls[0].lease_id);
-  EXPECT_FALSE(lost.permit);
-  EXPECT_EQ(worker_.permits_in_use(), 0u);
-  const WorkerClaim refused = worker_.ClaimFromGrant(Grant(), kLane);
-  EXPECT_EQ(refused.error, ClaimError::kUnavailable);
-  EXPECT_EQ(refused.lease, Lease{});
+  const auto claim = [&] { return worker_.ClaimFromGrant(Grant(), kLane); };
+  const auto resume = [&] { return worker_.ClaimFromResumeGrant({Grant(), kLane}); };
+  const auto reclaim = [&] {
+    return worker_.ClaimFromReclaimGrant({Grant(), kLane}, {Id(), kLane, {}});
+  };
+  const struct {
+    std::string_view call;  // the last call of the ledger
+    std::vector<ClaimError> before;
+    std::function<WorkerClaim()> claim;
+  } kCases[] = {{"claim", {}, claim},
+                {"claim_resumed", {ClaimError::kUseClaimResumedExecution}, claim},
+                {"claim_resumed", {}, resume},
+                {"reclaim", {}, reclaim}};
+  for (const auto& c : kCases) {
+    for (const ClaimError last :
+         {ClaimError::kUnknownOutcome, ClaimError::kUnavailable, ClaimError::kInvalidClaimGrant}) {
+      SCOPED_TRACE(::testing::Message() << c.call << ": " << ErrorName(last));
+      ledger_.calls.clear();
+      ledger_.answers.assign(c.before.begin(), c.before.end());
+      ledger_.answers.push_back(last);
+      const WorkerClaim lost = c.claim();
+      EXPECT_EQ(lost.error, last);
+      ASSERT_EQ(ledger_.calls.size(), c.before.size() + 1);
+      EXPECT_EQ(ledger_.calls.back().name, c.call);
+      EXPECT_NE(ledger_.calls.back().lease_id.uuid, Uuid());
+      if (last == ClaimError::kUnknownOutcome) {
+        EXPECT_EQ(lost.lease.fence.lease_id, ledger_.calls.back().lease_id);
+      } else {
+        EXPECT_EQ(lost.lease, Lease{});
+      }
+      EXPECT_FALSE(lost.permit);
+      EXPECT_EQ(worker_.permits_in_use(), 0u);
+    }
+  }
 }
 
 TEST_F(WorkerTest, ClaimsWithItsOwnIdentityAndFreshIds) {

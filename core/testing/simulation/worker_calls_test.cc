@@ -1135,6 +1135,15 @@ class Deployments : public WorkerCalls {
     EXPECT_TRUE(issued);
     return {id.view(), issued.expires_at};
   }
+  // Claims, suspends and resumes an execution. The next claim of it is refused, and
+  // ClaimResumed() is called in its place.
+  void Interrupt(const MintedExecutionId& id) {
+    ValkeyLedgerOptions options = Options().ledger;
+    options.waitpoint_secret_hex = "00ff";
+    ValkeyLedger ledger(options);
+    EXPECT_TRUE(ledger.Suspend({.execution_id = id.view(), .fence = Claim(id).fence}, &details_));
+    EXPECT_TRUE(ledger.Resume({.execution_id = id.view()}, &details_));
+  }
   std::string Alive() { return Do({"EXISTS", "ff:worker:default:w1-i1:alive"}); }
 };
 
@@ -1178,28 +1187,34 @@ TEST_F(Deployments, FromItsStartToItsEnd) {
 }
 
 TEST_F(Deployments, AClaimWhoseAnswerIsLostIsLookedFor) {
-  const auto is_claim = [](const std::vector<std::string>& command) {
-    return command.size() > 1 && command[1].ends_with("_claim_execution");
-  };
   const struct {
     ClaimError end;
-    bool may_shut = true;  // whether CLIENT KILL works; if not, the claim's fate stays unknown
-    bool is_told = true;   // whether the caller wants the details
+    bool may_shut = true;     // whether CLIENT KILL works; if not, the claim's fate stays unknown
+    bool is_told = true;      // whether the caller wants the details
+    bool is_resumed = false;  // whether the lost answer is that of ClaimResumed()
   } kCases[] = {{ClaimError::kNone},
                 {ClaimError::kNone, true, false},
+                {ClaimError::kNone, true, true, true},
                 {ClaimError::kStaleLease},
                 {ClaimError::kStaleLease, true, false},
+                {ClaimError::kStaleLease, true, true, true},
                 {ClaimError::kUnavailable},
+                {ClaimError::kUnavailable, true, true, true},
                 {ClaimError::kUnknownOutcome},
                 {ClaimError::kUnknownOutcome, true, false},
                 {ClaimError::kUnknownOutcome, false}};
   for (const auto& c : kCases) {
     const ClaimError end = c.end;
     const bool may_shut = c.may_shut;
-    SCOPED_TRACE(::testing::Message() << may_shut << c.is_told);
+    SCOPED_TRACE(::testing::Message() << may_shut << c.is_told << c.is_resumed);
+    const std::string function = c.is_resumed ? "_claim_resumed_execution" : "_claim_execution";
+    const auto is_claim = [&](const std::vector<std::string>& command) {
+      return command.size() > 1 && command[1].ends_with(function);
+    };
     DeploymentWorker worker(Options());
     ASSERT_TRUE(worker.Start(&details_));
     const MintedExecutionId id = Create();
+    if (c.is_resumed) Interrupt(id);
     const IssuedGrant grant = Granted(id);
     bool is_lost = false;
     if (end == ClaimError::kUnavailable || !may_shut) {
@@ -1300,8 +1315,8 @@ TEST_F(Deployments, AnExecutionWhoseLeaseHasExpiredIsTakenOver) {
 // The server counts the lease from the moment in which it executes the claim, however late its
 // answer comes. So the worker counts from the moment before it sends the claim.
 TEST_F(Deployments, ALeaseIsNeverHeldLongerThanByTheServer) {
-  enum class Kind { kClaim, kReclaim };
-  for (const Kind kind : {Kind::kClaim, Kind::kReclaim}) {
+  enum class Kind { kClaim, kResumed, kReclaim };
+  for (const Kind kind : {Kind::kClaim, Kind::kResumed, Kind::kReclaim}) {
     // With the last of these delays the answer is lost, and the worker looks for what became of its
     // claim.
     for (const std::int64_t late_ms : {0, 400, 700}) {
@@ -1309,7 +1324,10 @@ TEST_F(Deployments, ALeaseIsNeverHeldLongerThanByTheServer) {
       DeploymentWorker worker(Options());
       ASSERT_TRUE(worker.Start(&details_));
       const MintedExecutionId id = Create();
-      const std::string function = kind == Kind::kClaim ? "_claim_execution" : "_reclaim_execution";
+      const std::string function = kind == Kind::kClaim     ? "_claim_execution"
+                                   : kind == Kind::kResumed ? "_claim_resumed_execution"
+                                                            : "_reclaim_execution";
+      if (kind == Kind::kResumed) Interrupt(id);
       if (kind == Kind::kReclaim) {
         (void)Claim(id);
         ASSERT_TRUE(ledger_->Revoke({.execution_id = id.view()}));
@@ -1329,8 +1347,8 @@ TEST_F(Deployments, ALeaseIsNeverHeldLongerThanByTheServer) {
       // The worker compares the grant's expiry with the clock of this machine, not with the
       // world's.
       const IssuedGrant grant(id.view(), TimestampMs{INT64_MAX});
-      const Work work = kind == Kind::kClaim ? worker.Claim(grant.view(), lane_, &details_)
-                                             : worker.Reclaim({grant.view(), lane_}, &details_);
+      const Work work = kind == Kind::kReclaim ? worker.Reclaim({grant.view(), lane_}, &details_)
+                                               : worker.Claim(grant.view(), lane_, &details_);
       server_.on_function = nullptr;
       ASSERT_TRUE(work) << ErrorName(work.error);
       ASSERT_GE(world_.now(), ends_at - 3000 + late_ms);
