@@ -142,10 +142,18 @@ TEST(Environment, SaysWhatBelongsOnNoCommandLine) {
   EXPECT_EQ(SetFromEnvironment(options), "");
   EXPECT_EQ(options.issuer.token_variable, "");
   EXPECT_EQ(options.issuer.token_file, "token");
+  // What is wrong with one of them is told, whether the others are in order or not.
+  const std::string of_tls = "FFGRANT_TLS_CERTIFICATE_FILE and FFGRANT_TLS_KEY_FILE go together";
+  const std::string of_password = "FFGRANT_PASSWORD and FFGRANT_PASSWORD_FILE are both set";
   setenv("FFGRANT_TLS_KEY_FILE", "key.pem", 1);
-  EXPECT_NE(SetFromEnvironment(options), "");
-  setenv("FFGRANT_PASSWORD_FILE", "file", 1);
-  EXPECT_EQ(SetFromEnvironment(options), "FFGRANT_PASSWORD and FFGRANT_PASSWORD_FILE are both set");
+  EXPECT_EQ(SetFromEnvironment(options), of_tls);
+  setenv("FFGRANT_PASSWORD_FILE", "/nowhere/file", 1);
+  EXPECT_EQ(SetFromEnvironment(options), of_password);
+  unsetenv("FFGRANT_TLS_KEY_FILE");
+  EXPECT_EQ(SetFromEnvironment(options), of_password);
+  unsetenv("FFGRANT_PASSWORD");
+  EXPECT_EQ(SetFromEnvironment(options),
+            "the password file /nowhere/file: No such file or directory");
   for (const char* const name : kNames) unsetenv(name);
 }
 

@@ -1385,6 +1385,35 @@ TEST_F(Deployments, ItsEndIsTheRegistrations) {
   }
 }
 
+// registration() tells of the last try alone, whatever the try before it came to.
+TEST_F(Deployments, ARegistrationIsAsItsLastTryHasLeftIt) {
+  const struct {
+    ClaimError error;
+    std::string reply;  // to the question whose the registration is; empty: the server's own reply
+  } kCases[] = {{ClaimError::kNone, ""},
+                {ClaimError::kInvalidInput, "$7\r\nanother\r\n"},
+                {ClaimError::kUnknownCode, "-ERR no\r\n"},
+                {ClaimError::kUnavailable, ":1\r\n"}};
+  DeploymentWorker worker(Options());
+  ASSERT_TRUE(worker.Start(&details_));
+  EXPECT_EQ(worker.registration().error, ClaimError::kNone);
+  for (const auto& before : kCases) {
+    for (const auto& last : kCases) {
+      SCOPED_TRACE(::testing::Message()
+                   << ErrorName(before.error) << ", " << ErrorName(last.error));
+      for (const auto& c : {before, last}) {
+        server_.answer = nullptr;
+        if (!c.reply.empty()) Answer("GET", c.reply);
+        world_.Pass(1000);  // the next refresh is due, also after one that has worked
+        (void)worker.RunDue();
+        EXPECT_EQ(worker.registration().error, c.error);
+      }
+    }
+  }
+  server_.answer = nullptr;
+  EXPECT_TRUE(worker.Stop());
+}
+
 // A server that has no memory left, or takes no writes for another reason, still says what the user
 // may do.
 TEST_F(WorkerCalls, RightsAreToldByAServerThatTakesNoWrites) {
