@@ -9,6 +9,7 @@ from jobs.perf import metrics, trial as perf_trial
 from jobs.perf.gbench_json import SKIPPED, Key
 
 ABSENT = "is not in it"
+_SEVERAL = 3  # a head that takes this many times as long as the base is several times slower
 
 
 class Benchmark(NamedTuple):
@@ -73,3 +74,22 @@ def account(suite, trials):
         else:
             compared.append(benchmark)
     return compared, left_out
+
+
+def slowed(trials, names):
+    """Returns an Unmeasured for each of the names that has become several times slower, if this is
+    why no time was left for it: the trial of a head that is so slow uses up the time that was
+    enough for the base's trial. trials: as in account(). names: Benchmarks for which the time did
+    not suffice."""
+    base, head = next(iter(trials.values())), next(reversed(trials.values()))
+    is_cut = any(key in base.times for key in head.late)
+    if head.seconds < _SEVERAL * base.seconds and not (is_cut and head.seconds > base.seconds):
+        return []
+    made = []
+    for name in names:
+        old, new = base.times.get(name.key), head.times.get(name.key)
+        if old and new and new >= _SEVERAL * old:
+            made.append(Unmeasured(name, {next(reversed(trials)): (
+                f"takes {new / old:.3g} times as long as in the base, so that the time was up "
+                "before the two could be compared")}, True))
+    return made

@@ -10,9 +10,20 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import answer, answer_text, decide, fake, gate, known as perf_known, metrics, texts
+from jobs.perf import (
+    answer,
+    answer_text,
+    decide,
+    fake,
+    gate,
+    known as perf_known,
+    metrics,
+    process_pairs,
+    texts,
+)
 from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.error import PerfError
+from jobs.perf.first_run import FirstRun
 from jobs.perf.gbench_json import Key
 
 # Makes an error of each row that a fake program has written.
@@ -81,6 +92,33 @@ class GateTest(unittest.TestCase):
         self.assertEqual(status, 3)
         self.assertIn("nothing measured", output)
         self.assertRegex(output, "Measure again with --budget")
+
+    def test_a_head_that_uses_up_the_budget_is_no_pass(self):
+        """No benchmark takes too long by itself, but together they leave no time for a pair, or for
+        enough pairs."""
+        now = [0.0]
+        first, clock = FirstRun.trial, process_pairs.Clock
+
+        def trial(self, suite, arm):
+            made = first(self, suite, arm)
+            made.seconds = {"base": 1.0, "head": seconds}[arm]
+            now[0] += made.seconds
+            return made
+
+        with mock.patch.object(FirstRun, "trial", trial), \
+                mock.patch.object(process_pairs, "Clock",
+                                  lambda budget: clock(budget, lambda: now[0])):
+            for nanoseconds, seconds, status, text in (
+                    (300.0, 59.5, 2, "Look at these: not measured: BM_A, BM_B/1."),
+                    (300.0, 2.5, 1, "2 regressed"),
+                    (20.0, 59.5, 3, "Measure again with --budget"),  # slower, but not that much
+                    (10.0, 59.5, 3, "Measure again with --budget")):
+                now[0] = 0.0
+                got, output = self.gate(self.head(nanoseconds), "--budget", "61")
+                self.assertEqual((got, seconds), (status, seconds), output)
+                self.assertIn(text, output)
+                self.assertEqual(status == 2, "not measured: BM_A: head: takes 30 times as long as "
+                                 "in the base" in output)
 
     def test_what_only_the_head_has_is_named(self):
         status, output = self.gate(self.head(10.0, names=("BM_A", "BM_B/1", "BM_C")))

@@ -59,6 +59,21 @@ class _Run:
         self.made.listed += [name for name in source.benchmarks if name not in source.lost]
         self.made.unmeasured += source.unmeasured
 
+    def name_slowed(self, live, metric):
+        """Names the benchmarks for which the time did not suffice because the head has become
+        several times slower: a larger budget is not what they need."""
+        made = self.made
+        if made.interrupted:
+            return
+        names = [name for name in made.listed if name.metric == metric and (
+            name not in made.results or (made.results[name].verdict == decide.INCONCLUSIVE
+                                         and made.results[name].out_of_time))]
+        found = live.slowed(names)
+        told = {one.benchmark for one in found}
+        made.unmeasured += found
+        made.listed = [name for name in made.listed
+                       if name not in told or name in made.results]
+
     def settling_budget(self):
         """The budget with which nothing would have been cut off; None if nothing was cut off."""
         seconds, short = self._clock.elapsed(), False
@@ -113,6 +128,7 @@ def _measure_programs(terminal, chosen, arguments, run, clock, rules, wanted):
             run.decide(live, rules, _known(chosen, live))
         else:  # a benchmark that doesn't run has no memory either
             run.made.unmeasured += live.unmeasured
+        run.name_slowed(live, metrics.TIME if metrics.TIME in wanted else metrics.MEMORY)
         run.made.facts = live.facts
 
 

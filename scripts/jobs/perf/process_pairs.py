@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jobs.common.terminal import duration
 from jobs.perf import decide, samples, scratch, trial as perf_trial
-from jobs.perf.account import Benchmark, Unmeasured, account
+from jobs.perf.account import Benchmark, Unmeasured, account, slowed
 from jobs.perf.clock import Clock, Pace  # noqa: F401 (Clock: for callers)
 from jobs.perf.copies import Copies
 from jobs.perf.error import PerfError
@@ -58,6 +58,7 @@ class Live(decide.Source):
         self._random = random.Random(seed)
         self._raw = raw
         self._temporary = scratch.folder(directory)
+        self._trials = {}  # suite -> its trials, by arm
         self._paces = {}  # (suite, arm) -> Pace
         self._all = {}  # (suite, arm) -> all keys of the program, if no filter left some out
         self._strikes = {}  # (suite, arm) -> processes that died
@@ -114,6 +115,12 @@ class Live(decide.Source):
         """Makes new copies of all programs."""
         self._copies.renew()
 
+    def slowed(self, names):
+        """Returns an Unmeasured for each of the names for which the time did not suffice because the
+        head has become several times slower."""
+        return [one for suite, trials in self._trials.items()
+                for one in slowed(trials, [name for name in names if name.suite == suite])]
+
     # The methods below make the trial.
 
     def _prepare_or_tell(self, suite):
@@ -137,6 +144,7 @@ class Live(decide.Source):
             if who not in made:
                 made[who] = first.trial(suite, arm)
             trials[arm] = made[who]
+        self._trials[suite.name] = trials
         compared, left_out = account(suite.name, trials)
         if len(self._suites) > 1 and not self._filter and not any(
                 trial.listed for trial in trials.values()):

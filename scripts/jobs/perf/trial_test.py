@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import tempfile
 import unittest
 from pathlib import Path
 
 from jobs.perf import trial
-from jobs.perf.account import account
+from jobs.perf.account import Benchmark, account, slowed
 from jobs.perf.gbench_json import Key
 from jobs.perf.samples import Effort, Program
 
@@ -93,6 +94,21 @@ class TrialTest(unittest.TestCase):
             _, left_out = account("", trials)  # a larger budget is enough for these
             self.assertEqual([(one.blocks, one.late) for one in left_out],
                              [(False, True)] * len(slow.too_slow))
+
+    def test_what_became_several_times_slower_and_used_up_the_time_blocks(self):
+        a, b, c = (Key(name) for name in "abc")
+        names = [Benchmark("", key) for key in (a, b, c)]
+        base = trial.Trial((a, b, c), {a: 10.0, b: 10.0, c: 10.0}, seconds=10.0)
+        whole = trial.Trial((a, b, c), {a: 300.0, b: 11.0, c: 30.0}, seconds=100.0)
+        cut = trial.Trial((a, b, c), {a: 300.0, b: 11.0}, seconds=11.0)
+        cut.give_up([c], "the time was up before it had been tried", late=True)
+        brief = dataclasses.replace(cut, seconds=9.0)  # the base used up the time
+        mild = dataclasses.replace(whole, seconds=20.0)
+        for head, blocking in ((whole, [a, c]), (cut, [a]), (brief, []), (mild, [])):
+            found = slowed({"base": base, "copy": base, "head": head}, names)
+            self.assertEqual([(one.benchmark.key, one.blocks, one.late) for one in found],
+                             [(key, True, False) for key in blocking])
+        self.assertEqual(slowed({"base": base, "copy": base, "head": whole}, names[1:2]), [])
 
     def test_a_program_that_never_starts_is_given_up(self):
         made = self.run_mode("start")
