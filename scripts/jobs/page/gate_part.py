@@ -163,8 +163,11 @@ def _plot(suite, part, entries, caption):
 
 
 def _why_not(document, text):
-    """Why an answer shows nothing: what it says went wrong, or else `text`."""
+    """Why an answer shows nothing: what it says went wrong, or else what it says at all. `text` is
+    for no answer."""
     found = troubles(document)
+    if document and document.get("action"):
+        found = found or [document["action"].rstrip(".")]
     return f"the last answer says: {'; '.join(found)}" if found else text
 
 

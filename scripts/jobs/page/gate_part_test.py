@@ -83,6 +83,13 @@ class ContractTest(unittest.TestCase):
 
 
 class GateTest(unittest.TestCase):
+    def test_an_answer_that_compared_nothing_says_so(self):
+        document = {"lane": "time", "benchmarks": [], "verdict": "clean",
+                    "action": "Nothing was compared: base (a) and head (b) are the same files."}
+        for part in (gate_part.gate, gate_part.instructions):
+            self.assertEqual(part(document).missing[0].what, "the last answer says: Nothing was "
+                             "compared: base (a) and head (b) are the same files")
+
     def test_without_an_answer_it_is_missing(self):
         for document in (None, gate_document()):
             section = gate_part.gate(document)

@@ -163,6 +163,11 @@ class GateActionTest(Case):
         self.assertEqual(self.compare(BASE=commits[0], **asked)["verdict"], "1")
         self.assertEqual(self.compare(BASE=commits[1], HEAD=commits[0], **asked)["verdict"], "0")
         self.assertIn("No performance regression", self.read("perf-gate/summary.md"))
+        # A push to main has no base: the head is compared with where it left main, which is itself.
+        self.assertEqual(self.compare(**asked)["verdict"], "0")
+        self.assertRegex(self.read("perf-gate/summary.md"),
+                         r"\A## Performance: nothing compared\n\n\*\*Nothing was compared\*\*: base "
+                         r"\(`merge base with main .*`\) and head \(.*\) are the same files; ")
 
 
 class CommentActionTest(Case):

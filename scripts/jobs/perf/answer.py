@@ -262,12 +262,19 @@ def _again(outcome):
     return "on a quieter machine"
 
 
+def nothing_compared(outcome):
+    """The line for base and head that are the same files, as on main itself."""
+    return (f"**Nothing was compared**: base ({code(outcome.base)}) and head "
+            f"({code(outcome.head)}) are the same files; `--base` names another revision.")
+
+
 def action(outcome):
     """One line of Markdown that says what the reader has to do."""
     slow, suspects = outcome.ordered(REGRESSED), outcome.ordered(SUSPECTED)
     blocked = [code(outcome.name(name)) for name in outcome.blocking]
-    parts = []
-    parts += _worse(outcome, slow)
+    if outcome.same_files:
+        return nothing_compared(outcome)
+    parts = _worse(outcome, slow)
     if blocked:
         parts.append(f"not measured: {_some(blocked)}")
     if outcome.emptied:
@@ -290,8 +297,6 @@ def action(outcome):
         line = f"**Measure again** {_again(outcome)}: {len(outcome.open)} could not be told."
     else:
         line = f"**Nothing to do**: nothing is {outcome.worse}."
-        if outcome.same_files:
-            line = "**Nothing to do**: both are the same files."
     if outcome.interrupted:
         line += f" It was stopped by {outcome.interrupted} before its end."
     return line

@@ -157,6 +157,8 @@ def markdown(outcome):
              "suspected": f"Performance: perhaps {outcome.worse}",
              "inconclusive": "Performance: can't tell",
              "clean": "No performance regression"}[outcome.verdict]
+    if outcome.same_files:
+        title = "Performance: nothing compared"
     lines = [f"## {title}", "", action(outcome), "", f"{escaped(headline(outcome))}.", ""]
     rest = _spans(made, [row for row in made.rows if row[-1] != CLEAN])
     clean = _spans(made, [row for row in made.rows if row[-1] == CLEAN])

@@ -49,10 +49,18 @@ def top_folder(folder="."):
     return Path(repository.git("rev-parse", "--show-toplevel", directory=folder))
 
 
+def _tree(commit, top):
+    return repository.git("rev-parse", f"{commit}^{{tree}}", directory=top)
+
+
+def same_files(commit, other, top):
+    """Whether two commits have the same files."""
+    return _tree(commit, top) == _tree(other, top)
+
+
 def _key(commit, recipe, top):
-    tree = repository.git("rev-parse", f"{commit}^{{tree}}", directory=top)
     compiler = os.environ.get("CXX") or "c++"
-    text = json.dumps([tree, recipe.command, recipe.programs, platform.machine(),
+    text = json.dumps([_tree(commit, top), recipe.command, recipe.programs, platform.machine(),
                        machine.first_line([*compiler.split(), "--version"]),
                        [os.environ.get(name, "") for name in ("CXXFLAGS", "CFLAGS", "LDFLAGS")]])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

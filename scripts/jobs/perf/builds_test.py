@@ -92,6 +92,22 @@ class BuildsTest(fake.RepositoryCase):
                 with self.assertRaises(SystemExit, msg=argv):
                     self.choose(*argv)
 
+    def test_the_same_files_are_not_compared(self):
+        """On main itself, HEAD is where HEAD left main."""
+        asked = ("--build", _COMMAND, "--program", "out/bench")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "the same files")
+        for more in ((), ("--base", self.first), ("--base", "HEAD", "--head", self.first)):
+            chosen = self.choose(*asked, *more)
+            self.assertEqual((chosen.suites, chosen.same_files), ([], True))
+        self.assertFalse((home.cache() / "builds").exists())
+        for more in (("--head-env", "X=1"), ("--metric", "compile", "--base-compile", "make old",
+                                             "--head-compile", "make new")):
+            chosen = self.choose(*asked, *more)
+            self.assertEqual(([suite.name for suite in chosen.suites], chosen.same_files),
+                             (["bench"], False))
+        self.write(130.0)
+        self.assertEqual(len(self.choose(*asked).suites), 1)
+
     def compiled(self, *argv):
         """The lines and folders that --metric compile compares."""
         found = self.choose("--metric", "compile", *argv).compile

@@ -21,8 +21,9 @@ OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/thread
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is compared. suites is empty if both sides are the same files, or if only compile time
-    is compared. lacking: the programs that the base has and the head lacks."""
+    """What is compared. suites is empty if both sides are the same files and nothing else differs,
+    or if only compile time is compared. lacking: the programs that the base has and the head
+    lacks."""
     suites: list
     base: str
     head: str
@@ -145,6 +146,13 @@ def _suites_of(folders, arguments):
             tuple(sorted(found[0].keys() - found[1].keys())))
 
 
+def _sides_differ(arguments):
+    """Whether base and head are run or compiled differently, so that there is something to compare
+    even if both are the same revision."""
+    lines = _lines(arguments)
+    return arguments.base_env != arguments.head_env or bool(lines and lines[0] != lines[1])
+
+
 def _revisions(terminal, arguments):
     from jobs.perf import baseline, revisions
     if arguments.baseline:
@@ -153,8 +161,7 @@ def _revisions(terminal, arguments):
         base = (revisions.resolve(arguments.base) if arguments.base else revisions.default_base())
     head = (revisions.resolve(arguments.head) if arguments.head else revisions.working_tree())
     filter_text = OURS if arguments.filter is None else arguments.filter
-    if base.content == head.content:
-        terminal.line(f"{base.label} and {head.label} are the same files: nothing to compare")
+    if base.content == head.content and not _sides_differ(arguments):
         return Chosen([], base.label, head.label, filter_text, "", "", same_files=True)
     folders = [revisions.directory_of(terminal, revision) for revision in (base, head)]
     suites, lacking = _suites_of(folders, arguments)
@@ -170,9 +177,12 @@ def _built(terminal, arguments):
     from jobs.perf import builds
     recipe = builds.Recipe(arguments.build, tuple(arguments.program))
     top = builds.top_folder()
-    base, head = (
-        builds.build(terminal, commit, label, recipe, top) for commit, label in
-        (builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top)))
+    (base_commit, base_label), (head_commit, head_label) = (
+        builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top))
+    if builds.same_files(base_commit, head_commit, top) and not _sides_differ(arguments):
+        return Chosen([], base_label, head_label, arguments.filter or "", "", "", same_files=True)
+    base = builds.build(terminal, base_commit, base_label, recipe, top)
+    head = builds.build(terminal, head_commit, head_label, recipe, top)
     arguments.base_bin, arguments.head_bin = list(base.programs), list(head.programs)
     return replace(_programs(arguments), base=base.label, head=head.label,
                    compile=_compiling(arguments, base.folder, head.folder))

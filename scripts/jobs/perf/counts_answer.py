@@ -91,6 +91,8 @@ def action(outcome):
         return ", ".join(f"{code(str(each.name))} {each.change() * 100:+.2f}%"
                          for each in comparisons[:5])
 
+    if outcome.same_files:
+        return answer.nothing_compared(outcome)
     slow = [each for each in outcome.ordered() if each.verdict == "regressed"]
     suspects = [each for each in outcome.ordered() if each.verdict == "suspected"]
     parts = []
@@ -155,7 +157,8 @@ def document(outcome):
 def markdown(outcome, annotations=()):
     made = table(outcome.comparisons)
     made.rows = [[code(row[0]), *row[1:]] for row in made.rows]
-    lines = ["## Instructions", "", action(outcome), ""]
+    title = "Instructions: nothing compared" if outcome.same_files else "Instructions"
+    lines = [f"## {title}", "", action(outcome), ""]
     if made.rows:
         lines += report.as_markdown(made)[2:]
     if outcome.unmeasured:

@@ -245,7 +245,7 @@ class CommandTest(unittest.TestCase):
             with self.assertRaises(BrokenPipeError):
                 perf_counts.main(["--json", str(files[0]), "--markdown", str(files[1])])
             for path in files:
-                self.assertIn("Nothing to do", path.read_text(encoding="utf-8"))
+                self.assertIn("Nothing was compared", path.read_text(encoding="utf-8"))
 
 
 class TableTest(unittest.TestCase):
