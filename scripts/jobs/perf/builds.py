@@ -3,22 +3,22 @@
 
 Each revision is checked out into a worktree of its own, in folders whose names all have one length,
 and the command runs there. Builds are kept below the cache folder (jobs.perf.home), and are known
-by the revision's files, the command, the compiler, its flags and the machine's kind. If the cache
-folder is kept between two runs, as in CI, the revisions that were used last are not built again.
+by the revision's files, the command, the compilers, the variables that give them flags, and the
+processor with its features. If the cache folder is kept between two runs, as in CI, the revisions
+that were used last are not built again on such a processor.
 """
 
 import fcntl
 import hashlib
 import json
 import os
-import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.common import machine, processes
+from jobs.common import processes
 from jobs.common.terminal import duration
-from jobs.perf import home, repository
+from jobs.perf import fingerprint, home, repository
 from jobs.perf.error import PerfError
 
 _DONE = "ffgrant-perf-built.json"
@@ -59,10 +59,8 @@ def same_files(commit, other, top):
 
 
 def _key(commit, recipe, top):
-    compiler = os.environ.get("CXX") or "c++"
-    text = json.dumps([_tree(commit, top), recipe.command, recipe.programs, platform.machine(),
-                       machine.first_line([*compiler.split(), "--version"]),
-                       [os.environ.get(name, "") for name in ("CXXFLAGS", "CFLAGS", "LDFLAGS")]])
+    text = json.dumps([_tree(commit, top), recipe.command, recipe.programs,
+                       fingerprint.processor(), fingerprint.compilers(), fingerprint.variables()])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,8 +5,9 @@ import os
 import unittest
 from unittest import mock
 
+from jobs.common import machine
 from jobs.common.terminal import Terminal
-from jobs.perf import builds, choice, fake, home, options, revisions
+from jobs.perf import builds, choice, fake, fingerprint, home, options, revisions
 from jobs.perf.error import PerfError
 
 _COMMAND = "mkdir -p out && cp source out/bench && chmod +x out/bench && echo x >>builds"
@@ -50,9 +51,21 @@ class BuildsTest(fake.RepositoryCase):
     def test_another_command_is_another_build(self):
         other = builds.Recipe(_COMMAND + " && true", ("out/bench",))
         self.assertNotEqual(self.build("HEAD").programs, self.build("HEAD", other).programs)
-        with mock.patch.dict(os.environ, {"CXXFLAGS": "-O3"}):
-            with_flags = self.build("HEAD").programs
-        self.assertNotEqual(with_flags, self.build("HEAD").programs)
+
+    def test_another_environment_is_another_build(self):
+        usual = self.build("HEAD").programs
+        for name, text in (("CXXFLAGS", "-O3"), ("CFLAGS", "-O3"), ("CPPFLAGS", "-DX"),
+                           ("LDFLAGS", "-s"), ("RUSTFLAGS", "-Ctarget-cpu=native"), ("CC", "other"),
+                           ("CXX", "other"), ("CMAKE_BUILD_TYPE", "Debug")):
+            with mock.patch.dict(os.environ, {name: text}):
+                self.assertNotEqual(self.build("HEAD").programs, usual, name)
+        for name in ("cpu_model", "_cpu_flags"):  # -march=native makes another program
+            owner = machine if name == "cpu_model" else fingerprint
+            with mock.patch.object(owner, name, return_value="other"):
+                self.assertNotEqual(self.build("HEAD").programs, usual, name)
+        with mock.patch.dict(os.environ, {"X": "1", "CMAKE_BUILD_PARALLEL_LEVEL": "2"}):
+            self.assertEqual(self.build("HEAD").programs, usual)
+
 
     def test_the_working_tree_is_built_as_it_is(self):
         self.write(170.0)

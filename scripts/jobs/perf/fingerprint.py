@@ -10,6 +10,33 @@ from pathlib import Path
 
 from jobs.common import machine
 
+# The variables from which compilers and build tools take flags, or learn which compiler to use.
+_VARIABLES = re.compile(
+    r"CC|CXX|CPP|LD|AR|CPPFLAGS|CFLAGS|CXXFLAGS|LDFLAGS|LDLIBS|CPATH|C_INCLUDE_PATH|"
+    r"CPLUS_INCLUDE_PATH|LIBRARY_PATH|RUSTC|RUSTC_WRAPPER|RUSTFLAGS|RUSTUP_TOOLCHAIN|GOFLAGS|"
+    r"GOARCH|GOAMD64|GOEXPERIMENT|CGO_\w+|CARGO_ENCODED_RUSTFLAGS|"
+    r"CARGO_(?:BUILD|PROFILE|TARGET)_\w+|"
+    r"CMAKE_(?!BUILD_PARALLEL_LEVEL|COLOR|\w+_LAUNCHER$)\w+")
+# Compilers whose versions count, with the variables that name another one.
+_COMPILERS = (("CXX", "c++"), ("CC", "cc"), ("RUSTC", "rustc"))
+
+
+def variables():
+    """The variables of the environment that change what a build makes, with their texts."""
+    return {name: text for name, text in sorted(os.environ.items())
+            if text and _VARIABLES.fullmatch(name)}
+
+
+def compilers():
+    """The versions of the compilers that a build uses unless its command names another one."""
+    return [machine.first_line([*(os.environ.get(name) or usual).split(), "--version"])
+            for name, usual in _COMPILERS]
+
+
+def processor():
+    """What a program that is compiled for this very processor depends on (-march=native)."""
+    return [platform.machine(), machine.cpu_model(), _cpu_flags()]
+
 
 def _cpu_flags():
     try:

@@ -10,12 +10,13 @@ make of it now.
 
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 from dataclasses import dataclass
 
 from jobs.common import build, machine
-from jobs.perf import repository
+from jobs.perf import fingerprint, repository
 from jobs.perf.repository import commit_of, git
 
 PERF = build.BUILD / "perf"
@@ -94,9 +95,12 @@ def _forget_old(directory):
 
 
 def folder_name(revision, compiler=COMPILER, flags=FLAGS):
-    """The name of the folder below build/perf/bin that holds a revision's programs."""
+    """The name of the folder below build/perf/bin that holds a revision's programs. It stands for
+    the revision's files, the compiler, its flags and those that the environment gives. No flag asks
+    for this very processor, so that its features do not count."""
     version = machine.first_line([compiler, "--version"])
-    settings = repr((version, *_settings("", "", compiler, flags)))
+    settings = repr((version, *_settings("", "", compiler, flags), platform.machine(),
+                     fingerprint.variables()))
     return f"{revision.content}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
 

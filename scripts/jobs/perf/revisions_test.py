@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import io
+import os
 import shlex
 import unittest
 from pathlib import Path
@@ -90,6 +91,10 @@ class RevisionTest(fake.RepositoryCase):
         terminal = Terminal(io.StringIO())
         self.assertNotEqual(revisions.directory_of(terminal, revision),
                             revisions.directory_of(terminal, revision, flags="-O3"))
+        usual = self.directory(revision)
+        for name in ("LDFLAGS", "RUSTFLAGS", "CXXFLAGS"):
+            with mock.patch.dict(os.environ, {name: "-x"}):
+                self.assertNotEqual(self.directory(revision), usual, name)
 
     def test_blanks_in_the_checkout_s_path_stay_in_one_flag(self):
         self.replace(revisions, "PERF", self.root / "build" / "my perf")
