@@ -10,6 +10,8 @@ tool know how to build this project's revisions, and show all of this project's 
 import os
 from pathlib import Path
 
+from jobs.common import build
+
 _HERE = Path(__file__).resolve().parent
 _TREE = _HERE.parents[2]
 IN_TREE = (_TREE / "scripts" / "perf").is_file()
@@ -18,8 +20,8 @@ PROGRAM = "scripts/perf" if IN_TREE else "ffgrant-perf"  # as usage texts name i
 
 # The folder of the history, which is a worktree of the branch perf-history. HISTORY_TEXT is its
 # name for users.
-HISTORY = _TREE / "build" / "perf" / "history" if IN_TREE else Path("perf-history")
-HISTORY_TEXT = "build/perf/history" if IN_TREE else "perf-history, in this folder"
+HISTORY = build.BUILD / "perf" / "history" if IN_TREE else Path("perf-history")
+HISTORY_TEXT = str(build.shown(HISTORY)) if IN_TREE else "perf-history, in this folder"
 KERNEL_SOURCE = (_TREE / "bench" / "perf" if IN_TREE else _HERE) / "reference_kernel.cc"
 # The git repository whose history of figures is kept: the project's own, or the one to which the
 # current folder belongs.
@@ -39,12 +41,12 @@ _ADVICE = {
 
 def cache():
     """The folder for files that can be made again: builds and the reference kernel.
-    FFGRANT_PERF_CACHE can name another folder."""
+    FFGRANT_PERF_CACHE can name another folder, and in the tree FFGRANT_BUILD_DIR can."""
     named = os.environ.get("FFGRANT_PERF_CACHE")
     if named:
         return Path(named).absolute()
     if IN_TREE:
-        return _TREE / "build" / "perf"
+        return build.BUILD / "perf"
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "ffgrant-perf"
 

@@ -36,7 +36,7 @@ from jobs.perf import (
 )
 from jobs.perf.known import Known
 
-REPORT = build.ROOT / "results" / "perf-selftest-live.md"
+REPORT = build.results_directory() / "perf-selftest-live.md"
 _KEPT = revisions.PERF / "selftest-live.json"
 _BUSY = "while True: pass"
 _FILTER = "BM_(Scan|Hash)_Selftest|BM_Digits_Selftest/(64|512)$|BM_Noise_Crowded"

@@ -33,7 +33,7 @@ from jobs.perf import (
 from jobs.perf.decide import REGRESSED
 from jobs.perf.error import PerfError
 
-REPORT = build.ROOT / "results" / "perf-selftest-metrics.md"
+REPORT = build.results_directory() / "perf-selftest-metrics.md"
 _KEPT = revisions.PERF / "selftest-metrics.json"
 SOURCE = build.ROOT / "bench" / "perf" / "growth.cc"
 GROWTHS = (0, 5, 10)  # percent
