@@ -47,7 +47,8 @@ def add_metrics(parser, sides=("base", "head"), given="what is compared (time)")
                         help="for --metric compile: a line for sh that compiles everything that "
                              "counts, each time anew"
                              + ("; it runs in each revision's folder. Without revisions, "
-                                "--base-compile and --head-compile are needed" if sides else ""))
+                                "--base-compile and --head-compile are needed" if sides else
+                                "; it runs in the revision's folder, or with --bin in --cwd"))
     for side in sides:
         parser.add_argument(f"--{side}-compile", metavar="COMMAND",
                             help=f"the same, for the {side} alone")

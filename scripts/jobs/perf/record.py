@@ -58,9 +58,10 @@ def _pairs(live, count, clock):
             return found  # the time is up
 
 
-def measure(terminal, programs, reference, filter_text, arguments, directory=None):
-    """Measures programs (suite -> Program). Returns the measurements (Benchmark -> Measurement),
-    and the process_pairs.Live and the record_more.More that took them."""
+def measure(terminal, programs, reference, filter_text, arguments, directory=None, sources=None):
+    """Measures programs (suite -> Program). sources: the folder in which --compile runs. Returns
+    the measurements (Benchmark -> Measurement), and the process_pairs.Live and the record_more.More
+    that took them."""
     suites = [process_pairs.Suite(name, {"head": program}) for name, program in programs.items()]
     # The kernel is a suite of its own, with its own filter, so that no filter leaves it out.
     suites.append(process_pairs.Suite(_REFERENCE_SUITE, {"head": reference},
@@ -80,7 +81,7 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
         terminal.line(f"{len(live.benchmarks) - 1} benchmarks, {arguments.pairs} pairs: about "
                       f"{duration(seconds * arguments.pairs)}")
         pairs = _pairs(live, arguments.pairs, clock.share(clock.left() / slow))
-        more = _more(terminal, live, clock, wanted, suites[:-1], arguments)
+        more = _more(terminal, live, clock, wanted, suites[:-1], arguments, sources)
     done = max(map(len, pairs.values()), default=0)
     if pairs and done < process_pairs.FEWEST_PAIRS:
         raise PerfError(f"the budget was up after {done} pairs; "
@@ -90,7 +91,7 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
     return {**measured, **more.measured}, live, more
 
 
-def _more(terminal, live, clock, wanted, suites, arguments):
+def _more(terminal, live, clock, wanted, suites, arguments, sources):
     """Measures the other metrics that are asked for."""
     (reference,) = [name for name in live.benchmarks if name.suite == _REFERENCE_SUITE]
     more = record_more.More(terminal, live, clock, arguments.pairs, arguments.seed)
@@ -99,7 +100,7 @@ def _more(terminal, live, clock, wanted, suites, arguments):
     if metrics.MEMORY in wanted:
         more.memory(reference)
     if metrics.COMPILE in wanted:
-        more.compile_time(arguments.compile, arguments.cwd, suites[0].name, reference)
+        more.compile_time(arguments.compile, sources, suites[0].name, reference)
     return more
 
 
@@ -150,6 +151,7 @@ class _Plan:
 
     def __init__(self, terminal, arguments):
         self.directory = None
+        self.sources = arguments.cwd  # of a ready program, only the user knows the sources
         if arguments.bin:
             program = choice.program_at(arguments.bin, arguments)
             self.programs, self.revision = {arguments.suite: program}, arguments.revision
@@ -166,6 +168,10 @@ class _Plan:
             self.revision = revisions.resolve("HEAD").short + "+"
         history_files.check("suite", self.revision, root=arguments.history)
         folder = revisions.directory_of(terminal, chosen)
+        self.sources = revisions.source_of(folder)
+        if arguments.compile and not self.sources.is_dir():  # a build of scripts/perf baseline
+            raise PerfError(f"there are no sources of {chosen.label} to compile: remove {folder}, "
+                            "which is then built anew")
         self.programs = {
             name: samples.Program(path, tuple(arguments.argument), {
                 **process_pairs.environment_of([path]), **choice.environment(arguments.env)},
@@ -221,7 +227,7 @@ def main(argv):
     plan = _Plan(terminal, arguments)
     measured, live, more = measure(terminal, plan.programs, samples.Program(plan.kernel),
                                    plan.filter,
-                                   arguments, plan.directory)
+                                   arguments, plan.directory, plan.sources)
     told, failures = _append(terminal, plan, arguments, date, command, measured, live)
     lacking = [name for name in live.benchmarks if name not in measured
                and name not in live.lost and name.suite != _REFERENCE_SUITE] + more.lacking

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import fake, history_files, kernel, record, revisions, schema
+from jobs.perf import fake, history_files, kernel, record, record_more, revisions, schema
 from jobs.perf.error import PerfError
 
 _HERE = revisions.Revision("0729f9c13a5b" + "0" * 28, "content", "working tree", changed=True)
@@ -167,6 +167,26 @@ class RecordTest(unittest.TestCase):
         self.assertIn("BM_Odd: too few pairs in the budget", output)
         ((_, (point,)),) = history.items()
         self.assertEqual(list(point.benchmarks), ["BM_Z"])
+
+    def test_compile_time_is_that_of_the_revision(self):
+        folders = []
+
+        def compiled(_terminal, commands, *_):
+            """Takes the place of a command's runs."""
+            folders.append(commands["head"][1])
+            raise PerfError("that is enough")
+
+        with mock.patch.object(record_more.compiling, "Compiling", compiled):
+            asked = ("--metric", "compile", "--compile", "make", "--cwd", str(self.directory))
+            with self.assertRaisesRegex(PerfError, "no sources of working tree to compile"):
+                self.record("--revision", "v1", *asked)
+            sources = revisions.source_of(self.folder)
+            sources.mkdir(parents=True)
+            with self.assertRaisesRegex(PerfError, "enough"):
+                self.record("--revision", "v1", *asked)
+            with self.assertRaisesRegex(PerfError, "enough"):
+                self.bin(*asked)
+        self.assertEqual(folders, [sources, self.directory])
 
     def test_a_section_that_is_not_there_is_status_2(self):
         _, (status, output, _) = self.bin("--metric", "size", "--section", ".text")
