@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from jobs.perf import trial as perf_trial
 from jobs.perf.error import PerfError
+from jobs.perf.gbench_json import FAILED, SKIPPED
 
 _LEAST_STALL = 5.0  # seconds
 _STALL_SHARE = 0.1  # share of the budget; a slower benchmark leaves no time for ten pairs
@@ -21,7 +22,7 @@ def stall(clock):
 def _may_miss_files(trial):
     """Whether a program may have looked in vain for files beside itself: a process of it died, or a
     benchmark says that it failed or was skipped."""
-    return trial.died or any(reason.startswith(("failed: ", "skipped: "))
+    return trial.died or any(reason.startswith((FAILED, SKIPPED))
                              for reason in trial.reasons.values())
 
 

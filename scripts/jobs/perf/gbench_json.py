@@ -17,6 +17,7 @@ _REAL_TIME = re.compile(r"/(?:real_time|manual_time)(?:/|$)")
 # If the repetitions are left out of the JSON, one of these statistics of the library stands for the
 # process.
 _AGGREGATES = ("median", "mean")
+FAILED = "failed: "  # begins the reason of a benchmark that reports an error
 SKIPPED = "skipped: "  # begins the reason of a benchmark that says itself that it is not for here
 _NO_LOOP = 0.02  # nanoseconds: less than any processor takes for an iteration
 _ROWS = re.compile(r'"benchmarks"\s*:\s*\[')
@@ -38,6 +39,11 @@ class Reading(NamedTuple):
     ns: float | None
     reason: str = ""
     note: str = ""
+
+    @property
+    def has_run(self):
+        """Whether the benchmark did its work, with or without a time, for all that it says."""
+        return not self.reason.startswith((FAILED, SKIPPED))
 
 
 def printable(name):
@@ -161,7 +167,7 @@ def reading(key, rows):
     """The Reading of a benchmark's rows."""
     for row in rows:
         if row.get("error_occurred") is True:  # a program may have a counter of this name
-            return Reading(None, f"failed: {row.get('error_message') or 'no message'}")
+            return Reading(None, f"{FAILED}{row.get('error_message') or 'no message'}")
     for row in rows:
         if row.get("skipped") is True:
             return Reading(None, f"{SKIPPED}{row.get('skip_message') or 'no message'}")

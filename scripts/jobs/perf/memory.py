@@ -168,4 +168,7 @@ class Memory(decide.Source):
         if run.ended.failed or name.key not in run.readings:
             self._lose(name, arm, run.ended.why() if run.ended.failed else "left no row")
             return None
+        if not run.readings[name.key].has_run:  # the memory is that of a part of its work
+            self._lose(name, arm, run.readings[name.key].reason)
+            return None
         return peak.bytes if peak.is_late(run.ended.seconds) else 0

@@ -29,9 +29,10 @@ from jobs.perf import (
     sizes,
     validate,
 )
-from jobs.perf.memory import Peak
+from jobs.perf.memory import Memory, Peak
 from jobs.perf.outside.case import OutsideCase
-from jobs.perf.process_pairs import Suite
+from jobs.perf.process_pairs import Live, Suite
+from jobs.perf.samples import Effort
 
 _WORK = "i=0; while [ $i -lt {} ]; do i=$((i + 1)); done"  # takes processor time of sh itself
 
@@ -118,6 +119,29 @@ class PeakTest(unittest.TestCase):
         self.assertGreater(large, 64 << 20)
         self.assertLess(large, 100 << 20)
         self.assertAlmostEqual(beneath / large, 1, delta=0.1)
+
+
+class MemoryTest(unittest.TestCase):
+    def test_a_benchmark_that_fails_has_no_figure(self):
+        """It worked when it was tried, and gives up half-way in a round."""
+        for text, reason in (('"error_occurred": true, "error_message": "no room"',
+                              "failed: no room"),
+                             ('"skipped": true, "skip_message": "too old"', "skipped: too old")):
+            with tempfile.TemporaryDirectory() as folder, self.subTest(reason):
+                base = fake.program(Path(folder) / "base", ("BM_A",), extra="sleep 0.1")
+                head = Path(folder) / "head"
+                # The trial is the first start.
+                fails = (f"""[ "$(wc -l <"{head}.log")" -le 1 ] || """
+                         f"""sed -i 's/"threads"/{text}, &/g' "$out"; sleep 0.1""")
+                arms = {"base": base, "copy": base,
+                        "head": fake.program(head, ("BM_A",), extra=fails)}
+                terminal, budget = Terminal(io.StringIO()), clock.Clock(60.0)
+                with Live(terminal, [Suite("s", arms)], "", Effort(2, 0.5), budget) as live:
+                    memory = Memory(terminal, live, budget)
+                    (name,) = memory.benchmarks
+                    self.assertEqual(memory.take((name,), 1), [{}])
+                self.assertEqual([(one.benchmark, one.text, one.blocks)
+                                  for one in memory.unmeasured], [(name, f"head: {reason}", True)])
 
 
 class CompilingTest(unittest.TestCase):
