@@ -76,7 +76,7 @@ class FirstRun:
             program, listing.keys, self._effort, self._target, limits,
             keep=pieces.append if self._keep else None, everything=not self._filter)
         for number, data in enumerate(pieces, 1):
-            self._keep(suite, f"trial{'' if number == 1 else number}", arm, data)
+            self._keep(suite.name, f"trial{'' if number == 1 else number}", arm, data)
         trial.start = min(listed / 2, trial.seconds)
         if listing.doubt:
             perf_trial.leave_out_noise(program, trial, listing.doubt, max(1.0, self._clock.left()))

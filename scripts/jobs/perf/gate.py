@@ -21,7 +21,8 @@ def _parser():
     options.add_effort(parser)
     options.add_metrics(parser)
     parser.add_argument("--raw", metavar="DIR", type=Path,
-                        help="keep Google Benchmark's JSON of every process in this empty folder")
+                        help="keep Google Benchmark's JSON of every process in this empty folder, "
+                             "and beside that of a process whose memory counts its peak, *.bytes")
     return parser
 
 

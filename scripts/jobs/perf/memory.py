@@ -90,6 +90,8 @@ class Memory(decide.Source):
         self._seconds = {}  # Benchmark -> the seconds of its last round
         self._efforts = {}  # Benchmark -> samples.Effort, if it was made longer
         self._life = 0.0  # seconds that the last process took
+        self._phase = 0
+        self._done = 0  # rounds of this phase
         self.lost: set = set()
         asked = [Benchmark(name.suite, name.key, self.metric) for name in live.benchmarks]
         self.benchmarks = [name for name in asked if name.key.nth == 1]
@@ -122,12 +124,15 @@ class Memory(decide.Source):
                 if values:
                     made[name] = values
             rounds.append(made)
+            self._done += 1
             if self.lost & set(names):
                 break
         return rounds
 
     def fresh(self, names):
         self._live.renew()
+        self._phase += 1
+        self._done = 0
 
     def _one(self, name):
         """The peaks of one round; None if there are none. If a process ended too soon, the round
@@ -163,6 +168,11 @@ class Memory(decide.Source):
             [name.key.name], effort, self._live.target, max(0.05, self._clock.left()),
             on_start=peak.start, on_tick=peak.look, every=_EVERY)
         self._life = run.ended.seconds
+        kept = self._live.keep(
+            name.suite, f"memory-{chr(ord('a') + self._phase % 26)}{self._done + 1:02}."
+            f"{self.benchmarks.index(name) + 1:03}", arm, run.data)
+        if kept:
+            kept.with_suffix(".bytes").write_text(f"{peak.bytes}\n", encoding="ascii")
         if run.ended.stopped and self._clock.left() <= 0:
             return None
         if run.ended.failed or name.key not in run.readings:

@@ -143,6 +143,26 @@ class MemoryTest(unittest.TestCase):
                 self.assertEqual([(one.benchmark, one.text, one.blocks)
                                   for one in memory.unmeasured], [(name, f"head: {reason}", True)])
 
+    def test_keeps_the_json_of_every_process_and_its_peak(self):
+        with tempfile.TemporaryDirectory() as folder:
+            base = fake.program(Path(folder) / "base", extra="sleep 0.1")
+            terminal, budget, raw = Terminal(io.StringIO()), clock.Clock(60.0), Path(folder) / "raw"
+            with Live(terminal, [Suite("s", {"base": base, "head": base})], "", Effort(2, 0.5),
+                      budget, raw=raw) as live:
+                memory = Memory(terminal, live, budget)
+                names = tuple(memory.benchmarks)
+                (made,) = memory.take(names, 1)
+                memory.fresh(names)
+                memory.take(names[1:], 1)
+            kept = sorted(path.name for path in raw.glob("s.memory-*.json")
+                          if ".more" not in path.name)
+            self.assertEqual(kept, [f"s.memory-{place}.{arm}.json"
+                                    for place in ("a01.001", "a01.002", "b01.002")
+                                    for arm in ("base", "head")])
+            peaks = {int(path.read_text(encoding="ascii")) for path in raw.glob("*-a01.001*.bytes")}
+            self.assertLessEqual(set(made[names[0]]), peaks)
+            self.assertIn('"BM_A"', (raw / kept[0]).read_text(encoding="utf-8"))
+
 
 class CompilingTest(unittest.TestCase):
     def source(self, base, head, budget=60.0):

@@ -116,8 +116,8 @@ class Live(decide.Source):
         self._copies.renew()
 
     def slowed(self, names):
-        """Returns an Unmeasured for each of the names for which the time did not suffice because the
-        head has become several times slower."""
+        """Returns an Unmeasured for each of the names for which the time did not suffice because
+        the head has become several times slower."""
         return [one for suite, trials in self._trials.items()
                 for one in slowed(trials, [name for name in names if name.suite == suite])]
 
@@ -137,7 +137,7 @@ class Live(decide.Source):
         their time."""
         wanted = self._filter if suite.filter is None else suite.filter
         first = FirstRun(self._terminal, self._copies, wanted, self._effort, self._clock,
-                         self.target, self._keep if self._raw else None)
+                         self.target, self.keep if self._raw else None)
         made, trials = {}, {}
         for arm, program in suite.arms.items():
             who = (program.path, program.arguments, tuple(sorted(program.environment.items())))
@@ -258,8 +258,8 @@ class Live(decide.Source):
             run = program.measure(
                 [key.name for key in group], self._effort, self._directory / "out.json",
                 max(0.05, limit), filter_text="." if whole else None, on_tick=self._show)
-            self._keep(suite, f"{chr(ord('a') + self._phase % 26)}{self._done + 1:02}", arm,
-                       run.data)
+            self.keep(suite.name, f"{chr(ord('a') + self._phase % 26)}{self._done + 1:02}", arm,
+                      run.data)
             self.facts.contexts[suite.name] = run.context or self.facts.contexts[suite.name]
             if run.ended.failed or not run.whole:
                 if run.ended.stopped and limit == left:
@@ -280,12 +280,16 @@ class Live(decide.Source):
                 times[name] = reading.ns
         return times
 
-    def _keep(self, suite, label, arm, data):
-        if self._raw:
-            path = self._raw / f"{suite.name.replace('/', '-')}.{label}.{arm}.json"
-            while path.exists():
-                path = path.with_suffix(".more.json")
-            path.write_bytes(data)
+    def keep(self, suite, label, arm, data):
+        """Writes a process's JSON into the folder that gets all of them, and returns its path.
+        Returns None if nobody asked for that."""
+        if not self._raw:
+            return None
+        path = self._raw / f"{suite.replace('/', '-')}.{label}.{arm}.json"
+        while path.exists():
+            path = path.with_suffix(".more.json")
+        path.write_bytes(data)
+        return path
 
     def _lose(self, name, arm, reason):
         arm = "base" if arm == "copy" else arm
@@ -304,7 +308,8 @@ class Live(decide.Source):
         limits = perf_trial.Limits(self._clock.left, stall(self._clock))
         found = perf_trial.run(
             self._copies.programs[suite.name, arm], tuple(name.key for name in asked),
-            self._effort, self._directory / "out.json", limits)
+            self._effort, self._directory / "out.json", limits,
+            keep=lambda data: self.keep(suite.name, "blame", arm, data))
         for name in asked:
             if name.key in found.reasons and name.key not in found.late:
                 self._lose(name, arm, found.reasons[name.key])

@@ -157,7 +157,8 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(len(live.take((A,), 1)), 1)  # half a round still fits
 
     def test_a_benchmark_that_dies_in_the_rounds_is_lost_and_the_others_go_on(self):
-        with self.live() as live:
+        raw = self.directory / "raw"
+        with self.live(raw=raw) as live:
             text = self.head.path.read_text(encoding="utf-8")
             dying = 'case $names in *BM_A*) kill -SEGV $$ ;; esac\nseparator='
             self.head.path.write_text(text.replace("separator=\n", dying + "\n", 1),
@@ -168,6 +169,7 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(live.unmeasured[0].text, "head: ended by SIGSEGV")
             self.assertEqual(live.take((B,), 1), [{B: (10.0, 10.0, 11.0)}])
             self.assertEqual(live.facts.incidents, ["head: a process of suite ended by SIGSEGV"])
+        self.assertIn("suite.blame.head.json", [path.name for path in raw.iterdir()])
 
     def test_checks_itself_once_and_no_more(self):
         extra = f'echo "${{{process_pairs.SKIP_CHECK}-checked}}" >>"{self.directory}/checks"'

@@ -114,7 +114,8 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
             made.give_up(waiting, f"was not tried: the program died {deaths} times before it")
             break
         else:
-            slow = done.ended.stopped and _seconds_of_one(program, rest[0], effort, target, limits)
+            slow = done.ended.stopped and _seconds_of_one(program, rest[0], effort, target, limits,
+                                                          keep)
             if slow:
                 made.give_up(rest[:1], f"takes {slow:.3g} s once, and {effort.repetitions} times "
                              "that in each process: --repetitions 1, or a larger --budget",
@@ -126,13 +127,15 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
     return made
 
 
-def _seconds_of_one(program, key, effort, target, limits):
+def _seconds_of_one(program, key, effort, target, limits, keep):
     """The seconds of a single repetition of a benchmark that seemed to hang; None if the benchmark
     does hang, or takes so long that no budget of this size would be enough."""
     if effort.repetitions <= 1 or limits.left() <= 0:
         return None
     done = program.measure([key.name], replace(effort, repetitions=1), target,
                            min(limits.left(), limits.stall / 2), in_order=True)
+    if keep:
+        keep(done.data)
     return done.ended.seconds if key in done.readings and not done.ended.stopped else None
 
 
