@@ -11,7 +11,9 @@ after 10, 20 and 40 pairs. At each look:
 - The interval of 95 % of the A/A arm says how well the machine can tell today. The margin is 2 %
   or three times the half-width of this interval, whichever is more. If the A/A arm's interval at
   this look's own error probability lies wholly beyond 2 %, the benchmark's timing is invalid,
-  because two copies of one program differ.
+  because two copies of one program differ. This is asked first, and nothing else is told then:
+  the head may differ from the base by what the copies differ, and the margin, which is made from
+  the width of the A/A interval and not from its place, would not show it.
 - regressed, if the interval of log(head / base) lies above the margin, also after the correction
   for the number of benchmarks (Benjamini-Hochberg); improved, if the interval lies below the
   negative margin.
