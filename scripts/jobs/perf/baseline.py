@@ -9,11 +9,13 @@ machine and one moment only.
 import argparse
 import io
 import json
+import os
 import shutil
 import tarfile
 import tempfile
 from pathlib import Path
 
+from jobs.common import build
 from jobs.common.terminal import Terminal
 from jobs.perf import home, revisions, statuses
 from jobs.perf.error import PerfError
@@ -51,8 +53,10 @@ def opened(terminal, path):
                 terminal.line(f"{path} was built by another compiler or with other flags; building "
                               "it again")
                 return revision
-            if not done.is_dir():
-                _unpack(archive, done)
+            with build.locked(terminal, revisions.LOCK):  # others may build, unpack or forget it
+                if not done.is_dir():
+                    _unpack(archive, done)
+                os.utime(done)  # a build that was just used is not the next to be forgotten
     except (OSError, tarfile.TarError, KeyError, TypeError, ValueError) as error:
         raise PerfError(f"--baseline {path}: {error}") from None
     return revision
@@ -85,6 +89,7 @@ def main(argv):
     revision = (revisions.resolve(arguments.base) if arguments.base
                 else revisions.working_tree())
     directory = revisions.directory_of(terminal, revision)
-    save(directory, revision, arguments.out)
+    with build.locked(terminal, revisions.LOCK):  # others may forget the build meanwhile
+        save(directory, revision, arguments.out)
     terminal.line(f"{revision.label} is kept in {arguments.out}")
     return statuses.CLEAN

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import io
 import tarfile
 
+from jobs.common import build
 from jobs.common.terminal import Terminal
 from jobs.perf import baseline, fake, revisions
 from jobs.perf.error import PerfError
@@ -32,6 +34,34 @@ class BaselineTest(fake.RepositoryCase):
         self.assertEqual(list(programs), ["a"])
         self.assertTrue(fake.Program(programs["a"]).listing().keys)
         self.assertEqual(revisions.directory_of(self.terminal, found).name, name)
+
+    def test_nobody_else_changes_the_builds_meanwhile(self):
+        held = []
+
+        @contextlib.contextmanager
+        def locked(_terminal, name):
+            held.append(name)
+            yield
+            held.remove(name)
+
+        def while_locked(do):
+            def checked(*arguments):
+                self.assertEqual(held, [revisions.LOCK])
+                return do(*arguments)
+            return checked
+
+        self.replace(build, "locked", locked)
+        self.replace(baseline, "_unpack", while_locked(baseline._unpack))
+        self.replace(baseline, "save", while_locked(baseline.save))
+        folder = self.root / revisions.folder_name(_REVISION)
+        fake.program(folder / "a_benchmark")
+        self.replace(revisions, "resolve", lambda _: _REVISION)
+        self.replace(revisions, "directory_of", lambda *_: folder)
+        with contextlib.redirect_stdout(self.output):
+            baseline.main(["--base", "v1", "--out", str(self.file)])
+        baseline.opened(self.terminal, self.file)
+        self.assertEqual(list(revisions.suites(revisions.PERF / "bin" / folder.name)), ["a"])
+        self.assertEqual(held, [])
 
     def test_a_build_of_another_compiler_is_not_taken(self):
         self.save("0123456789ab-00000000")

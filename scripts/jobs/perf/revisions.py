@@ -20,6 +20,7 @@ from jobs.perf import fingerprint, repository
 from jobs.perf.repository import commit_of, git
 
 PERF = build.BUILD / "perf"
+LOCK = "perf"  # the name of the lock (build.locked) that whoever changes PERF / "bin" has to hold
 COMPILER = "g++"
 # -g1 adds line numbers for the annotation of counts, and changes no instruction. With
 # -falign-functions an unchanged function keeps its place relative to cache lines, however much the
@@ -106,7 +107,7 @@ def folder_name(revision, compiler=COMPILER, flags=FLAGS):
 
 def directory_of(terminal, revision, compiler=COMPILER, flags=FLAGS):
     """Builds the revision's benchmarks if they were not built before; returns their folder."""
-    with build.locked(terminal, "perf"):
+    with build.locked(terminal, LOCK):
         return _built(terminal, revision, compiler, flags)
 
 
