@@ -5,10 +5,11 @@ To find out how many iterations it needs, Google Benchmark tries 1, 10, 100, ...
 they take a tenth of the time that was asked for. If a day was asked for, Google Benchmark tries all
 of these numbers. callgrind's counters are set to zero when the loop begins
 (State::StartKeepRunning) and dumped when the loop ends (FinishKeepRunning). So the k-th dump is the
-loop of 10^(k-1) iterations without the set-up, whatever its speed. The process is ended after the
-dump that is wanted. A benchmark with a fixed number of iterations makes one dump and ends by
-itself. A benchmark that fails also makes one dump and ends by itself, and its JSON says that it
-failed.
+loop of 10^(k-1) iterations without the set-up, whatever its speed. What a loop does between
+PauseTiming and ResumeTiming counts, because callgrind does not know that this is no work. The
+process is ended after the dump that is wanted. A benchmark with a fixed number of iterations makes
+one dump and ends by itself; its name says that it has one. A benchmark that fails also makes one
+dump and ends by itself, and its JSON says that it failed.
 
 A program with Google Benchmark 1.9.3 or later starts itself anew if addresses are randomised, and
 Valgrind would lose the new process. So programs are started without the randomisation, and Valgrind
@@ -33,6 +34,8 @@ EVENTS = ("Ir", "Dr", "Dw")  # instructions; reads and writes of memory where th
 _PARTS = 4  # the fourth dump has 1,000 iterations
 _ENOUGH = 2_000_000  # instructions; after this many no further iterations are needed
 _DAY = 86_400
+# Parts of the names of benchmarks that set the iterations, the time or the repetitions themselves.
+_SETS_ITERATIONS, _SETS_TIME, _REPEATS = "/iterations:", "/min_time:", "/repeats:"
 _NO_RANDOMISATION = 0x0040000  # ADDR_NO_RANDOMIZE of personality(2)
 # The sizes of the simulated caches are fixed, because only the numbers of accesses are used.
 _MEMORY = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=8388608,16,64")
@@ -149,21 +152,33 @@ class Counter:
     def _counts(self, dumps, fixed):
         return Counts(len(dumps), self._known[dumps[-1]], dumps[-1], fixed, tuple(dumps))
 
+    def _so_far(self, dumps):
+        """Returns (the dumps that count, whether the benchmark sets the iterations). The result
+        does not depend on whether the program still runs: a name says what the benchmark sets."""
+        if _SETS_TIME in self.key.name:
+            # The length of the last loop depends on the clock; the loops before it have 1, 10, ...
+            # iterations. Any dump but the first may be that of the last loop.
+            return dumps[:-1][:_PARTS] or dumps, False
+        # An argument of the benchmark may have this name too. Then there are more dumps.
+        fixed = _SETS_ITERATIONS in self.key.name and (
+            len(dumps) < _PARTS or _REPEATS in self.key.name)
+        return dumps[:1 if fixed else _PARTS], fixed
+
     def poll(self):
         """The counts; None while the program runs. Raises PerfError if the program ended without
         counts, or if no loop came to its end within the limit."""
         status = self._child.status()
-        dumps = self._dumps()
-        if status is None and dumps and (
-                len(dumps) >= _PARTS or self._known[dumps[-1]]["Ir"] >= _ENOUGH):
-            self._child.end(at_once=True)
-            return self._counts(dumps[:_PARTS], fixed=False)
+        dumps = self._dumps()  # after the status: a process that has ended writes no more
         if status is not None:
-            return self._ended(status, self._dumps())
+            return self._ended(status, dumps)
+        dumps, fixed = self._so_far(dumps)
+        if dumps and (len(dumps) >= _PARTS or self._known[dumps[-1]]["Ir"] >= _ENOUGH):
+            self._child.end(at_once=True)
+            return self._counts(dumps, fixed)
         if time.monotonic() > self._end:
             self._child.end()
             if dumps:
-                return self._counts(dumps, fixed=False)
+                return self._counts(dumps, fixed)
             raise PerfError(f"no loop came to its end in {self._limit:g} s. Either it takes a "
                             "longer --limit, or the program has no symbol "
                             "benchmark::State::FinishKeepRunning(): it is stripped, or its "
@@ -182,10 +197,8 @@ class Counter:
                 ("failed", "skipped")):
             raise PerfError(reading.reason)
         if status == 0 and reading is not None and dumps:
-            if "/min_time:" in self.key.name and len(dumps) > 1:
-                # The length of the last loop depends on the clock; the loops before it have 1, 10,
-                # ... iterations.
-                return self._counts(dumps[:-1], fixed=False)
+            if _SETS_TIME in self.key.name or _SETS_ITERATIONS in self.key.name:
+                return self._counts(*self._so_far(dumps))
             return self._counts(dumps, fixed=True)
         if status == 0 and reading is not None:
             raise PerfError("nothing was counted: the program has no symbol "

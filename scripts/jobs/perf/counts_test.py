@@ -12,6 +12,7 @@ from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.callgrind import Counts
 from jobs.perf.error import PerfError
 from jobs.perf.gbench_json import Key
+from jobs.perf.samples import Program
 
 A, B = (Benchmark("suite", Key(name)) for name in "ab")
 
@@ -73,6 +74,66 @@ class ReadTest(unittest.TestCase):
                 ("a.cc", "Parse(char const*)", 12): 30, ("???", "Other", 0): 5})
             self.assertEqual(callgrind.read_lines(counts.file, "Dr"), {
                 ("a.cc", "Parse(char const*)", 10): 20, ("a.cc", "Parse(char const*)", 12): 11})
+
+
+class FakeChild:
+    """A process under callgrind, in place of the real one."""
+
+    def __init__(self):
+        self.ended = None
+
+    def start(self, *_arguments, **_options):
+        return self
+
+    def status(self):
+        return self.ended
+
+    def end(self, at_once=False):
+        self.ended = -9
+
+
+class CounterTest(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.number = 0
+
+    def counts(self, name, totals, ends):
+        """What a Counter says of a benchmark whose loops took so many instructions, and whether
+        the process ended by itself before the first poll."""
+        self.number += 1
+        folder, child = self.directory / str(self.number), FakeChild()
+        counter = callgrind.Counter(child, Program(Path("/bin/true")), Key(name), folder, 60.0)
+        for number, total in enumerate(totals, 1):
+            (folder / f"part.7.{number}").write_text(
+                f"{callgrind._TRIGGER}\n{PART.format(total=total, extra=30)}", encoding="utf-8")
+        if ends:
+            child.ended = 0
+            (folder / "out.json").write_text(
+                '{"benchmarks": [{"run_name": "NAME", "cpu_time": 5.0}]}'.replace("NAME", name),
+                encoding="utf-8")
+        found = counter.poll()
+        return found and (found.fixed, found.part, found.events["Ir"])
+
+    def test_it_does_not_matter_when_the_end_is_seen(self):
+        for name, totals, counted in (
+                ("a/iterations:3000", [12_000_000], (True, 1, 12_000_000)),
+                ("a/iterations:3000/repeats:2", [12_000_000, 9], (True, 1, 12_000_000)),
+                # The last loop has as many iterations as the clock allowed.
+                ("a/min_time:0.5", [3_000_000], (False, 1, 3_000_000)),
+                ("a/min_time:0.5", [300_000, 3_000_000, 5_000_000], (False, 2, 3_000_000))):
+            for ends in (False, True):
+                self.assertEqual(self.counts(name, totals, ends), counted, (name, ends))
+
+    def test_waits_until_it_can_tell(self):
+        for name, totals in (("a/iterations:3", [14_000]), ("a", [100, 1_000, 10_000]),
+                             ("a/min_time:0.5", [300_000, 5_000_000])):
+            self.assertIsNone(self.counts(name, totals, False), name)
+        self.assertEqual(self.counts("a/iterations:3", [14_000], True), (True, 1, 14_000))
+        for name in ("a", "a/iterations:3"):  # the second is an argument that has this name
+            self.assertEqual(self.counts(name, [100, 1_000, 10_000, 100_000], False),
+                             (False, 4, 100_000))
 
 
 class FakeRunner:
