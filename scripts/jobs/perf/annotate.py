@@ -28,14 +28,17 @@ def annotate(comparison, roots=(None, None)):
     """Lines of text: which functions and lines of source execute more or less than before.
 
     roots: the folders from which relative names of sources start. A line is known by its text if
-    the source is there, so that a line that only moved does not show. A file is known by the end of
-    its name, because the two programs were not built in one folder.
+    the source is there, so that a line that only moved does not show. If one side has no sources,
+    lines of both sides are known by their numbers: a text and a number would be two lines, and
+    neither would be the one that differs. A file is known by the end of its name, because the two
+    programs were not built in one folder.
     """
     functions, lines = {}, {}
+    with_texts = all(root is None or root.is_dir() for root in roots)
     iterations = comparison.base.iterations
     for sign, counts, root in ((-1, comparison.base, roots[0]), (1, comparison.head, roots[1])):
         for (file, function, number), cost in callgrind.read_lines(counts.file).items():
-            text = _source_line(root, file, number)
+            text = _source_line(root, file, number) if with_texts else None
             file = "/".join(Path(file).parts[-2:])
             functions[file, function] = functions.get((file, function), 0) + sign * cost
             if not number:  # the program was built without line numbers

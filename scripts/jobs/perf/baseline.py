@@ -7,6 +7,7 @@ machine and one moment only.
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -40,7 +41,7 @@ def save(directory, revision, target):
 
 def opened(terminal, path):
     """Opens a kept build and returns its revision. If the build fits this machine, the build is put
-    where directory_of() finds it."""
+    where directory_of() finds it, with the revision's sources if git knows the commit."""
     try:
         with tarfile.open(path) as archive:
             content = archive.extractfile(_MANIFEST)
@@ -56,6 +57,10 @@ def opened(terminal, path):
             with build.locked(terminal, revisions.LOCK):  # others may build, unpack or forget it
                 if not done.is_dir():
                     _unpack(archive, done)
+                if not revisions.source_of(done).is_dir():
+                    # Only counts and --compile read sources, and counts can do without.
+                    with contextlib.suppress(PerfError):
+                        revisions.check_out(revision, done)
                 os.utime(done)  # a build that was just used is not the next to be forgotten
     except (OSError, tarfile.TarError, KeyError, TypeError, ValueError) as error:
         raise PerfError(f"--baseline {path}: {error}") from None

@@ -35,6 +35,19 @@ class BaselineTest(fake.RepositoryCase):
         self.assertTrue(fake.Program(programs["a"]).listing().keys)
         self.assertEqual(revisions.directory_of(self.terminal, found).name, name)
 
+    def test_the_sources_are_there_if_git_knows_the_commit(self):
+        self.save(revisions.folder_name(_REVISION))
+        baseline.opened(self.terminal, self.file)
+        folder = revisions.PERF / "bin" / revisions.folder_name(_REVISION)
+        self.assertFalse(revisions.source_of(folder).exists())
+        (self.root / "file").write_text("one", encoding="utf-8")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "one")
+        revision = revisions.Revision(self.git("rev-parse", "HEAD"), _REVISION.content, "v1")
+        baseline.save(folder, revision, self.file)
+        baseline.opened(self.terminal, self.file)
+        self.assertEqual((revisions.source_of(folder) / "file").read_text(encoding="utf-8"), "one")
+
     def test_nobody_else_changes_the_builds_meanwhile(self):
         held = []
 

@@ -203,7 +203,8 @@ def _compiling(arguments, base_folder, head_folder):
         return None
     for folder in (base_folder, head_folder):
         if not folder.is_dir():  # a build that scripts/perf baseline kept
-            raise PerfError("--baseline keeps no sources to compile: --base is needed")
+            raise PerfError("--baseline keeps no sources to compile, and git does not know its "
+                            "commit: --base is needed")
     from jobs.perf import compiling
     return compiling.commands(lines[0], lines[1], base_folder, head_folder)
 

@@ -283,6 +283,16 @@ class CompareTest(unittest.TestCase):
             "  by function", "          +10.00  Parse(char const*)  (core/a.cc)",
             "  by line", "          +10.00  core/a.cc: line 12"])
 
+    def test_without_one_side_s_sources_lines_have_numbers(self):
+        """As if the base is a build that was kept: no line is there as a text and as a number."""
+        roots = [self.directory / "gone", self.directory / "new"]
+        roots[1].mkdir()
+        (roots[1] / "a.cc").write_text("\n" * 9 + "one\ntwo\nthree\n", encoding="utf-8")
+        base, head = self.counts(10_000, 2), self.counts(10_100, 2, extra=130)
+        found = perf_counts.Comparison(A, base, head, "regressed")
+        self.assertEqual(perf_counts.annotate(found, roots)[3:],
+                         ["  by line", "          +10.00  a.cc: line 12"])
+
     def test_a_line_that_moved_does_not_show(self):
         roots = [self.directory / "old", self.directory / "new"]
         for root, text in zip(roots, ("one\ntwo\nthree", "three\ntwo\none")):

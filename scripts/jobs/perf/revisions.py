@@ -117,13 +117,10 @@ def _built(terminal, revision, compiler, flags):
     if done.is_dir():
         os.utime(done)
         return done
-    source = PERF / "src" / name
     tree = PERF / "tree" / name
-    for path in (source, tree):
-        shutil.rmtree(path, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-    git("worktree", "prune")
-    git("worktree", "add", "--detach", "--force", str(source), revision.commit)
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    source = check_out(revision, done)
     label = f"building {revision.label}"
     build.run_step(terminal, label, ["cmake", "-S", str(source), "-B", str(tree), "-G", "Ninja",
                                      *_settings(source, tree, compiler, flags)])
@@ -139,6 +136,17 @@ def _built(terminal, revision, compiler, flags):
     shutil.rmtree(tree)
     _forget_old(done.parent)
     return done
+
+
+def check_out(revision, directory):
+    """Makes the worktree of the revision whose programs are in this folder, or will be; returns its
+    path. Raises PerfError, if git does not know the commit for one. The caller holds LOCK."""
+    source = source_of(directory)
+    shutil.rmtree(source, ignore_errors=True)
+    source.parent.mkdir(parents=True, exist_ok=True)
+    git("worktree", "prune")
+    git("worktree", "add", "--detach", "--force", str(source), revision.commit)
+    return source
 
 
 def source_of(directory):
