@@ -14,7 +14,7 @@ from pathlib import Path
 from jobs.claims import fault_makers, history_check, simulated
 from jobs.common import build, machine, processes, report, wheels
 from jobs.common.children import Children
-from jobs.common.documents import Document
+from jobs.common.documents import Document, check_writable
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal, duration
 from jobs.server import claim_server
@@ -23,6 +23,7 @@ PRESET = "gcc-release"
 LOAD = build.build_directory(PRESET) / "core" / "testing" / "faults" / "fault_load"
 _END_SECONDS = 60
 _SHOWN_VIOLATIONS = 10
+_UNWRITTEN = 2  # the exit status if the file of --markdown can't be written
 
 
 @dataclass
@@ -224,6 +225,17 @@ def _run_rounds(terminal, arguments, rounds):
             return
 
 
+def _write(terminal, made, path):
+    """Writes a document; returns whether this could be done. What was measured is printed in any
+    case."""
+    try:
+        made.write(path)
+    except OSError as error:
+        terminal.line(terminal.bad(f"claims-faults: can't write {path}: {error}"))
+        return False
+    return True
+
+
 def _simulate(terminal, arguments):
     """Does --simulated: runs worlds in place of rounds with servers. Returns the exit status."""
     try:
@@ -238,24 +250,32 @@ def _simulate(terminal, arguments):
     for line in report.as_text(table, terminal):
         terminal.line(line)
     terminal.line(f"events: {simulated.events_line(worlds)}")
+    written = True
     if arguments.markdown:
         facts = [("date", datetime.date.today().isoformat()),
                  ("command", f"`{shlex.join(['scripts/claims-faults', *arguments.argv])}`"),
                  ("events", simulated.events_line(worlds)), *machine.basic()]
-        Document("Claims in simulated deployments", facts, blocks=[table]).write(
-            arguments.markdown)
+        written = _write(terminal, Document("Claims in simulated deployments", facts,
+                                            blocks=[table]), arguments.markdown)
     failed = sum(world["violations"] for world in worlds)
     terminal.line(f"{len(worlds) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return 1 if failed else 0 if written else _UNWRITTEN
 
 
 def main(arguments):
     terminal = Terminal()
+    if arguments.markdown:
+        try:
+            for path in (arguments.markdown, arguments.markdown.with_suffix(".json")):
+                check_writable(path)
+        except OSError as error:
+            terminal.line(f"claims-faults: can't write {path}: {error}")
+            return _UNWRITTEN
     processes.raise_on_signals()
     if arguments.simulated:
         return _simulate(terminal, arguments)
     rounds = []
-    status = 0
+    status = unwritten = 0
     try:
         build.configure(terminal, PRESET)
         build.build(terminal, PRESET, ("fault_load",))
@@ -271,8 +291,9 @@ def main(arguments):
             terminal.line(line)
         if arguments.markdown:
             command = shlex.join(["scripts/claims-faults", *arguments.argv])
-            document(rounds, command, datetime.date.today().isoformat()).write(
-                arguments.markdown)
+            made = document(rounds, command, datetime.date.today().isoformat())
+            if not _write(terminal, made, arguments.markdown):
+                unwritten = _UNWRITTEN
     failed = sum(bool(made.problem) for made in rounds)
     terminal.line(f"{len(rounds) - failed} passed, {failed} failed")
-    return status or (1 if failed or not rounds else 0)
+    return status or (1 if failed or not rounds else unwritten)

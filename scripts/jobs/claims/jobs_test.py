@@ -2,14 +2,16 @@
 """Tests, without servers, the parts of scripts/claims-conformance and scripts/claims-faults."""
 
 import argparse
+import contextlib
 import io
 import random
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.claims import conformance, fault_makers, faults, history_check, simulated
-from jobs.common import children
+from jobs.common import children, documents
 from jobs.common.terminal import Terminal
 
 
@@ -101,6 +103,55 @@ class Rounds(unittest.TestCase):
         for kind in fault_makers.KINDS.values():
             fault = kind(random.Random(1), 10)
             self.assertTrue(all(0 <= fault.pause() <= 3 for _ in range(100)), kind.name)
+
+
+class WhatIsWritten(unittest.TestCase):
+    """Tests the whole job, with a round that was made before."""
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        self.verdict = history_check.Verdict(claims=10)
+        world = {**simulated.read_world(Simulated.LINE), "violations": 0}
+        for target, name, value in (
+                (faults.build, "configure", mock.DEFAULT), (faults.build, "build", mock.DEFAULT),
+                (faults.processes, "raise_on_signals", mock.DEFAULT),
+                (faults, "_run_rounds", self.run_rounds),
+                (simulated, "run", lambda *_: {4: world})):
+            patch = mock.patch.object(target, name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        self.begun = False
+
+    def run_rounds(self, _terminal, _arguments, rounds):
+        self.begun = True
+        rounds.append(faults.Round("kill", "Valkey 9", 2, 1.0, self.verdict))
+
+    def run_job(self, path, is_simulated=False):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            status = faults.main(argparse.Namespace(simulated=is_simulated, markdown=path, argv=[],
+                                                    jobs=1))
+        return status, output.getvalue()
+
+    def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(self):
+        (self.folder / "file").touch()
+        status, output = self.run_job(self.folder / "file" / "out.md")
+        self.assertEqual((status, self.begun), (2, False))
+        self.assertIn("can't write", output)
+
+    def test_what_was_measured_is_told_though_its_file_cannot_be_written(self):
+        for is_simulated in (False, True):
+            with mock.patch.object(documents.Document, "write", side_effect=OSError("disk full")):
+                status, output = self.run_job(self.folder / "out.md", is_simulated)
+            self.assertEqual(status, 2)
+            self.assertIn("disk full", output)
+            self.assertTrue(output.endswith("1 passed, 0 failed\n"), output)
+            self.assertEqual(self.run_job(self.folder / "out.md", is_simulated)[0], 0)
+            self.assertTrue((self.folder / "out.json").is_file())
+        self.verdict.violations.append("x")
+        with mock.patch.object(documents.Document, "write", side_effect=OSError("disk full")):
+            self.assertEqual(self.run_job(self.folder / "out.md")[0], 1)
 
 
 class FakeNode:

@@ -93,7 +93,8 @@ what the servers executed."""
 
 _FAULTS_ENDING = """\
 The last line is "N passed, N failed", by rounds or worlds. Exit status: 0 no violation; 1
-violations; 2 wrong usage; 3 could not run; 128 + signal."""
+violations; 2 wrong usage, or the file of --markdown can't be written; 3 could not run; 128 +
+signal."""
 SHORT_FAULTS = ("kill", "library", "descriptors", "freeze", "move", "leave")
 _ON_SERVERS = ("short", "long", "fault", "claims", "seconds", "engine", "transport", "threads",
                "keep")

@@ -47,6 +47,19 @@ class Document:
         path.write_text(self.markdown(), encoding="utf-8")
 
 
+def check_writable(path):
+    """Raises OSError if this file can't be written: after a long job it is too late for that. The
+    file's folder is made, the file stays as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_fifo():  # it can be opened only once
+        return
+    new = not path.exists()
+    with path.open("a", encoding="utf-8"):
+        pass
+    if new:
+        path.unlink()
+
+
 def table_json(table):
     left = {0} | set(table.flush_left)
     return {"section": table.title, "columns": list(table.columns),

@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 
-from jobs.common import build, children, processes, reference, report
+from jobs.common import build, children, documents, processes, reference, report
 from jobs.common.sanitizers import sanitizer_wrapper
 from jobs.common.terminal import Terminal, duration
 from jobs.fuzz import batch as fuzz_batch, findings, merge, summary, targets
@@ -288,14 +288,7 @@ def check_files(arguments):
         if not path:
             continue
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_fifo():  # it can be opened only once
-                continue
-            new = not path.exists()
-            with path.open("a", encoding="utf-8"):
-                pass
-            if new:
-                path.unlink()
+            documents.check_writable(path)
         except OSError as error:
             raise UsageError(f"can't write {path}: {error}") from error
 
