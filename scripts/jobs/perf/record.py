@@ -185,10 +185,10 @@ class _Plan:
             self.kernel = kernel.program()
 
 
-def _append(terminal, plan, arguments, date, command, measured, live):
+def _append(plan, arguments, date, command, measured, live):
     """Appends a point for each suite. If a point can't be appended, the other points still are.
-    Returns (entries for the answer, texts of failures)."""
-    told, failures = [], []
+    Returns (entries for the answer, lines for the reader, texts of failures)."""
+    told, lines, failures = [], [], []
     for suite in plan.programs:
         entries = {str(name): value for name, value in measured.items() if name.suite == suite}
         if not entries:
@@ -200,11 +200,11 @@ def _append(terminal, plan, arguments, date, command, measured, live):
         except history_files.HistoryError as error:
             failures.append(str(error))
             continue
-        terminal.line(f"{len(entries):3} benchmarks at {plan.revision}: {os.path.relpath(path)}")
+        lines.append(f"{len(entries):3} benchmarks at {plan.revision}: {os.path.relpath(path)}")
         told.append({"suite": suite, "fingerprint": path.parent.name, "file": str(path),
                      "machine": machine,
                      "benchmarks": {name: value.fields for name, value in entries.items()}})
-    return told, failures
+    return told, lines, failures
 
 
 def main(argv):
@@ -228,36 +228,39 @@ def main(argv):
     measured, live, more = measure(terminal, plan.programs, samples.Program(plan.kernel),
                                    plan.filter,
                                    arguments, plan.directory, plan.sources)
-    told, failures = _append(terminal, plan, arguments, date, command, measured, live)
+    told, lines, failures = _append(plan, arguments, date, command, measured, live)
     lacking = [name for name in live.benchmarks if name not in measured
                and name not in live.lost and name.suite != _REFERENCE_SUITE] + more.lacking
     unmeasured = [*live.unmeasured, *more.unmeasured]
-    for one in unmeasured:
-        terminal.line(f"not measured: {one.benchmark}: {printable(one.text)}")
-    for name in lacking:
-        terminal.line(f"not measured: {name}: too few pairs in the budget")
+    lines += [f"not measured: {one.benchmark}: {printable(one.text)}" for one in unmeasured]
+    lines += [f"not measured: {name}: too few pairs in the budget" for name in lacking]
     failures += live.facts.incidents
     failures += [f"{one.benchmark}: {one.text}" for one in unmeasured if one.blocks or one.late]
     failures += [f"{name}: too few pairs in the budget" for name in lacking]
     if not told and not failures:
         failures.append("nothing could be measured")
-    for text in failures:
-        terminal.line(terminal.bad(printable(text)))
     status = statuses.HARNESS_ERROR if failures else statuses.CLEAN
-    if arguments.json:
-        gate.write_json(arguments.json, {
-            "format": answer.FORMAT, "lane": "record", "date": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "command": command, "verdict": "unmeasured" if failures else "clean",
-            "exit_status": status, "error": None, "revision": plan.revision,
-            "action": f"Look at these: {printable(failures[0])}" if failures else
-                      "Nothing to do: all that was measured is recorded.",
-            "points": told, "incidents": [printable(text) for text in failures],
-            "unmeasured": [
-                {"name": str(one.benchmark), "suite": printable(one.benchmark.suite),
-                 "reasons": {arm: printable(reason) for arm, reason in one.reasons.items()},
-                 "blocks": one.blocks, "late": one.late, "known": None}
-                for one in unmeasured] + [
-                {"name": str(name), "suite": printable(name.suite),
-                 "reasons": {"head": "too few pairs in the budget"}, "blocks": False,
-                 "late": True, "known": None} for name in lacking]})
+    document = {
+        "format": answer.FORMAT, "lane": "record", "date": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": command, "verdict": "unmeasured" if failures else "clean",
+        "exit_status": status, "error": None, "revision": plan.revision,
+        "action": f"Look at these: {printable(failures[0])}" if failures else
+                  "Nothing to do: all that was measured is recorded.",
+        "points": told, "incidents": [printable(text) for text in failures],
+        "unmeasured": [
+            {"name": str(one.benchmark), "suite": printable(one.benchmark.suite),
+             "reasons": {arm: printable(reason) for arm, reason in one.reasons.items()},
+             "blocks": one.blocks, "late": one.late, "known": None}
+            for one in unmeasured] + [
+            {"name": str(name), "suite": printable(name.suite),
+             "reasons": {"head": "too few pairs in the budget"}, "blocks": False,
+             "late": True, "known": None} for name in lacking]}
+    try:  # the points and the file come first, because perhaps nobody reads the output any more
+        if arguments.json:
+            gate.write_json(arguments.json, document)
+    finally:
+        for line in lines:
+            terminal.line(line)
+        for text in failures:
+            terminal.line(terminal.bad(printable(text)))
     return status

@@ -124,6 +124,24 @@ class RecordTest(unittest.TestCase):
         self.assertEqual(history_files.parse_point(kept.read_text(encoding="utf-8")).suite,
                          "other")
 
+    def test_all_is_recorded_even_if_nobody_reads_the_output(self):
+        class Broken(io.StringIO):
+            def write(self, text):
+                if "benchmarks at" in text:  # the lines that say what is recorded
+                    raise BrokenPipeError
+                return super().write(text)
+
+        out = self.directory / "out.json"
+        with contextlib.redirect_stdout(Broken()), self.assertRaises(BrokenPipeError):
+            record.main(["--history", str(self.directory / "history"), "--pairs", "6", "--json",
+                         str(out)])
+        self.assertEqual(
+            sorted(suite for _, suite in history_files.read_all(self.directory / "history")),
+            ["a", "b"])
+        document = json.loads(out.read_text(encoding="utf-8"))
+        schema.check(document)
+        self.assertEqual([point["suite"] for point in document["points"]], ["a", "b"])
+
     def with_row(self, more):
         """A program whose rows of BM_Odd say more."""
         made = fake.program(self.directory / "odd", ("BM_Z", "BM_Odd"), 8.0)

@@ -147,12 +147,22 @@ def main(argv):
     if not history and history.problems:
         raise PerfError("\n".join(["nothing of the history can be read:", *history.problems,
                                    _REPAIR]))
+    if not history and arguments.history:
+        raise PerfError(f"no history in {arguments.history}")
+    found = changes(history)
+    try:  # the file comes first, because perhaps nobody reads the output any more
+        if arguments.json:
+            command = shlex.join([home.COMMAND, "trend", *argv])
+            gate.write_json(arguments.json, document(history, found, command, date))
+    finally:
+        _print(terminal, history, found)
+    return statuses.CLEAN
+
+
+def _print(terminal, history, found):
     if not history:
-        if arguments.history:
-            raise PerfError(f"no history in {arguments.history}")
         terminal.line(f"no history here yet; {home.COMMAND} history fetch gets the branch, and "
                       f"{home.COMMAND} record begins one")
-    found = changes(history)
     for made in tables(found):
         for line in report.as_text(made, terminal):
             terminal.line(line)
@@ -174,7 +184,3 @@ def main(argv):
                   f"(p < {MAX_P:g}, {MIN_MAGNITUDE:.0%} or more)")
     if history.problems:
         terminal.line(terminal.bad(_action(history, found)))
-    if arguments.json:
-        command = shlex.join([home.COMMAND, "trend", *argv])
-        gate.write_json(arguments.json, document(history, found, command, date))
-    return statuses.CLEAN

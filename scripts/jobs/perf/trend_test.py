@@ -102,6 +102,22 @@ class TrendTest(unittest.TestCase):
         self.assertEqual((found["benchmark"], found["revision"]), ("BM_A", f"{20:012x}"))
         self.assertAlmostEqual(found["change"], 0.1, delta=0.01)
 
+    def test_the_file_is_written_even_if_nobody_reads_the_output(self):
+        for point in points(level(20, 2.0)):
+            history_files.append(point, self.root)
+        with mock.patch.object(trend, "_print", side_effect=BrokenPipeError), \
+                self.assertRaises(BrokenPipeError):
+            self.trend("--json", str(self.root / "out.json"))
+        self.assertTrue((self.root / "out.json").is_file())
+
+    def test_nothing_is_said_before_it_is_known(self):
+        """Without Otava no line says that all is well."""
+        with mock.patch.object(history_files, "ROOT", self.root), \
+                mock.patch.object(trend, "changes", side_effect=PerfError("no Otava")), \
+                contextlib.redirect_stdout(io.StringIO()) as output, self.assertRaises(PerfError):
+            trend.main([])
+        self.assertEqual(output.getvalue(), "")
+
     def test_another_machine_is_another_series(self):
         for point in (*points(level(20, 2.0)), *points(level(20, 3.0), "Xeon")):
             history_files.append(point, self.root)
