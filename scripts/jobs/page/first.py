@@ -76,7 +76,7 @@ def _selftest_figure(document):
     alarms = selftest_part.false_alarms(document)
     text = f"{worst.low:g} – {worst.high:g} % (95 % interval), in the worse condition"
     if alarms:
-        text += f"; false alarms: {alarms[0]:,} in {alarms[1]:,} verdicts"
+        text += f"; false alarms: {selftest_part.alarms_text(alarms)}"
     return Figure("Slowdowns of 5 % that the gate finds", f"{worst.value:g}", "%", text, "selftest")
 
 

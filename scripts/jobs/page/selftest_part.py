@@ -25,12 +25,22 @@ def _percent(share):
 
 
 def false_alarms(document):
-    """(false alarms, benchmarks) of the replays in which nothing was slower; None if there are no
-    such replays."""
+    """(false alarms, suspected, benchmarks) of the replays in which nothing was slower; None if
+    there are no such replays. A result of an earlier version does not count what was suspected:
+    None."""
     rows = [row for row in document.figure("false alarms") if not row["slowdown"]]
     if not rows:
         return None
-    return sum(row["false"] for row in rows), sum(row["benchmarks"] for row in rows)
+    suspected = [row.get("suspected") for row in rows]
+    return (sum(row["false"] for row in rows), None if None in suspected else sum(suspected),
+            sum(row["benchmarks"] for row in rows))
+
+
+def alarms_text(alarms):
+    """What false_alarms() found, as words: 0 regressed and 3 suspected in 8,000 verdicts."""
+    false, suspected, total = alarms
+    more = "" if suspected is None else f" and {suspected:,} suspected"
+    return f"{false:,} regressed{more} in {total:,} verdicts"
 
 
 def selftest(document):
@@ -47,8 +57,7 @@ def selftest(document):
         "replays for independent; they share recorded rounds, so the true ones are wider. More is "
         "better."]
     if alarms:
-        section.lead.append(f"False alarms, where nothing was slower: {alarms[0]:,} in "
-                            f"{alarms[1]:,} verdicts.")
+        section.lead.append(f"False alarms, where nothing was slower: {alarms_text(alarms)}.")
     rows, data, heading = [], [], None
     for condition, slower, memory, share in measured:
         title = _CONDITIONS.get(condition, condition)

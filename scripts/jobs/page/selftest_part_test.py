@@ -21,7 +21,7 @@ def tally(**verdicts):
 
 def document():
     """A document as scripts/perf selftest writes it."""
-    cells = [replay.Cell("plain", 0, 200, 1, equal=tally(clean=1198, regressed=2)),
+    cells = [replay.Cell("plain", 0, 200, 1, equal=tally(clean=1195, regressed=2, suspected=3)),
              replay.Cell("plain", 5, 200, 0, tally(regressed=98, clean=2), tally(regressed=50),
                          tally(clean=300)),
              replay.Cell("hog", 0, 200, 0, equal=tally(clean=1200)),
@@ -43,11 +43,18 @@ class SelftestTest(unittest.TestCase):
         self.assertTrue(90 < share.low < 98 < share.high < 100, share)
 
     def test_false_alarms_are_those_where_nothing_is_slower(self):
-        self.assertEqual(selftest_part.false_alarms(document()), (2, 2400))
+        self.assertEqual(selftest_part.false_alarms(document()), (2, 3, 2400))
+
+    def test_an_older_result_says_nothing_of_what_was_suspected(self):
+        made = document()
+        for row in made.figure("false alarms"):
+            del row["suspected"]
+        self.assertEqual(selftest_part.false_alarms(made), (2, None, 2400))
+        self.assertIn("2 regressed in 2,400 verdicts", " ".join(selftest_part.selftest(made).lead))
 
     def test_the_section_says_both(self):
         section = selftest_part.selftest(document())
-        self.assertIn("2 in 2,400 verdicts", " ".join(section.lead))
+        self.assertIn("2 regressed and 3 suspected in 2,400 verdicts", " ".join(section.lead))
         self.assertIn("5 % slower, in cache, machine as it is: 98 %", section.plots[0].text)
         self.assertIn("100 %", section.plots[0].svg)
 

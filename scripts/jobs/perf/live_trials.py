@@ -107,18 +107,22 @@ def one_try(terminal, program, percent, number, budget):
     return {"percent": percent, "slow": slow, "found": verdicts.get(slow, "nothing"),
             "false": sorted(name for name, verdict in verdicts.items()
                             if verdict == decide.REGRESSED and name != slow),
+            "suspected": sorted(name for name, verdict in verdicts.items()
+                                if verdict == decide.SUSPECTED and name != slow),
             "seconds": round(clock.elapsed(), 1), "load": round(load, 1)}
 
 
 def _rows(tries):
-    """Returns for each slowdown (percent, tries, found, false alarms, seconds of the longest try,
-    whether the bar was met)."""
+    """Returns for each slowdown (percent, tries, found, false alarms, benchmarks that were
+    suspected though they are equal, seconds of the longest try, whether the bar was met)."""
     rows = []
     for percent in sorted({each["percent"] for each in tries}):
         its = [each for each in tries if each["percent"] == percent]
         found = sum(each["found"] == decide.REGRESSED for each in its)
-        false = sum(len(each["false"]) for each in its)
-        rows.append((percent, len(its), found, false, max(each["seconds"] for each in its),
+        false, suspected = (sum(len(each[what]) for each in its)
+                            for what in ("false", "suspected"))
+        rows.append((percent, len(its), found, false, suspected,
+                     max(each["seconds"] for each in its),
                      found >= _FEWEST.get(percent, 1.0) * len(its) and not false))
     return rows
 
@@ -127,11 +131,12 @@ def document(kept, command):
     settings = kept["settings"]
     loads = [each["load"] for each in kept["tries"]]
     made = Table("Found", "", ["slower by", "tries", "found", "interval", "false alarms",
-                               "longest", ""], flush_left=(6,))
-    for percent, tries, found, false, seconds, met in _rows(kept["tries"]):
+                               "suspected", "longest", ""], flush_left=(7,))
+    for percent, tries, found, false, suspected, seconds, met in _rows(kept["tries"]):
         low, high = replay.proportion(found, tries)
         made.rows.append([f"{percent}%", str(tries), str(found), f"{low:.1%} - {high:.1%}",
-                          str(false), duration(seconds), "met" if met else "MISSED"])
+                          str(false), str(suspected), duration(seconds),
+                          "met" if met else "MISSED"])
     return Document("The gate in a crowded suite, live", [
         ("command", f"`{command}`"),
         ("date", f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"),
@@ -140,10 +145,13 @@ def document(kept, command):
         ("budget of a try", f"{settings['budget']:g} s")], blocks=[
         "In each try one of ten benchmarks, drawn by chance, is slower; three others are drawn "
         "anew in each process, between 1 and 2 times their work. Bars: 5 % found in 95 of 100 "
-        "tries, 10 % and 30 % in all, no false alarm. Intervals are Clopper-Pearson's of 95 %.",
+        "tries, 10 % and 30 % in all, no false alarm. A false alarm is a benchmark that is "
+        "equal and regressed; suspected counts those that are equal and seemed slower, which fresh "
+        "pairs did not confirm or deny. Intervals are Clopper-Pearson's of 95 %.",
         made], figures={"tries": [
-            {"slower by percent": percent, "tries": tries, "found": found, "false alarms": false}
-            for percent, tries, found, false, *_ in _rows(kept["tries"])]})
+            {"slower by percent": percent, "tries": tries, "found": found, "false alarms": false,
+             "suspected": suspected}
+            for percent, tries, found, false, suspected, *_ in _rows(kept["tries"])]})
 
 
 def run(terminal, arguments, command):

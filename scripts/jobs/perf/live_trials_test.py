@@ -37,7 +37,7 @@ class LiveTrialsTest(unittest.TestCase):
             raise KeyboardInterrupt
         self.asked.append((percent, number))
         return {"percent": percent, "slow": "BM_x", "found": self.found[percent], "false": [],
-                "seconds": 40.0, "load": 1.0}
+                "suspected": ["BM_z"] if percent == 10 else [], "seconds": 40.0, "load": 1.0}
 
     def run_live(self, *argv):
         parser = argparse.ArgumentParser()
@@ -50,7 +50,8 @@ class LiveTrialsTest(unittest.TestCase):
     def test_says_what_was_found(self):
         status, text = self.run_live("--tries", "20")
         self.assertEqual((status, len(self.asked)), (0, 60))
-        self.assertIn("| 5% | 20 | 20 | 83.2% - 100.0% | 0 | 40.0 s | met |", text)
+        self.assertIn("| 5% | 20 | 20 | 83.2% - 100.0% | 0 | 0 | 40.0 s | met |", text)
+        self.assertIn("| 10% | 20 | 20 | 83.2% - 100.0% | 0 | 20 | 40.0 s | met |", text)
 
     def test_one_in_twenty_may_be_missed_of_5_percent_and_none_of_10(self):
         self.run_live("--tries", "20")

@@ -27,7 +27,8 @@ class MetricTrialsTest(unittest.TestCase):
     def one_try(self, _terminal, _folder, metric, percent, _budget):
         self.asked.append((metric, percent))
         return {"metric": metric, "percent": percent, "found": bool(percent), "false": [],
-                "verdict": "regressed", "seconds": 40.0, "load": 1.0}
+                "suspected": ["x"] if percent == 5 else [], "verdict": "regressed",
+                "seconds": 40.0, "load": 1.0}
 
     def run_metrics(self, *argv):
         parser = argparse.ArgumentParser()
@@ -42,6 +43,11 @@ class MetricTrialsTest(unittest.TestCase):
         for argv, count in (((), 9), ((), 9), (("--fresh",), 18), (("--budget", "60"), 27)):
             self.assertEqual(self.run_metrics(*argv), 0)
             self.assertEqual(len(self.asked), count)
+
+    def test_what_was_suspected_is_counted_and_misses_no_bar(self):
+        self.assertEqual(self.run_metrics(), 0)
+        text = (self.folder / "out.md").read_text(encoding="utf-8")
+        self.assertIn("| peak memory | 5% | 1 | 1 | 2.5% - 100.0% | 0 | 1 | 40.0 s | met |", text)
 
     def test_tries_of_another_gate_program_or_compiler_are_not_taken(self):
         self.run_metrics()

@@ -66,7 +66,7 @@ class Tally:
 class Cell:
     """The replays of one condition and slowdown. far: the slower benchmarks that are in FAR; near:
     the other slower ones; equal: the benchmarks that are not slower. false_suites: the number of
-    replays with a false alarm."""
+    replays in which one of these regressed; suspected_suites: in which one was suspected."""
     condition: str
     slowdown: int
     replays: int = 0
@@ -74,6 +74,7 @@ class Cell:
     near: Tally = field(default_factory=Tally)
     far: Tally = field(default_factory=Tally)
     equal: Tally = field(default_factory=Tally)
+    suspected_suites: int = 0
 
 
 def load(path):
@@ -148,14 +149,15 @@ def replay(recording, cell, random):
     source = Source(recording, cell.condition, roles, slower, cell.slowdown, start)
     results = decide.decide(names, source)
     cell.replays += 1
-    false_alarm = False
+    equal = set()  # the verdicts on what is not slower
     for name, result in results.items():
         if name in slower:
             (cell.far if name in FAR else cell.near).add(result)
         else:
             cell.equal.add(result)
-            false_alarm |= result.verdict == decide.REGRESSED
-    cell.false_suites += false_alarm
+            equal.add(result.verdict)
+    cell.false_suites += decide.REGRESSED in equal
+    cell.suspected_suites += decide.SUSPECTED in equal
 
 
 def cells(recording, replays, random, progress=lambda text: None):

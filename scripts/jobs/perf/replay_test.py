@@ -5,6 +5,8 @@ import random
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from jobs.perf import replay, selftest
 from jobs.perf.error import PerfError
@@ -86,6 +88,24 @@ class CellsTest(unittest.TestCase):
             self.assertEqual(cell.near.total, 20 if cell.slowdown else 0)
             if cell.slowdown:
                 self.assertEqual(cell.near.share("regressed"), 1.0)
+
+    def test_what_is_suspected_though_it_is_equal_is_counted(self):
+        """As if the head is slower by chance until its fresh pairs, which are lost in noise."""
+        result = SimpleNamespace(verdict="suspected", pairs=10)
+        clean = SimpleNamespace(verdict="clean", pairs=10)
+        for verdicts, suites in (({"BM_A": result, "BM_B": clean}, 1), ({"BM_A": clean}, 0)):
+            cell = replay.Cell("plain", 0)
+            with mock.patch.object(replay.decide, "decide", lambda *_: verdicts):  # noqa: B023
+                replay.replay(recording(), cell, random.Random(1))
+            self.assertEqual((cell.false_suites, cell.suspected_suites, cell.equal.total),
+                             (0, suites, len(verdicts)))
+        cell = replay.Cell("plain", 0, replays=1, suspected_suites=1)
+        cell.equal.add(result)
+        cell.equal.add(clean)
+        row = selftest.false_table([cell]).rows[0]
+        self.assertEqual([row[at] for at in (2, 3, 5, 7, 8, 10)], ["2", "0", "1", "1", "0", "1"])
+        (figures,) = selftest.figures([cell])["false alarms"]
+        self.assertEqual((figures["suspected"], figures["suspected suites"]), (1, 1))
 
     def test_a_recording_without_slowdowns_has_none_found(self):
         for cell in replay.cells(recording(slowdown=0.0), 5, random.Random(1)):

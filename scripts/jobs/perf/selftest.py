@@ -144,17 +144,21 @@ def power_table(cells):
 
 def false_table(cells):
     made = Table("False alarms", (
-        "regressed, of programs that are equal; in the rows of slower programs, of those in the "
-        "suite that are equal"),
-        ["", "slower others", "benchmarks", "false", "interval", "suites", "with one", "interval"])
+        "of programs that are equal; in the rows of slower programs, of those in the suite that "
+        "are equal. The gate ends with status 1 if one regressed, and with status 4 if one was "
+        "suspected, which fresh pairs did not confirm or deny"),
+        ["", "slower others", "benchmarks", "regressed", "interval", "suspected", "interval",
+         "suites", "with a regressed", "interval", "with a suspected", "interval"])
     for cell in cells:
-        equal = cell.equal
-        bounds = replay.proportion(equal.count("regressed"), equal.total)
-        suites = replay.proportion(cell.false_suites, cell.replays)
-        made.rows.append([
-            cell.condition, f"{cell.slowdown}%" if cell.slowdown else "none", str(equal.total),
-            str(equal.count("regressed")), f"{bounds[0]:.2%} - {bounds[1]:.2%}",
-            str(cell.replays), str(cell.false_suites), f"{suites[0]:.2%} - {suites[1]:.2%}"])
+        row = [cell.condition, f"{cell.slowdown}%" if cell.slowdown else "none",
+               str(cell.equal.total)]
+        for count, total in ((cell.equal.count("regressed"), cell.equal.total),
+                             (cell.equal.count("suspected"), cell.equal.total),
+                             (cell.false_suites, cell.replays),
+                             (cell.suspected_suites, cell.replays)):
+            low, high = replay.proportion(count, total)
+            row += [str(count), f"{low:.2%} - {high:.2%}"]
+        made.rows.append([*row[:7], str(cell.replays), *row[7:]])
     return made
 
 
@@ -187,7 +191,10 @@ def figures(cells):
     power, false = [], []
     for cell in cells:
         false.append({"condition": cell.condition, "slowdown": cell.slowdown,
-                      "benchmarks": cell.equal.total, "false": cell.equal.count("regressed")})
+                      "benchmarks": cell.equal.total, "false": cell.equal.count("regressed"),
+                      "suspected": cell.equal.count("suspected"), "suites": cell.replays,
+                      "false suites": cell.false_suites,
+                      "suspected suites": cell.suspected_suites})
         for place, tally in (("in cache", cell.near), ("shared", cell.far)):
             if cell.slowdown and tally.total:
                 low, high = replay.proportion(tally.count("regressed"), tally.total)
