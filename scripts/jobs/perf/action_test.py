@@ -107,6 +107,54 @@ class RecipeTest(Case):
         self.assertEqual(self.run_in([_RECIPE, "--help"])[0], 0)
 
 
+# Stands in for Python: makes what venv and pip make, and notes it.
+_PYTHON = """#!/bin/sh
+case "$1 $2" in
+  '-m venv') mkdir -p "$3/bin"; cp "$0" "$3/bin/python3" ;;
+  '-m pip') echo installed >>"$FOLDER/installs"
+    printf '#!/bin/sh\\necho ffgrant-perf 0.1.0\\n' >"${0%/*}/ffgrant-perf"
+    chmod +x "${0%/*}/ffgrant-perf" ;;
+  *) exec PYTHON "$@" ;;
+esac
+"""
+
+
+class InstallTest(Case):
+    def setUp(self):
+        super().setUp()
+        self.scripts = self.folder / "clone" / "scripts"
+        for name in ("packaging/ffgrant-perf", "jobs"):
+            shutil.copytree(_ROOT / "scripts" / name, self.scripts / name,
+                            ignore=shutil.ignore_patterns("__pycache__", "*_test.py"))
+        (self.folder / "clone" / "bench" / "perf").mkdir(parents=True)
+        shutil.copy(_ROOT / "bench" / "perf" / "reference_kernel.cc",
+                    self.folder / "clone" / "bench" / "perf")
+        self.python = self.tool("python", _PYTHON.replace("PYTHON", sys.executable))
+
+    def installs(self):
+        """How often the tool was installed up to now, after another call."""
+        status, output = self.run_in(
+            [self.scripts / "packaging" / "ffgrant-perf" / "ci-gate", "--install"],
+            PYTHON=str(self.python), FFGRANT_PERF_HOME=str(self.folder / "venv"))
+        self.assertEqual(status, 0, output)
+        return len(self.read("installs").splitlines())
+
+    def test_what_is_installed_is_known_by_all_that_it_is_made_of(self):
+        self.assertEqual([self.installs(), self.installs()], [1, 1])
+        for number, name in enumerate(("packaging/ffgrant-perf/pyproject.toml",
+                                       "jobs/perf/gate.py", "jobs/common/bounded.py"), 2):
+            with (self.scripts / name).open("a", encoding="utf-8") as file:
+                file.write("\n# a change that leaves the version as it is\n")
+            self.assertEqual([self.installs(), self.installs()], [number, number], name)
+        (self.folder / "venv" / "bin" / "ffgrant-perf").unlink()
+        self.assertEqual(self.installs(), 5)
+
+    def test_leaves_nothing_in_a_checkout(self):
+        self.installs()
+        self.assertEqual(self.read("venv/.gitignore"), "*\n")
+        self.assertEqual(list(self.scripts.rglob("__pycache__")), [])
+
+
 class GateActionTest(Case):
     """Tests the step of .github/actions/perf-gate."""
 
@@ -166,8 +214,8 @@ class GateActionTest(Case):
         # A push to main has no base: the head is compared with where it left main, which is itself.
         self.assertEqual(self.compare(**asked)["verdict"], "0")
         self.assertRegex(self.read("perf-gate/summary.md"),
-                         r"\A## Performance: nothing compared\n\n\*\*Nothing was compared\*\*: base "
-                         r"\(`merge base with main .*`\) and head \(.*\) are the same files; ")
+                         r"\A## Performance: nothing compared\n\n\*\*Nothing was compared\*\*: "
+                         r"base \(`merge base with main .*`\) and head \(.*\) are the same files; ")
 
 
 class CommentActionTest(Case):

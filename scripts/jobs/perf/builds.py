@@ -97,8 +97,7 @@ def _check_out(commit, tree, top):
 def build(terminal, commit, label, recipe, top):
     """The Built of a commit. A commit that was built before is not built again. Raises
     PerfError."""
-    folder = home.cache() / "builds"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = home.cache_folder("builds")
     with open(folder / "lock", "w", encoding="ascii") as lock:
         terminal.progress("waiting until another run has built")
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -48,6 +48,13 @@ class BuildsTest(fake.RepositoryCase):
         self.assertEqual((tree / "builds").read_text(encoding="utf-8"), "x\n")
         self.assertEqual(self.git("status", "--porcelain"), "")
 
+    def test_a_cache_in_the_checkout_is_no_part_of_the_head(self):
+        self.replace(home, "cache", lambda: self.root / ".perf" / "cache")
+        self.build(self.first)
+        self.assertTrue((home.cache() / "builds").is_dir())
+        self.assertEqual(self.git("status", "--porcelain", "--untracked-files=all"), "")
+        self.assertEqual(builds.commit_named(None, self.root)[0], self.first)
+
     def test_another_command_is_another_build(self):
         other = builds.Recipe(_COMMAND + " && true", ("out/bench",))
         self.assertNotEqual(self.build("HEAD").programs, self.build("HEAD", other).programs)

@@ -51,6 +51,17 @@ def cache():
     return Path(base) / "ffgrant-perf"
 
 
+def cache_folder(name):
+    """The folder of this name in the cache, which is made if there is none. git ignores what is in
+    it: a cache in the checkout, as in some CI, is no part of the working tree that is compared."""
+    folder = cache() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    ignored = folder / ".gitignore"
+    if not ignored.is_file():
+        ignored.write_text("*\n", encoding="ascii")
+    return folder
+
+
 def advice(what):
     """How a user gets what is missing, in a clause: 'scripts/bootstrap --for perf installs it'."""
     if IN_TREE:

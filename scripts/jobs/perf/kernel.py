@@ -18,7 +18,7 @@ _FLAGS = ("-std=c++20", "-O2", "-g1", "-falign-functions=64", "-DNDEBUG")  # as 
 
 def program(folder=None):
     """The path of the kernel's program, which is built if it was not built before."""
-    folder = folder or home.cache() / "kernel"
+    folder = folder or home.cache_folder("kernel")
     version = machine.first_line([_COMPILER, "--version"])
     if not version:
         raise PerfError("the reference kernel takes g++ and Google Benchmark's development files "
