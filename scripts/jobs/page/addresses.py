@@ -18,8 +18,8 @@ _GITEA = ("commit/{0}", "compare/{0}...{1}")
 
 
 def of_remote(text):
-    """The address of a repository's page, made from git's address of the remote; empty if there is
-    no such page."""
+    """The address of a repository's page, made from git's address of the remote; empty if the
+    remote's address is neither of the web nor of SSH."""
     found = _WEB.fullmatch(text.strip()) or _SSH.fullmatch(text.strip())
     if not found:
         return ""

@@ -26,8 +26,8 @@ _ANSWERS = ("gate", "counts")  # names of files with an answer of scripts/perf
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median with an interval. confidence is the chance that the interval holds the true
-    median."""
+    """A median, or a share in percent, with an interval. confidence is the chance that the interval
+    holds the true value."""
     value: float
     low: float
     high: float
@@ -42,8 +42,8 @@ def estimate(values):
     count = len(values)
     if not count:
         return None
-    # As many values as possible are cut off at each end. With rank 1 no value is cut off, and the
-    # interval is the range.
+    # As many values are cut off at each end as CONFIDENCE allows. With rank 1 no value is cut off,
+    # and the interval is the range.
     rank = max(1, intervals.median_rank(count, (1 - CONFIDENCE) / 2))
     return Estimate(statistics.median(values), values[rank - 1], values[count - rank],
                     intervals.confidence_of(count, rank), count)

@@ -223,7 +223,8 @@ class BrowserTest(unittest.TestCase):
         self.run_js("localStorage.clear()")
 
     def test_contrast(self):
-        # The least contrast by WCAG 2.2 AA: 4.5 for text, 3 for the parts of a plot.
+        # WCAG 2.2 AA asks for a contrast of 4.5 for text and of 3 for the parts of a plot. Colours
+        # of both have to reach 4.5 here.
         for scheme in ("light", "dark"):
             self.open(scheme)
             found = self.run_js(_LUMINANCE + """

@@ -14,7 +14,7 @@ _KINDS = (("killed in 10 s", "blue", None), ("killed later", "sky", None),
           ("survived", "orange", "////"), ("equivalent", "grid", None))
 _COVERAGE = (("lines", "lines"), ("branches", "sides of branches"),
              ("MC/DC", "conditions by themselves (MC/DC)"))
-# The commands that make the files which are shown as they are.
+# Name of a file -> (what it holds, the command that makes it), to name the files that are missing.
 COMMANDS = {
     "bench.md": ("the last recorded run of the benchmarks", "./scripts/bench"),
     "fuzz.md": ("how long the fuzz targets ran, and what they found",

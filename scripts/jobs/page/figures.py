@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the page's plots that have a row for each value; line_figures.py draws the plots with
-lines. Each function that draws a plot returns a Matplotlib figure, to which the caller gives the
-page's style (svg.draw)."""
+lines. Each function that draws a plot returns a Matplotlib figure, and is called by svg.draw(),
+which sets the page's style before."""
 
 import math
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _ROW = 15.5  # the height of a row, in points
 # the plot.
 _LABELS, _VALUES = 112, 46
 SIZE = 5  # the size of a marker
-_FAR = 6  # a row that reaches this many times as far as the median row is drawn at the edge
-# The background of a heading, which may be wider than the labels' column.
+_FAR = 6  # an axis of differences reaches at most this many times as far as the median row
+# The background of headings and long labels, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 
 # (shape, colour, whether filled). The marks of one plot also differ in shape or filling, so nobody
@@ -34,7 +34,7 @@ MARKS = {
     "baseline": ("D", "orange", False),
 }
 
-_UNSURE = ("undecided", "limit")  # marks of rows whose measurement was too noisy to tell
+_UNSURE = ("undecided", "limit")  # marks of the gate's verdicts inconclusive and invalid
 
 _SIGNS = {("o", True): "●", ("o", False): "○", ("D", True): "◆", ("D", False): "◇",
           ("s", True): "■", ("s", False): "□"}
@@ -78,8 +78,8 @@ def text_width(text, weight="normal"):
 
 
 def wrapped(text, width=WIDTH - 6):
-    """A whole name in lines of at most this many points. A line is broken after a punctuation mark
-    if there is one near the end of the line, else anywhere."""
+    """A whole name, broken into lines of at most `width` points. A line ends after a punctuation
+    mark or a blank if one is near its end, else wherever the width is used up."""
     lines = []
     while text_width(text) > width:
         end = max(1, int(len(text) * width / text_width(text)))
@@ -165,8 +165,8 @@ def _plot_rows(axes, rows, places, low=-math.inf, high=math.inf):
 
 
 def _reach(extents, is_sure):
-    """How far an axis has to reach so that most rows can be seen. Rows whose value is unsure, and
-    rows far beyond the others, do not count."""
+    """How far an axis has to reach so that most rows can be seen. Rows whose value is unsure do not
+    count unless all are unsure, and rows far beyond the others do not count either."""
     sure = sorted(extent for extent, sure in zip(extents, is_sure) if sure) or sorted(extents)
     return min(sure[-1], max(_FAR * sure[(len(sure) - 1) // 2], 0.0))
 

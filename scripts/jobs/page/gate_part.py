@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the page's sections for the gate's last answers: times from `perf gate --json`,
-instructions from `perf counts --json`."""
+"""Makes the page's sections for the gate's last answers: times, memory and sizes from `perf gate
+--json`, instructions from `perf counts --json`."""
 
 import math
 import re
@@ -59,8 +59,9 @@ def _some(texts):
 
 
 def troubles(document):
-    """Texts that say what kept an answer from being one about all benchmarks: what failed, what the
-    head no longer measures, an interruption. Without an answer there are none."""
+    """Texts that say why an answer does not judge all benchmarks: an error, what failed, what the
+    head no longer measures, what was not measured, an interruption. There are none if `document` is
+    None."""
     if not document:
         return []
     if document.get("verdict") == "error":
@@ -86,8 +87,7 @@ def troubles(document):
 
 
 def percent(ratio, digits=1):
-    """How far a ratio is from 1, as a text. None means that the bound is open, or that nothing was
-    counted."""
+    """How far a ratio is from 1, as a text. None stands for a bound that is open."""
     if ratio is None:
         return "open"
     digits = 0 if ratio >= 2 else digits  # tenths do not matter at +290 %
@@ -128,7 +128,7 @@ def _metric(entry):
 
 
 def _values(entry):
-    """The values of base and head as texts: 28.4 ns, 1.27 us, 13.1 MiB."""
+    """The values of base and head as texts like 28.4 ns, 1.27 us or 13.1 MiB."""
     return [metrics.shown(entry.get(f"{side}_value", entry[f"{side}_ns"]), _metric(entry))
             for side in ("base", "head")]
 

@@ -54,7 +54,7 @@ def _changes(points, name):
 
 
 def read_lines(root):
-    """The Line of every benchmark."""
+    """The Lines of all benchmarks on all kinds of machines."""
     lines = []
     for (fingerprint, suite), points in history_files.read_all(root).items():
         ordered = sorted(points, key=lambda point: point.date)
@@ -91,7 +91,7 @@ def _value(line, ratio):
 
 
 def _axis(line):
-    """(what the axis shows, the size of its unit in bytes or 1)."""
+    """(the axis' label, how many bytes its unit has; 1 for times)."""
     if not _is_bytes(line):
         return "time / reference kernel", 1.0
     most = max(point.benchmarks[line.name].ratio for point in line.points)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf report makes one page, and its plots, from the content of results/."""
+"""scripts/perf report makes one page, and its plots, from a folder of results and a history."""
 
 import os
 import re
@@ -57,8 +57,8 @@ def _default_history(source):
 
 
 def _own_sections(source, bench, documents):
-    """The sections that only this project's results have: those that come before the gate's
-    section, and those that come last."""
+    """Two lists of sections that only this project's results have: those that come before the
+    gate's section, and those that come last. gather() adds the section of the selftest."""
     latest = source / "latest"
     peers = (bench_results.read_bench(latest, "peers")
              or bench_results.read_bench(source, "peers"))
@@ -82,8 +82,8 @@ def _own_sections(source, bench, documents):
 
 
 def gather(source, out, history=None, project=None, repository=None):
-    """The Page of a folder of results and of a history (the folder's own history, or the
-    branch's)."""
+    """The Page of a folder of results and of a history. Without `history` it is the folder's own
+    history, or the branch's if `source` is results/ and has none."""
     latest = source / "latest"
     history = _default_history(source) if history is None else history
     repository = addresses.known(source) if repository is None else repository.rstrip("/")
@@ -139,7 +139,7 @@ def main(argv):
     terminal.progress("drawing")
     page = gather(source, out, arguments.history, arguments.project, arguments.repository)
     missing = [missing for section in page.sections for missing in section.missing]
-    # A section without data takes no room; the first figures link to sections with data.
+    # A section with nothing to show is left out, and so are the first figures that link to it.
     page.sections = [section for section in page.sections
                      if section.has_data or (section.sources and not section.missing)]
     shown = {section.identifier for section in page.sections}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the page's plots that have lines: latencies, and one benchmark over time. Each function
-returns a Matplotlib figure, as in figures.py."""
+"""Draws the page's plots that have lines: latencies, and one benchmark over time. quantiles() and
+history() return a Matplotlib figure, as the functions of figures.py do."""
 
 import statistics
 
@@ -21,8 +21,8 @@ def _title_above(axes, label, distance=8):
 
 
 def quantiles(lines, label):
-    """A plot of latencies, on a logarithmic axis of times. lines: (label, [(share, Estimate of
-    ns)], whether the implementation is ours)."""
+    """A plot of latencies, on a logarithmic axis of times. lines: (label, [(share, Estimate of the
+    time)], whether the implementation is ours). label names the unit of the times."""
     height = 170 + 14 * len(lines) + 6 + 60
     figure = new_figure(height)
     axes = figure.add_axes((_LEFT / WIDTH, 40 / height, (WIDTH - _LEFT - _RIGHT) / WIDTH,
@@ -102,8 +102,9 @@ def history(points, changes, label, bridges=()):
 
 
 def _limits(points, bounds):
-    """The range of the vertical axis. The levels and the scatter of values around the levels set
-    this range, so that neither one wild value nor one wide interval flattens all others."""
+    """The range of the vertical axis. It is set by the levels, by the usual scatter around them and
+    by the median interval, so that neither one wild value nor one wide interval flattens all
+    others."""
     values = [found.value for _, found in points]
     levels = [statistics.median(values[first:last]) for first, last in zip(bounds, bounds[1:])]
     off = sorted(abs(value - level) for level, first, last in zip(levels, bounds, bounds[1:])
@@ -117,8 +118,8 @@ def _limits(points, bounds):
 
 
 def _mark_changes(axes, changes, count):
-    """Draws a line at each change. Writes the change's text, unless it would lie on the text of the
-    change before."""
+    """Draws a line at each change. Writes the change's text, unless it would lie on the text that
+    was written last."""
     a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # the width of a measurement, in points
     end = float("-inf")
     for index, text in changes:

@@ -9,7 +9,7 @@ _PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def plain(text):
-    """Inline Markdown without its marks."""
+    """Inline Markdown without its backticks and asterisks."""
     return re.sub(r"[`*]", "", text)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the page's sections from a run of scripts/bench: texts, plots and tables."""
+"""Makes the page's sections of figures to reach, claims, latency and all benchmarks from a run of
+scripts/bench. Defines what the sections of all modules consist of."""
 
 from dataclasses import dataclass, field
 
@@ -77,7 +78,8 @@ class Section:
 
 
 def three_digits(value):
-    """Returns a number as text, with three digits or more: 0.203, 7.45, 28.4, 1,343."""
+    """A number as text: 0.203, 7.45, 28.4, 1,343. From 0.1 up it has three digits, or all before
+    the point if these are more; below, it has three decimals."""
     if value == 0:
         return "0"
     size = abs(value)
@@ -96,7 +98,7 @@ def times(value):
 
 
 def sureness(count, each=", each a process of its own"):
-    """A sentence that says what an interval of this many rounds is. each: words about a round."""
+    """Words that say what an interval of this many rounds is. each: words about a round."""
     if count < 2:
         return "a single round: no interval can be given"
     found = bench_results.estimate(range(count))
@@ -107,7 +109,7 @@ def sureness(count, each=", each a process of its own"):
 
 
 def _case(name):
-    """The case in words, without the number of executions."""
+    """The case in words, without the number of live executions."""
     parts = [part for part in name.case.split("/") if not part.startswith("live:")]
     return ", ".join(part.replace("_", " ").replace(":", " ") for part in parts if part)
 
@@ -123,8 +125,8 @@ def case_label(name):
 
 
 def operation_label(name):
-    """The operation as a label, without case, threads and implementation: parse grant; issue +
-    claim, batch"""
+    """The operation as a label, with the variant of our implementation if there is one: parse
+    grant; issue + claim, batch"""
     variant = tables.words(name.impl).replace("core", "").replace("ledger", "").strip() \
         if tables.is_ours(name.impl) else ""
     return ", ".join(filter(None, (_OPERATIONS.get(name.op) or tables.words(name.op), variant)))
@@ -141,7 +143,7 @@ def benchmark_label(name):
 
 
 def claim_label(name):
-    """Like benchmark_label(), without the number of executions."""
+    """Like benchmark_label(), without the number of live executions."""
     return ", ".join(filter(None, (operation_label(name), _case(name), _threads(name))))
 
 
@@ -150,7 +152,7 @@ def bench_missing(what):
 
 
 def goals(bench):
-    """The section of the figures to reach, each with its verdict."""
+    """The section of the figures to reach, each judged against its first bar and its goal."""
     section = Section("goals", "Figures to reach", "Goals")
     verdicts = bars.judge(bench.together) if bench else []
     if not any(verdict.value for verdict in verdicts):

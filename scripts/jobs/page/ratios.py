@@ -101,7 +101,7 @@ def peers(bench, document=None):
     section = Section("peers", "Beside the reference and other libraries", "Peers")
     if _fill_ratios(section, bench, "peer", "How many times as fast as the reference and libraries "
                     "that do the same, each used as it advises."):
-        document = bench.document or document  # says of each row that is behind why it is
+        document = bench.document or document  # it says why a row is behind
     if document:
         section.documents.append(document)
     elif not section.plots:

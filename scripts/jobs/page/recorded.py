@@ -10,7 +10,8 @@ from jobs.perf.error import PerfError
 
 
 class ReportError(PerfError):
-    """A file that the page is made from is not as it has to be. The text says which file."""
+    """A file that the page is made from, or a folder, is not as it has to be. The text says what is
+    wrong."""
 
 
 @dataclass(frozen=True)

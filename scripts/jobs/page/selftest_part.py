@@ -25,9 +25,8 @@ def _percent(share):
 
 
 def false_alarms(document):
-    """(false alarms, suspected, benchmarks) of the replays in which nothing was slower; None if
-    there are no such replays. A result of an earlier version does not count what was suspected:
-    None."""
+    """(false alarms, suspected, verdicts) of the replays in which nothing was slower; None if there
+    are no such replays. A result of an earlier version does not count what was suspected: None."""
     rows = [row for row in document.figure("false alarms") if not row["slowdown"]]
     if not rows:
         return None

@@ -29,8 +29,8 @@ class Row:
 
 
 def _of_history(lines, repository):
-    """The slowdowns that last: the level of the last points is above the level before the
-    change."""
+    """The slowdowns that last: the level of the last points is at least _LASTING percent above the
+    level before the change."""
     rows = []
     for line in lines:
         values = [point.benchmarks[line.name].ratio for point in line.points]

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-# A plot is as wide as a phone. On larger screens it is scaled up, and two plots stand side by side.
+# A plot is as wide as a phone. On larger screens it is scaled up, and plots stand side by side.
 WIDTH = 320  # points, which are the SVG's units
-_POINTS = 72  # an inch
+_POINTS = 72  # points of an inch
 _SCALE = 1.25  # pixels of the PNG for a point
 TEXT = 9.5  # the font size of plots, in points; page.css has the same number
 
@@ -118,7 +118,7 @@ def draw(name, function, caption=Caption()):
 
 
 def _palette():
-    """The page's colours, and steps from each to white, which smooth the edges."""
+    """The page's colours, and for each two steps to white, which smooth the edges."""
     image = Image.new("P", (1, 1))
     entries = []
     for colour in COLOURS.values():
@@ -225,7 +225,8 @@ def _flatten(element):
 
 
 def _share_styles(root):
-    """Puts three or more neighbours of the same style into a group that has the style once."""
+    """Puts three or more neighbours that have one style, and no children, into a group that has the
+    style once."""
     made = []
     for style, neighbours in itertools.groupby(root, key=lambda child: child.get("style")):
         run = list(neighbours)

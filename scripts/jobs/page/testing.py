@@ -13,8 +13,8 @@ MODULES = ("scipy", "matplotlib", "jinja2", "markdown_it")
 
 
 def needs(modules=MODULES, bootstrap="perf"):
-    """Skips a module of tests if something that it needs is not installed. Is called before the
-    imports."""
+    """Skips a module of tests if something that it needs is not installed. The module calls this
+    function before it imports what may be missing."""
     lacking = [name for name in modules if importlib.util.find_spec(name) is None]
     if lacking:
         raise unittest.SkipTest(f"no {', '.join(lacking)}: ./scripts/bootstrap --for {bootstrap}")
@@ -34,7 +34,7 @@ def document(*entries, load=0.5):
 
 
 def _round(number):
-    """The entries of a round; each round is a little slower than the round before."""
+    """The entries of a round; most times are a little longer than in the round before."""
     slow = 1 + number / 100
     cases = [entry("BM_ParseGrant_Core/canonical", 30 * slow, bytes_per_second=7e9 / slow),
              entry("BM_ParseGrant_SimdjsonOnDemand/canonical", 180 * slow ** 2),
