@@ -5,7 +5,7 @@ name this project, and the programs that the command starts see PYTHONPATH uncha
 import os
 import sys
 
-# Takes this folder out of the path before all other imports, because this folder holds a bisect.py.
+# Takes this folder out of the path before the imports below, because this folder holds a bisect.py.
 _HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != _HERE]
 sys.path.insert(0, os.path.dirname(os.path.dirname(_HERE)))

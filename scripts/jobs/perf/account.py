@@ -26,10 +26,10 @@ class Benchmark(NamedTuple):
 @dataclass(frozen=True)
 class Unmeasured:
     """A benchmark that is not compared. reasons: arm -> why; arms that measured the benchmark are
-    left out. blocks: whether the benchmark keeps the gate from passing, because the base measured
-    it and the head did not, or because the head left no row for it, as when the head dies there.
-    With only one arm a benchmark blocks unless it says itself that it is skipped. late: whether
-    only time was lacking."""
+    left out. late: whether only time was lacking; then the benchmark does not block. blocks:
+    whether the benchmark keeps the gate from passing, because the base measured it and the head did
+    not, or because the head left no row for it, as when the head dies there. With only one arm, a
+    benchmark that left a row blocks unless it says itself that it is skipped."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool

@@ -278,7 +278,7 @@ class CommentActionTest(Case):
 
 
 def _actionlint():
-    """The command actionlint; under --long it is fetched if it is missing."""
+    """The command actionlint; None if it is not there. Under scripts/test --long it is fetched."""
     found = shutil.which("actionlint")
     if found:
         return found

@@ -30,8 +30,8 @@ def annotate(comparison, roots=(None, None)):
     roots: the folders from which relative names of sources start. A line is known by its text if
     the source is there, so that a line that only moved does not show. If one side has no sources,
     lines of both sides are known by their numbers: a text and a number would be two lines, and
-    neither would be the one that differs. A file is known by the end of its name, because the two
-    programs were not built in one folder.
+    neither would be the one that differs. A file is known by the last two parts of its name,
+    because the two programs may have been built in different folders.
     """
     functions, lines = {}, {}
     with_texts = all(root is None or root.is_dir() for root in roots)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds what scripts/perf gate found, and makes its JSON (answer.schema.json). answer_text.py has
-the words."""
+"""Holds what scripts/perf gate found, and makes its JSON (answer.schema.json). answer_text.py makes
+its text for a terminal and its Markdown."""
 
 import datetime
 import math
@@ -93,7 +93,7 @@ class Outcome:
 
     @property
     def emptied(self):
-        """The benchmarks whose loop does nothing any more in the head."""
+        """The benchmarks whose loop does nothing any more in the head, without the known ones."""
         return [name for name, result in self.results.items()
                 if self.vanished(name, result) and not self.excused(name)]
 
@@ -110,7 +110,8 @@ class Outcome:
 
     @property
     def open(self):
-        """The benchmarks that could not be told, but may be if they are measured again."""
+        """The benchmarks that could not be told, but may be if they are measured again, without the
+        known ones."""
         names = [name for name, result in self.results.items()
                  if result.verdict in (INCONCLUSIVE, INVALID)]
         names += [*self.no_time, *(one.benchmark for one in self.unmeasured if one.late)]
@@ -161,7 +162,7 @@ class Outcome:
         return f"{printable(benchmark.suite)}: {benchmark}" if named else str(benchmark)
 
 
-# The functions below make the JSON.
+# The functions below make the JSON, and its line that says what to do.
 
 
 def _finite(value):

@@ -53,7 +53,8 @@ def headline(outcome):
 
 
 def _counted(outcome):
-    """What the results are called: with several metrics, a benchmark has more than one result."""
+    """What the results are called: "benchmarks" if all are times, else "comparisons", since a
+    benchmark may then have several."""
     return ("benchmarks" if all(name.metric == metrics.TIME for name in outcome.results)
             else "comparisons")
 

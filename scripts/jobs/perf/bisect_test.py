@@ -9,7 +9,7 @@ from jobs.common.terminal import Terminal
 from jobs.perf import bisect as perf_bisect, commands, fake
 from jobs.perf.error import PerfError
 
-# This is the command for git bisect run. It ends with the status that the revision's file names.
+# This is the command for git bisect run. It ends with the status in the revision's file `status`.
 _STEP = ["sh", "-c", 'exit "$(git show BISECT_HEAD:status)"']
 
 

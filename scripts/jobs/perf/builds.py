@@ -3,9 +3,9 @@
 
 Each revision is checked out into a worktree of its own, in folders whose names all have one length,
 and the command runs there. Builds are kept below the cache folder (jobs.perf.home), and are known
-by the revision's files, the command, the compilers, the variables that give them flags, and the
-processor with its features. If the cache folder is kept between two runs, as in CI, the revisions
-that were used last are not built again on such a processor.
+by the revision's files, the command, the programs' paths, the compilers, the variables that give
+them flags, and the processor with its features. If the cache folder is kept between two runs, as in
+CI, the revisions that were used last are not built again on such a processor.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from jobs.perf import fingerprint, home, repository
 from jobs.perf.error import PerfError
 
 _DONE = "ffgrant-perf-built.json"
-_KEPT = 6  # the most revisions whose builds are kept
+_KEPT = 6  # the most builds that are kept
 _WORDS = 4000  # the most characters of a failed build's output that are shown
 
 
@@ -95,7 +95,7 @@ def _check_out(commit, tree, top):
 
 
 def build(terminal, commit, label, recipe, top):
-    """The Built of a commit. A commit that was built before is not built again. Raises
+    """The Built of a commit. A build of it by this recipe that is still kept is used again. Raises
     PerfError."""
     folder = home.cache_folder("builds")
     with open(folder / "lock", "w", encoding="ascii") as lock:

@@ -72,7 +72,7 @@ class Counts:
         return (self.events["Ir"] - before.events["Ir"]) / (self.iterations - before.iterations)
 
     def at(self, part):
-        """The counts of an earlier part."""
+        """The counts of this part or an earlier one."""
         if part == self.part:
             return self
         path = self.files[part - 1]
@@ -165,8 +165,9 @@ class Counter:
         return dumps[:1 if fixed else _PARTS], fixed
 
     def poll(self):
-        """The counts; None while the program runs. Raises PerfError if the program ended without
-        counts, or if no loop came to its end within the limit."""
+        """The counts; None while the program runs. Raises PerfError if the benchmark failed or was
+        skipped, if the program ended without counts, or if no loop came to its end within the
+        limit."""
         status = self._child.status()
         dumps = self._dumps()  # after the status: a process that has ended writes no more
         if status is not None:
@@ -187,7 +188,7 @@ class Counter:
 
     def _ended(self, status, dumps):
         """The counts of a process that ended by itself. Its benchmark has a fixed number of
-        iterations or a least time in the code, or failed."""
+        iterations or a least time in the code, failed, or was skipped."""
         try:
             document = gbench_json.parse(self._out.read_bytes())
         except OSError:

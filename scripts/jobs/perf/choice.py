@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chooses what gate and counts compare: two ready programs, several pairs of programs, or two
-revisions.
+"""Chooses what gate and counts compare: two ready programs, several pairs of programs, two
+revisions, or two commands that compile.
 
 Two ready programs need nothing of this project's build: modules for revisions are imported only if
 revisions are asked for.
@@ -22,8 +22,8 @@ OURS = "_Core(/|$)|_Ledger[A-Za-z]*/live:1000/(clock:coarse/)?manual_time/thread
 @dataclass(frozen=True)
 class Chosen:
     """What is compared. suites is empty if both sides are the same files and nothing else differs,
-    or if only compile time is compared. lacking: the programs that the base has and the head
-    lacks."""
+    or if nothing but two commands that compile is compared. lacking: the programs that the base has
+    and the head lacks."""
     suites: list
     base: str
     head: str
@@ -97,7 +97,7 @@ def _pairs(bases, heads):
 
 def _suite_names(paths):
     """A name for each program: the file's name, with as many folders before it as are needed to
-    tell the programs apart."""
+    tell the programs apart, or with a number if six folders are not enough."""
     depth = 1
     while depth < 8:
         names = ["/".join(path.absolute().parts[-depth:]) for path in paths]
@@ -210,7 +210,8 @@ def _compiling(arguments, base_folder, head_folder):
 
 
 def _compiling_here(chosen, arguments, parser):
-    """The commands for compiling.Compiling if no revision has a folder of its own."""
+    """The commands for compiling.Compiling if no revision has a folder of its own; None if there is
+    nothing to compile or both sides are the same files."""
     lines = _lines(arguments)
     if not lines:
         return None

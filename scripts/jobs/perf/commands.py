@@ -4,7 +4,8 @@ not hold the command's name.
 
 main returns the exit status (scripts/perf --help). If main raises an exception instead, this module
 handles the failure for all commands: the status is 2, or 128 + the signal after an interrupt. The
-files of --json and --markdown, for commands that have these options, say why.
+files of --json and --markdown, for commands that have these options, say why. SystemExit and
+BrokenPipeError go on to run()'s caller.
 """
 
 import argparse
@@ -39,9 +40,9 @@ COMMANDS = {
     "validate": "jobs.perf.validate",
 }
 _LANES = {"gate": "time"}
-# Names the packages that each of these commands needs. A command imports a package only where it
-# first needs it, so that --help needs no package. But a missing package is found before anything is
-# measured.
+# The packages for statistics, and the commands that need them. A command imports a package only
+# where it first needs it, so that --help needs no package. But a missing one of these packages is
+# found before anything is measured.
 _STATISTICS = ("scipy.stats", "statsmodels.stats.multitest")
 _NEEDS = dict.fromkeys(("gate", "counts", "record", "trend", "selftest"), _STATISTICS)
 

@@ -85,7 +85,8 @@ class Compiling(decide.Source):
         return rounds
 
     def _once(self, arm):
-        """The nanoseconds of one run; None if the command failed or the time was up."""
+        """The nanoseconds of one run; None if the command failed, did not do all of its work, or
+        had not ended when the time was up."""
         line, folder = self._commands[arm]
         before = _processor_time()
         ended = bounded.run(["sh", "-e", "-c", line], max(0.05, self._clock.left()),

@@ -10,7 +10,7 @@ class Copies:
     """The paths from which the programs of all suites run: copies, in folders whose names all have
     one length. A program that does not work from a copy (for example, because it looks for files
     beside itself) runs through a link. If the program does not work through a link either, or if
-    more of its benchmarks work there, it runs where it is.
+    more of its benchmarks work in its own place, it runs there.
     """
 
     def __init__(self, suites, directory):
@@ -48,7 +48,7 @@ class Copies:
         self.programs[suite.name, arm] = replace(program, path=target)
 
     def next_way(self, suite, arm):
-        """Takes another way to run a program that did not work; False if no way is left."""
+        """Takes the next way to run a program that did not work; False if no way is left."""
         way = {"copy": "link", "link": "place"}.get(
             self._ways.get(suite.arms[arm].path, "copy"))
         if way is None:
@@ -65,7 +65,8 @@ class Copies:
         return True
 
     def back(self, suite, arm):
-        """Makes the program run from a copy again. Is called if the other ways were no better."""
+        """Makes the program run from a copy again. FirstRun calls this after in_place() if the
+        program's own place was no better."""
         self._switch(suite, arm, "copy")
 
     def _switch(self, suite, arm, way):

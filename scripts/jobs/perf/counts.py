@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/perf counts says whether head executes more instructions than base. The count is exact,
-also under load. Only instructions are gated. If the numbers of instructions differ, the answer also
-has reads and writes of memory. The reads and writes help to tell where the instructions went, but
-two compilations of one source differ more in reads and writes than in time.
+also under load. Only instructions are gated. If the numbers of instructions differ by more than
+THRESHOLD, the answer also has reads and writes of memory. These help to tell where the instructions
+went, but two compilations of one source differ more in reads and writes than in time.
 """
 
 import datetime
@@ -48,8 +48,9 @@ from jobs.perf.texts import plain
 THRESHOLD = 0.005
 _DETERMINISTIC = 0.001  # if two runs of one program differ by more, chance is at work
 # What the loop itself takes for an iteration. On x86-64 an empty range-for takes 2 instructions, or
-# none if the compiler has removed the loop, and `while (state.KeepRunning())` takes 5. So a side
-# with 5 counts as empty only if it takes less than a twentieth of the other side's instructions.
+# none if the compiler has removed the loop, and `while (state.KeepRunning())` takes 5. A head that
+# takes 5 may do a little work, so it counts as empty only if it takes less than a twentieth of the
+# base's instructions.
 _EMPTY = 2.5
 _NEARLY_EMPTY = 5.5
 _NEARLY_ALL = 20
@@ -68,7 +69,8 @@ def verdict_of(base, head):
 
 
 def vanished(base, head):
-    """Whether the base's loop does something and the head's loop does nothing any more."""
+    """Whether the base's loop does something and the head's loop does nothing any more. False if a
+    benchmark sets the iterations."""
     before, after = base.of_one(), head.of_one()
     if before is None or after is None or before <= _EMPTY or before <= 3 * after:
         return False
@@ -122,18 +124,18 @@ class Runner:
 
 
 def _common_part(base, head):
-    """The counts of base and head, both at a number of iterations that both sides have."""
+    """The counts of base and head, both at the largest number of iterations that both have."""
     part = min(base.part, head.part)
     return base.at(part), head.at(part)
 
 
 def compare(runner, pairs):
     """Compares the counts of `pairs`, which is Benchmark -> (base Program, head Program). Returns
-    (comparisons, errors: Benchmark -> (arm, text), late: list of Benchmark).
+    (comparisons, errors: Benchmark -> {arm: text}, late: list of Benchmark).
 
-    If the counts differ, both sides are counted twice more, once with reads and writes of memory:
-    an exact count is the same each time. A count that depends on the clock may agree with itself
-    once by chance.
+    If the counts differ by more than THRESHOLD, both sides are counted up to twice more, first with
+    reads and writes of memory: an exact count is the same each time. A count that depends on the
+    clock may agree with itself once by chance.
     """
     first = runner.count([((name, side), programs[side], name.key)
                           for name, programs in pairs.items() for side in (0, 1)])
@@ -216,8 +218,8 @@ def _uncountable(benchmark):
 
 
 def plan(terminal, chosen, directory, clock):
-    """Runs each benchmark once, to know which of them work. Returns (pairs: Benchmark -> (base,
-    head), list of Unmeasured, incidents)."""
+    """Runs each benchmark of both sides once, to know which of them work. Returns (pairs: Benchmark
+    -> (base, head), list of Unmeasured, incidents)."""
     pairs, left_out = {}, []
     incidents = [f"{name}: the base has this program, the head lacks it"
                  for name in chosen.lacking]

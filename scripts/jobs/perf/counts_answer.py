@@ -73,7 +73,8 @@ class Outcome:
 
     @property
     def emptied(self):
-        """The comparisons of benchmarks whose loop does nothing any more in the head."""
+        """The comparisons of benchmarks whose loop does nothing any more in the head, without the
+        known ones."""
         return [each for each in self.comparisons if each.gone and not self.excused(each.name)]
 
     @property

@@ -14,9 +14,9 @@ after 10, 20 and 40 pairs. At each look:
   because two copies of one program differ. This is asked first, and nothing else is told then:
   the head may differ from the base by what the copies differ, and the margin, which is made from
   the width of the A/A interval and not from its place, would not show it.
-- regressed, if the interval of log(head / base) lies above the margin, also after the correction
-  for the number of benchmarks (Benjamini-Hochberg); improved, if the interval lies below the
-  negative margin.
+- regressed, if the interval of log(head / base) lies above the margin; improved, if it lies below
+  the negative margin. For these two verdicts, and for invalid, the p-value has to be small enough
+  too. In the first measurement it is corrected for the number of benchmarks (Benjamini-Hochberg).
 - clean, if the interval lies between the margins, and the margin is not wider than what the gate
   promises to find. At the last look the interval may reach below the negative margin, since that
   is no regression.
@@ -25,13 +25,14 @@ after 10, 20 and 40 pairs. At each look:
 Each look spends a part of the error probability, so that three looks together err no more often
 than one test. A benchmark that regressed is measured once more from the start, with fresh pairs,
 from fresh copies of the programs. Its verdict is regressed only if it regresses in the fresh pairs
-too. If the fresh pairs do not tell, if it fails in them, or if no time is left for them, the
-benchmark's verdict is suspected.
+too, and clean if it is clean or improved there. If the fresh pairs do not tell, if it fails in
+them, or if no time is left for them, the benchmark's verdict is suspected.
 
-Time goes first to the benchmarks about which more pairs tell most: to the confirmation of
-benchmarks that seem slower, then to those that may be slower, then to those that were never looked
-at, and last to those that are too noisy to be called clean soon. So noisy benchmarks never use up
-the time that is needed to confirm a slowdown.
+Time goes first to the benchmarks about which more pairs tell most, in this order: the first look of
+a confirmation, benchmarks that may be slower, further looks of a confirmation, benchmarks that were
+never looked at, benchmarks that need more pairs, those that are too noisy to be called clean soon,
+and last those that are known for their noise. So benchmarks that are only noisy do not use up the
+time that is needed to confirm a slowdown.
 
 Intervals and p-values come from the sign test, so they are about the median. The sign test assumes
 no distribution, and a pair that another program spoilt weighs no more than any other pair. Since
@@ -118,7 +119,7 @@ class _Stage:
         return look is not None and look.margin > self._rules.widest
 
     def look(self, names, out_of_time=False):
-        """Looks at the pairs that these benchmarks have, and gives verdicts."""
+        """Looks at the pairs that these benchmarks have, and gives a verdict where they suffice."""
         names = [name for name in names if len(self.samples[name])]
         numbers = {name: min(self.seen[name], len(self._rules.looks) - 1) for name in names}
         for name in names:
@@ -167,14 +168,14 @@ class Source:
     lost: set | frozenset = frozenset()  # names that can't be measured any more
 
     def take(self, names, count):
-        """Returns up to `count` new rounds. A round is name -> (base, copy, head) in nanoseconds.
-        Returns fewer if the time is up or something failed. Names that are in `lost` afterwards are
-        not asked for again."""
+        """Returns up to `count` new rounds. A round is name -> (base, copy, head), in nanoseconds
+        or bytes. There are fewer if the time is up or something failed. Names that are in `lost`
+        afterwards are not asked for again."""
         raise NotImplementedError
 
     def fresh(self, names):
-        """Is called before benchmarks that seem slower are measured again. The rounds taken from
-        then on have to be fresh in every respect."""
+        """A Decision calls this before it measures benchmarks that seem slower again. The rounds
+        taken from then on have to be fresh in every respect."""
 
     def affords(self, names, count):
         """How many of `count` rounds with these names the time allows."""

@@ -93,8 +93,8 @@ def compiler_version(compiler):
 
 
 def code_of_gate(*sources, jobs=Path(__file__).parents[1]):
-    """A digest of the gate's own code, and of `sources`. Tries of one gate say nothing about
-    another."""
+    """A digest of the gate's own code, and of `sources`. The selftest keeps this digest beside its
+    tries, because tries of one gate say nothing about another."""
     files = sorted(path for room in ("perf", "common") for path in (jobs / room).glob("*.py")
                    if not path.stem.endswith("_test"))
     digest = hashlib.sha256()

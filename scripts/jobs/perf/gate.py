@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf gate says whether head is slower than base. It runs both side by side until it can
-give a verdict."""
+"""scripts/perf gate says whether head is slower (or larger) than base. It runs both side by side
+until it can give a verdict or the budget is used up."""
 
 import datetime
 import json
@@ -36,8 +36,8 @@ def write_json(path, document):
 
 
 def _no_match(chosen, measured):
-    """A text for the metrics of benchmarks, if there is no benchmark. No text if something else
-    failed, since this may have kept benchmarks from being listed."""
+    """One text, in a list, if metrics of benchmarks are wanted and there is no benchmark. No text
+    if something else failed, since this may have kept benchmarks from being listed."""
     names = (*measured.listed, *measured.results, *(one.benchmark for one in measured.unmeasured))
     if measured.facts.incidents or not set(metrics.OF_BENCHMARKS) & set(chosen.metrics) or any(
             name.metric in metrics.OF_BENCHMARKS for name in names):

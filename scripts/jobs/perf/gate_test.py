@@ -136,7 +136,7 @@ class GateTest(unittest.TestCase):
             self.gate(self.head(10.0), "--filter", "BM_X")
 
     def test_each_metric_needs_a_result(self):
-        """An empty time lane is no pass because the size was measured."""
+        """A run that measured the size and no time, although both were asked for, does not pass."""
         both = ("--metric", "time", "--metric", "size")
         status, output = self.gate(self.head(10.0), "--filter", "BM_typo", *both)
         self.assertEqual(status, 2)

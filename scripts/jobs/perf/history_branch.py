@@ -91,7 +91,7 @@ def union(ours, theirs, directory):
 
 
 def _tree(commit, changed, directory):
-    """Makes the tree of a commit with changed files."""
+    """Makes a tree: that of the commit, with these files changed."""
     with tempfile.TemporaryDirectory() as temporary:
         index = {"GIT_INDEX_FILE": os.path.join(temporary, "index")}
         git("read-tree", commit, directory=directory, environment=index)
@@ -116,7 +116,9 @@ def move(worktree, ours, target):
 
 
 def _bring(path, before, after, stays):
-    """Brings a file along, of which the commits have `before` and `after`."""
+    """Changes a file from the content that one commit has, `before`, to that of another, `after`.
+    What has changed in the file since `before` is kept. stays: whether the other commit has the
+    file."""
     now = path.read_bytes() if path.exists() else b""
     if path.name.endswith(OF_LINES):
         data = history_files.merged(before, now, after)

@@ -3,11 +3,11 @@
 each line (history_point.py), and points are only ever appended.
 
 Points of two fingerprints are never compared: neither their times nor their ratios. A fingerprint
-is made of the things that must be the same for such a comparison: processor, caches, the vector
-instructions that code asks for, compiler and flags. Each point also tells the other facts about
-the machine (kernel, libc, Google Benchmark's version). A series goes on when these change, because
-the reference kernel ran in the same pairs before and after the change. Code that shows a series
-also shows where these facts changed.
+is made of the things that must be the same for such a comparison: processor, number of CPUs,
+caches, the kinds of instructions that code asks for, compiler and flags. Each point also tells the
+other facts about the machine (kernel, libc, Google Benchmark's version). A series goes on when
+these change, because the reference kernel ran in the same pairs before and after the change. Code
+that shows a series also shows where these facts changed.
 
 Several writers may run at once, and a writer that is killed leaves the file as it was. If a line is
 damaged nevertheless, only this line is lost: `scripts/perf history repair` takes it out.
@@ -135,7 +135,8 @@ def append(point, root=ROOT):
 
 def keep(point, root=ROOT):
     """Like append(). If appending fails, the point is kept in a file beside the history or among
-    temporary files, and the HistoryError says where."""
+    temporary files, and the HistoryError says where. If that fails too, the error holds the
+    point."""
     try:
         return append(point, root)
     except (OSError, HistoryError) as error:
@@ -212,8 +213,8 @@ class History(dict):
 
 
 def read_all(root=ROOT):
-    """The History of a folder, sorted; empty if there is no history. Damaged lines are left out,
-    and the History's problems name them."""
+    """The History of a folder, in the order of the files' names; empty if there is no history.
+    Damaged lines are left out, and the History's problems name them."""
     found = History()
     problems = []
     for path in sorted(Path(root).glob("*/*.jsonl")):
@@ -247,7 +248,7 @@ def repair(path):
 def merged(base, ours, theirs):
     """Puts two versions of a file together that were both made from `base`; all are bytes. A line
     that either version has added is there, once if both have added it, and a line that either has
-    taken out is gone. Damaged lines are lines as any. The lines of `theirs` come first."""
+    taken out is gone. A damaged line counts as a line. The lines of `theirs` come first."""
     old, mine, other = (collections.Counter(_split(data)) for data in (base, ours, theirs))
     left = {}
     for line in old | mine | other:
@@ -318,8 +319,7 @@ def changes_around(points):
 
 
 def series(points):
-    """Benchmark -> the points that have it, in their order. Plots and tests look at these
-    series."""
+    """Benchmark -> the points that have it, in their order."""
     found = {}
     for point in points:
         for name in point.benchmarks:

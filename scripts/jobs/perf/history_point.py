@@ -40,7 +40,7 @@ REVISION = re.compile(r"[0-9a-f]{12,64}\+?")
 
 
 class HistoryError(PerfError):
-    """A file of the history, or a point for it, is not as it has to be. The text says where."""
+    """A file of the history, or a point for it, is not as it has to be, or can't be written."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,8 @@ class BranchTest(fake.RepositoryCase):
         self.assertEqual(sorted(points, key=lambda each: each.date), [point(), second])
 
     def two(self):
-        """Makes a remote and a second clone with a worktree; returns this worktree."""
+        """Makes a remote and a second clone with a worktree; returns the second clone's
+        worktree."""
         remote = self.remote()
         self.fetch()
         self.commit(push=True)
@@ -97,7 +98,7 @@ class BranchTest(fake.RepositoryCase):
         return sorted(points, key=lambda each: each.date), found.problems
 
     def on_push(self, text):
-        """Lets git run a line for sh before each push of this clone."""
+        """Lets git run a line for sh before each push of the first clone."""
         hook = self.root / ".git" / "hooks" / "pre-push"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")

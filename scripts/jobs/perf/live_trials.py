@@ -4,9 +4,9 @@ crowded suite.
 
 Ten benchmarks stay in a core's own caches, and one of them is slower by a known amount. Three
 others are so noisy that nothing can be told about them. One core is busy, and the budget is two
-minutes. Each try is a whole run of the gate on programs that run now. A finished try is saved
-immediately, so that an interrupted run goes on where it was, as long as gate and program are the
-same.
+minutes, unless --budget says otherwise. Each try is a whole run of the gate on programs that run
+now. A finished try is saved immediately, so that an interrupted run goes on where it was, as long
+as gate, program, budget and machine are the same.
 """
 
 import contextlib

@@ -25,7 +25,7 @@ class Rules:
     noise_alpha: float = 0.025  # one-sided, of the A/A interval from which the margin is made
     widest: float = math.log(1.05)  # with a wider margin nothing is called clean
     promising: float = 0.02  # an uncorrected p-value, up to which a benchmark looks slower
-    share: float = 0.65  # a look may use this share of the time left; confirmations get the rest
+    share: float = 0.65  # of the time left, for a look of the first measurement
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Interval:
 @dataclass(frozen=True)
 class Result:
     """What is known about one benchmark. margin is a ratio, e.g. 1.02; p is after the correction
-    for the number of benchmarks; base_ns and head_ns are medians over the processes."""
+    for the number of benchmarks; base_ns and head_ns are medians over the processes, in bytes for
+    memory and sizes."""
     verdict: str
     head: Interval
     same: Interval  # the A/A arm
@@ -51,8 +52,8 @@ class Result:
     note: str = ""
     confirmation: Optional["Result"] = None
     out_of_time: bool = False  # whether more time might have told more
-    # Nanoseconds of the fastest process of each side: other programs can only make a process
-    # slower.
+    # Nanoseconds (or bytes) of the fastest (or smallest) process of each side: other programs can
+    # only make a process slower.
     base_least: float = 0.0
     head_least: float = 0.0
 

@@ -2,7 +2,7 @@
 """Makes a run of the gate. For each metric that is asked for, the run takes rounds and decides, all
 within one budget. The size, which takes no time, comes first, and the benchmarks' times come last.
 Each metric may use an equal share of the time that is left, and leaves what it does not need to the
-others.
+next ones.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Measured:
     listed: list = field(default_factory=list)  # what both sides measure, even without a result
     unmeasured: list = field(default_factory=list)  # account.Unmeasured
     facts: process_pairs.Facts = field(default_factory=process_pairs.Facts)
-    settling_budget: object = None  # seconds that would have settled everything
+    settling_budget: object = None  # seconds that may settle all; None if nothing was cut off
     interrupted: object = None
 
 
@@ -75,7 +75,7 @@ class _Run:
                        if name not in told or name in made.results]
 
     def settling_budget(self):
-        """The budget with which nothing would have been cut off; None if nothing was cut off."""
+        """An estimate of the budget with which nothing is cut off; None if nothing was cut off."""
         seconds, short = self._clock.elapsed(), False
         for source, decision in self._asked:
             needed = decision.pairs_to_settle()

@@ -2,7 +2,7 @@
 """Tells whether the gate finds a known growth of memory, size and compile time, and finds no growth
 if nothing grew. Programs are built from bench/perf/growth.cc, once with each growth. For the
 compile time, sources are generated in which the number of functions grows by the same percentages.
-Each try is a whole run of the gate, as a user would start it.
+Each try is a whole run of the gate.
 """
 
 import datetime
@@ -80,7 +80,7 @@ def source(folder, percent, functions=_FUNCTIONS):
 
 
 def chosen(folder, metric, percent):
-    """The Chosen that a try compares."""
+    """What a try compares, as a choice.Chosen."""
     base, head = (program(folder, value) for value in (0, percent))
     suites, command = [], None
     if metric == metrics.COMPILE:

@@ -189,7 +189,8 @@ class CompilingTest(unittest.TestCase):
             self.assertIn(why, source.unmeasured[0].text)
 
     def test_what_works_only_the_first_time_is_no_pass(self):
-        """As with a build that later finds all its files there, which takes some time too."""
+        """The commands are like builds that find all their files there the second time. Finding
+        them takes some time too."""
         with tempfile.TemporaryDirectory() as folder:
             base, head = (f"cd {folder}; [ -e {side} ] || {{ touch {side}; "
                           f"{_WORK.format(200_000)}; }}; {_WORK.format(5_000)}"

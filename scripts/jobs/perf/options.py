@@ -18,7 +18,7 @@ def parser(name, description, epilog):
 
 
 def add_effort(parser):
-    """The options that say how much is measured."""
+    """The options that say which benchmarks are measured, and how much."""
     parser.add_argument("--filter", metavar="RE", default=None,
                         help="only benchmarks whose names match (default with programs: all; with "
                              "revisions: core, and the ledger with few executions and one thread)")
@@ -62,7 +62,8 @@ def effort_of(arguments):
 
 
 def add_surroundings(parser, sides=()):
-    """The options that say what a ready program gets. These options are the same in every lane."""
+    """The options that say which arguments, environment and working folder programs get. gate,
+    counts and record have these options."""
     parser.add_argument("--argument", metavar="TEXT", action="append", default=[],
                         help="an argument for the programs; --argument=--flag for one that begins "
                              "with a dash; may be repeated")

@@ -3,9 +3,10 @@
 (jobs.perf.decide).
 
 In a round every program runs once with all benchmarks that are asked for, in an order drawn by
-chance. Programs run from copies whose paths all have one length (a path's length moves the stack).
-Fresh copies are made now and then, because the pages of memory in which a file lies make a
-difference between two programs, and no number of processes averages this difference out.
+chance. Where this works, programs run from copies whose paths all have one length (a path's length
+moves the stack). Fresh copies are made now and then, because the pages of memory in which a file
+lies make a difference between two programs, and no number of processes averages this difference
+out.
 """
 
 import random
@@ -27,8 +28,8 @@ _MOST_STRIKES = 3  # after this many deaths of an arm, the benchmarks that were 
 
 @dataclass(frozen=True)
 class Suite:
-    """Programs with the same benchmarks, as arm -> Program. The first arm is the base. filter: in
-    place of the run's filter."""
+    """Programs with the same benchmarks, as arm -> Program. If there are several arms, the first is
+    the base. filter: in place of the run's filter."""
     name: str
     arms: dict
     filter: str | None = None
@@ -36,8 +37,8 @@ class Suite:
 
 @dataclass
 class Facts:
-    """What a run learnt about its suites. incidents: texts on suites that could not be prepared,
-    and on processes that failed in the rounds although the trial had worked."""
+    """What a run learnt about its suites. incidents: texts on suites that could not be prepared or
+    list no benchmark, and on processes that failed in the rounds although the trial had worked."""
     contexts: dict = field(default_factory=dict)  # suite -> the "context" that was written last
     notes: dict = field(default_factory=dict)  # Benchmark -> a remark
     words: dict = field(default_factory=dict)  # (suite, arm) -> a process's last output
@@ -45,7 +46,8 @@ class Facts:
 
 
 class Live(decide.Source):
-    """Runs rounds. A Live is used as a context, and a Decision takes its rounds from take()."""
+    """Runs rounds. A Live is used as a context; a Decision, or scripts/perf record, takes its
+    rounds from take()."""
 
     def __init__(self, terminal, suites, filter_text, effort, clock, seed=None, raw=None,
                  directory=None):
@@ -133,8 +135,8 @@ class Live(decide.Source):
             self.facts.incidents.append(str(error).splitlines()[0])
 
     def _prepare(self, suite):
-        """Lists the benchmarks, and runs the benchmarks of each arm once, with checks, to learn
-        their time."""
+        """Lists the benchmarks of each program and runs them once, with the program's own check, to
+        learn their time. Arms of one program share this trial."""
         wanted = self._filter if suite.filter is None else suite.filter
         first = FirstRun(self._terminal, self._copies, wanted, self._effort, self._clock,
                          self.target, self.keep if self._raw else None)
@@ -298,8 +300,9 @@ class Live(decide.Source):
             self.unmeasured.append(Unmeasured(name, {arm: reason}, True))
 
     def _blame(self, suite, arm, asked, run):
-        """Is called when a process died during the rounds. Finds the benchmark at which the program
-        dies, if it always dies at the same one."""
+        """Looks for the reason why a process failed during the rounds: tries the benchmarks that
+        were asked for once more, and loses those that fail again. After _MOST_STRIKES failures of
+        the arm, all that were asked for are lost."""
         self._strikes[suite.name, arm] = self._strikes.get((suite.name, arm), 0) + 1
         self.facts.words[suite.name, arm] = run.ended.words(
             leave_out=samples.BANNER)

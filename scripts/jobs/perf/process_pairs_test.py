@@ -83,7 +83,7 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(live.take((A,), 1), [{A: (10.0, 10.0, 11.0)}])
 
     def test_a_benchmark_that_works_only_beside_its_files_is_measured_there(self):
-        """It says that it fails, or that it is skipped, and the program does not."""
+        """The benchmark says that it failed or was skipped, and the program itself ends well."""
         for field in ("error_occurred", "skipped"):
             fails = (f"""sed -i 's/"BM_A"/&, "{field}": true/' "$out"\n""")
             extra = '[ -e "$(dirname "$0")/library" ] || ' + fails

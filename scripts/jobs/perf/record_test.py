@@ -143,7 +143,7 @@ class RecordTest(unittest.TestCase):
         self.assertEqual([point["suite"] for point in document["points"]], ["a", "b"])
 
     def with_row(self, more):
-        """A program whose rows of BM_Odd say more."""
+        """Records a program whose rows of BM_Odd have `more` in addition."""
         made = fake.program(self.directory / "odd", ("BM_Z", "BM_Odd"), 8.0)
         text = made.path.read_text(encoding="utf-8")
         made.path.write_text(text.replace(

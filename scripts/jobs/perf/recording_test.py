@@ -54,16 +54,16 @@ class Procedure:
 
 
 class IdleMachineTest(Procedure, unittest.TestCase):
-    """Uses rounds that scripts/perf selftest has recorded on two cores with nothing else to do. The
-    bars of results/perf-selftest.md hold for these rounds."""
+    """Uses rounds that scripts/perf selftest has recorded on two cores that otherwise had nothing
+    to do. The bars of results/perf-selftest.md hold for these rounds."""
 
     recording = "selftest_recording.json"
     least = {3: 0.90, 5: 0.95, 10: 0.95}
 
 
 class BusyMachineTest(Procedure, unittest.TestCase):
-    """Uses rounds that were recorded at a load of 10 to 30, as bad as a machine gets. There are few
-    such rounds, so the gate finds fewer slowdowns, but it gives no false alarm here either."""
+    """Uses rounds that were recorded on two cores at a load of 10 to 30. There are fewer of these
+    rounds, so the gate finds fewer slowdowns, but the bars for false alarms hold here too."""
 
     recording = "selftest_recording_busy.json"
     least = {5: 0.65, 10: 0.80}

@@ -49,7 +49,8 @@ def working_tree(directory=None):
 
 
 def merge_base(directory=None):
-    """(commit, name) of the commit at which HEAD left main."""
+    """(commit, branch): the commit at which HEAD left main, and the branch's name. origin/main,
+    master and origin/master stand in for main if it is not there."""
     for name in ("main", "origin/main", "master", "origin/master"):
         try:
             return git("merge-base", "HEAD", name, directory=directory), name

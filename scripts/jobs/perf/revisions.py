@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the benchmarks of a revision once, in a worktree of its own, into build/perf/bin/<id>/.
 
-A build is known by the files that it reads, so a revision that changed only documentation need not
-be built. All revisions are built with the same compiler and flags, in folders whose names all have
-one length, and no path of the machine gets into the programs. So equal sources make equal programs,
-byte for byte. The working tree with its changes counts as a revision too: the commit that git would
-make of it now.
+A build is known by the content of CMakeLists.txt, core and bench, so a revision that changed other
+files only need not be built. All revisions are built with the same compiler and flags, in folders
+whose names all have one length, and no path of the machine gets into the programs. So equal sources
+make equal programs, byte for byte. The working tree with its changes counts as a revision too: the
+commit that git would make of it now.
 """
 
 import hashlib

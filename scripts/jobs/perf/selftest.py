@@ -4,8 +4,9 @@
 The command records rounds of three equal programs and of programs that do 3, 5 and 10 % more work,
 on the machine as it is and with a process that keeps another core busy. Then it replays the gate's
 procedure on the rounds (jobs.perf.replay), and writes how often the gate was right. With --live it
-runs the gate itself on a crowded suite (jobs.perf.live_trials). With or without --live, a run goes
-on with what an interrupted run has kept.
+runs the gate itself on a crowded suite (jobs.perf.live_trials), and with --metrics on memory, sizes
+and compile time that grow (jobs.perf.metric_trials). A run of each kind goes on with what an
+interrupted run has kept.
 """
 
 import argparse
@@ -95,7 +96,8 @@ def record(terminal, folder, arguments, kept):
 
 
 def _kept(path, programs, arguments):
-    """The recording that an interrupted run of the same programs left, or else an empty one."""
+    """The recording that an interrupted run left, if its programs, rounds and filter are the same;
+    else an empty one."""
     wanted = {"programs": programs, "rounds": arguments.rounds, "filter": arguments.filter}
     try:
         state = json.loads(path.read_text(encoding="utf-8"))

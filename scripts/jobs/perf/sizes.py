@@ -53,8 +53,8 @@ def size_of(path, section):
 
 
 class Sizes(decide.Source):
-    """Rounds of equal numbers: the size of each suite's file, or of the sections that are asked
-    for."""
+    """Rounds that are all the same: the size of each program's file, or of the sections that are
+    asked for."""
 
     def __init__(self, suites, wanted=()):
         self.benchmarks, self.unmeasured = [], []

@@ -16,7 +16,8 @@ COMMANDS = {
     "selftest": "measures the gate itself: false alarms, and slowdowns that it finds",
     "validate": "are these files answers and histories as they have to be?",
 }
-_READY = ("--base-bin", "--head-bin", "--bin", "--build")  # options that name ready programs
+# With one of these options scripts/perf builds no revision of this project.
+_READY = ("--base-bin", "--head-bin", "--bin", "--build")
 
 
 def usage():

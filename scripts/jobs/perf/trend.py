@@ -30,7 +30,7 @@ _REPAIR = f"{home.COMMAND} history repair takes them out"
 @dataclass(frozen=True)
 class Change:
     """A point at which a series changes its level. before, after: the mean ratios to the reference
-    kernel. previous is the last point of the old level."""
+    kernel, or the mean bytes. previous is the last point of the old level."""
     fingerprint: str
     suite: str
     benchmark: str

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from jobs.perf import samples
 
 _MOST_DEATHS = 8  # this many processes may die before the rest is given up
-_MOST_BARREN = 3  # this many processes may die one after the other without a row
+_MOST_BARREN = 3  # this many processes of one benchmark each may die in a row without a result
 SECOND_LINE = "is a part of a name of two lines"
 NO_ROW = "is listed, but left no row"
 
@@ -33,7 +33,7 @@ class Trial:
     seconds: float = 0.0  # seconds of measuring, without the wait for benchmarks that hang
     start: float = 0.0  # seconds that a process takes before it measures
     words: str = ""  # the last output of a process that died
-    died: bool = False  # whether a process ended by itself before it was done
+    died: bool = False  # whether a process failed, or left its JSON incomplete, by itself
 
     def take(self, run, wanted):
         """Takes in a run's rows; returns the `wanted` keys that the run has."""
@@ -128,8 +128,9 @@ def run(program, keys, effort, target, limits, on_tick=None, keep=None, everythi
 
 
 def _seconds_of_one(program, key, effort, target, limits, keep):
-    """The seconds of a single repetition of a benchmark that seemed to hang; None if the benchmark
-    does hang, or takes so long that no budget of this size would be enough."""
+    """The seconds of a single repetition of a benchmark that seemed to hang. None if the benchmark
+    does hang, if it takes longer than half of the stall, if a process makes only one repetition
+    anyway, or if no time is left."""
     if effort.repetitions <= 1 or limits.left() <= 0:
         return None
     done = program.measure([key.name], replace(effort, repetitions=1), target,
@@ -140,8 +141,8 @@ def _seconds_of_one(program, key, effort, target, limits, keep):
 
 
 def _is_stuck(ended):
-    """Whether a process had hung and was not just slow. The process was ended because the budget
-    was used up."""
+    """Whether a process that was ended because the budget was used up had hung, and was not just
+    slow."""
     return ended.idle >= max(1.0, ended.seconds / 2)
 
 

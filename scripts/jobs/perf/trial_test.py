@@ -10,8 +10,8 @@ from jobs.perf.account import Benchmark, account, slowed
 from jobs.perf.gbench_json import Key
 from jobs.perf.samples import Effort, Program
 
-# This program writes JSON as the library does: each row as soon as it is known. MODE says what
-# "bad" does.
+# This program writes JSON as the library does: each row as soon as it is known. MODE says what goes
+# wrong, in most modes at "bad".
 _PROGRAM = r"""#!/usr/bin/python3
 import os, re, sys, time
 flags = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)

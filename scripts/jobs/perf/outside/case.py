@@ -26,7 +26,8 @@ _BUDGET = ("--budget", "30")
 
 
 class OutsideCase(unittest.TestCase):
-    """A test with a folder of its own, which runs commands as a user does, but in this process."""
+    """Tests with one folder of their own, which run commands as a user does, but in this
+    process."""
 
     _temporary: tempfile.TemporaryDirectory
     folder: Path
@@ -45,7 +46,7 @@ class OutsideCase(unittest.TestCase):
     @classmethod
     def compiled(cls, name="odd", *flags, source=None):
         """The program of odd.cc, or of `source`, with the system's Google Benchmark; skips the test
-        if the library is not installed."""
+        if g++ or the library is not installed."""
         if not shutil.which("g++"):
             raise unittest.SkipTest("no g++")
         path = cls.folder / name
@@ -77,7 +78,7 @@ class OutsideCase(unittest.TestCase):
         return status, document, markdown.read_text(encoding="utf-8"), output.getvalue()
 
     def judge(self, situation, base, head, extra=()):
-        """Runs a situation and checks everything that the answer says."""
+        """Runs a situation and checks the answer against what the situation asks for."""
         effort = _EFFORT if situation.lane == "gate" else ()
         budget = _BUDGET if "--budget" not in situation.options and situation.lane == "gate" else ()
         status, document, markdown, output = self.command(

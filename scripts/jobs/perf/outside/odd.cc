@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// This program plays all the odd programs of the tests of scripts/perf. ODD says which kind the
-// program plays, and ODD_NS how many nanoseconds its benchmarks claim to take. Most times are set
-// by hand, so that verdicts do not depend on the machine. The program needs Google Benchmark 1.6 or
-// later.
+// This program plays odd programs for the tests of scripts/perf. ODD says which kind the program
+// plays, and ODD_NS how many nanoseconds its benchmarks claim to take. Most times are set by hand,
+// so that verdicts do not depend on the machine. The program needs Google Benchmark 1.6 or later.
 
 #include <benchmark/benchmark.h>
 #include <signal.h>
@@ -51,7 +50,8 @@ void AddFunction(const std::string& name, std::function<void(benchmark::State&)>
   benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime();
 }
 
-// Does real work of about a microsecond, for benchmarks whose time cannot be set by hand.
+// Does real work, with instructions in proportion to `portions`, for the benchmarks whose time is
+// measured.
 void Work(benchmark::State& state, int portions) {
   std::uint32_t hash = 1;
   for (auto _ : state) {

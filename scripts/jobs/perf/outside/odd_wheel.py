@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays the odd programs that test scripts/perf, as odd.cc does, but with the versions of Google
+"""Plays odd programs for the tests of scripts/perf, as odd.cc does, but with the versions of Google
 Benchmark that PyPI has as wheels. ODD_WHEELS names the folders of the wheels. The programs set
-their times by hand, as in odd.cc."""
+their times by hand."""
 
 import contextlib
 import ctypes

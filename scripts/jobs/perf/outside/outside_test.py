@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the outside corpus: odd programs and situations, each with the right verdict. Under
-scripts/test --long all of them run, and without --long a minute's worth of them."""
+"""Runs the outside corpus: odd programs and situations, each with the right verdict. Without
+scripts/test --long those that take long are left out."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from jobs.perf.outside.situations import CLEAN, ERROR, REGRESSION
 
 
 class SituationsTest(OutsideCase):
-    """Runs the situations on Debian's Google Benchmark, in C++."""
+    """Runs the situations on the system's Google Benchmark, in C++."""
 
     @classmethod
     def setUpClass(cls):
@@ -78,7 +78,8 @@ class SituationsTest(OutsideCase):
 
 
 class FilesTest(OutsideCase):
-    """Tests programs that can't be run, and places where programs can't be run."""
+    """Tests programs that can't be run, links, scripts and folders in place of programs, and what
+    surrounds a run: folders, usage, an interrupt."""
 
     @classmethod
     def setUpClass(cls):
@@ -225,8 +226,8 @@ class FilesTest(OutsideCase):
 
 
 class WheelsTest(OutsideCase):
-    """Tests that the verdicts are right on every version of Google Benchmark that PyPI has for this
-    Python."""
+    """Tests that the verdicts are right on the versions of Google Benchmark that PyPI has for this
+    Python: on all of them with --long, else on the first and the last."""
 
     def test_every_version(self):
         versions = wheels.benchmark_versions()

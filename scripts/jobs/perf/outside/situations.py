@@ -32,7 +32,8 @@ def _m(*names):
 
 
 _SLOWER = (10000, 13000)
-# The right verdicts on benchmarks that do real work: the machine may be too busy to tell.
+# The right verdicts where times are measured and not set by hand: the machine may be too busy to
+# tell.
 _QUIET = (CLEAN, INCONCLUSIVE)
 
 TIMES = (
@@ -222,7 +223,7 @@ COUNTS = (
 
 ALL = (*TIMES, *NAMES, *LISTING, *OUTCOMES, *PROCESSES, *COUNTS)
 
-# These situations run on every version of Google Benchmark that PyPI has; the kinds are those of
+# These situations run on versions of Google Benchmark that PyPI has; the kinds are those of
 # odd_wheel.py.
 WHEELS = (
     Situation("equal programs", CLEAN, names=_m("BM_a", "BM_b/8")),
