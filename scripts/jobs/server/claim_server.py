@@ -117,7 +117,8 @@ def _candidates(engine):
 
 def find(engine="auto"):
     """Returns the server to use. `engine` is auto (Valkey before Redis), valkey, redis, pinned or
-    pinned-old. The last two mean the Valkey that a package of PyPI holds, whatever is installed."""
+    pinned-old. The last two each mean a Valkey that a package of PyPI holds, whatever is
+    installed."""
     reason = ""
     candidates = _candidates(engine)
     while True:

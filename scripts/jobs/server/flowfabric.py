@@ -203,7 +203,7 @@ class Deployment:
             names["FF_API_CA_FILE"] = str(self.ca_file)
         if self.settings.token:
             names["FF_API_TOKEN"] = self.settings.token
-            names["FF_API_TOKEN_FILE"] = ""  # a file of the caller's has another token
+            names["FF_API_TOKEN_FILE"] = ""  # a file that the caller named has another token
         return names
 
 

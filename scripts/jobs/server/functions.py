@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls the function library from Python, for tests, and reads the state that the calls leave.
+"""Calls the function library from Python, for tests and for jobs that check, and reads the state
+that the calls leave.
 
 This module writes down the key names and the orders of arguments a second time, from the contract.
-It takes nothing from the Lua sources or the C++ client.
+Neither is taken from the Lua sources or the C++ client.
 """
 
 import uuid
@@ -155,7 +156,8 @@ def revoke(e, expected="", reason="operator"):
 
 
 def reclaim(e, new, ttl="30000", cap=None):
-    """new: the attempt that takes over, with the new worker, lease and ids."""
+    """new: the Execution as the worker that takes over names it: with the new attempt, worker and
+    lease."""
     attempt = new.attempt_key()
     return ("ff_reclaim_execution",
             [e.exec("core"), e.exec("claim_grant"), e.attempt_key(), e.stream(), attempt,

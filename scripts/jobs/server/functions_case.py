@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds what all tests of the function library share."""
+"""Holds what the tests that run the function library on each engine share."""
 
 import os
 import unittest

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests what the function library says about leases: fences, expiry, reclaim, suspension."""
+"""Tests what the function library says about leases: fences, failing, expiry, revocation, reclaim,
+suspension."""
 
 import unittest
 

@@ -3,8 +3,9 @@
 
 First there are random walks through the life of an execution. After every call the replies must
 agree, and so must everything that is stored, times within a tolerance. Then there are the calls
-that differ on purpose: each must give the answer that is written down for it, and change nothing.
-This program is no part of scripts/test, since it needs cargo, which fetches FlowFabric's library.
+that differ on purpose: our function must give the answer that is written down for it, and change
+nothing, and FlowFabric's must answer otherwise. This program is no part of scripts/test, since it
+needs cargo, which fetches FlowFabric's library.
 Run it from the top of the tree:
 
     PYTHONPATH=scripts python3 -m jobs.server.functions_peer [--engine E] [--walks N] [--seed N]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests everything that each function stores, key by key and field by field, on Redis and on
-Valkey."""
+"""Tests everything that the functions store, key by key and field by field, on Redis and on Valkey.
+functions_lease_test.py tests failing and promoting."""
 
 import hashlib
 import hmac

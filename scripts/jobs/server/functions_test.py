@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests what the function library accepts and rejects when it creates, grants and claims."""
+"""Tests how the function library is loaded beside FlowFabric's, and what it accepts and rejects
+when it creates, grants and claims."""
 
 import itertools
 import re

@@ -94,8 +94,8 @@ def _measure_cell(target, loads):
 
 
 class Rounds:
-    """Runs the cells round by round. In a cell the targets take turns, and the order changes each
-    time."""
+    """Runs the cells round by round. In a cell the targets take turns, in an order that changes
+    from round to round."""
 
     def __init__(self, terminal, plan, whose):
         self._terminal = terminal
@@ -183,8 +183,9 @@ def _addresses(running):
 
 
 def _start_servers(stack, arguments):
-    """Returns {OURS: Target, REFERENCE: Target}, REFERENCE only with --with-reference. Our server
-    starts without our library, which the client loads."""
+    """Returns {OURS: Target, REFERENCE: Target}, REFERENCE only with --with-reference, and OURS
+    alone with --server. A server that this job starts for OURS has no library; the client loads
+    it."""
     lane = load_program.lane_name()
     if arguments.server:
         addresses = load_program.primaries(arguments.server)

@@ -203,7 +203,7 @@ def peak_depth(figures):
 
 def _limit_share(figures, depth, names):
     """The ratio of the CPU that calls' data commands alone take to the CPU of our calls, paired by
-    turn."""
+    turn; None if not all of these were measured."""
     if not all(figures.has(f"commands {name}", depth) for name in names):
         return None
     alone, ours = ([sum(parts) for parts in zip(*(
@@ -213,8 +213,8 @@ def _limit_share(figures, depth, names):
 
 
 def limit_sentence(figures, depth):
-    """A sentence that says how much a better function could still gain beyond its data commands;
-    empty if it was not measured."""
+    """A clause that says what share of the CPU the data commands alone take, and so how fast other
+    functions could be at most; empty if this was not measured."""
     share = _limit_share(figures, depth, ("issue", "claim"))
     if not share:
         return ""

@@ -23,7 +23,8 @@ _SILENCE_SECONDS = 120
 
 
 class LoadError(Exception):
-    """The address can't be used, the load program ended, or a check of its effects failed."""
+    """The address can't be used, the load program ended or did not answer, or a check of its
+    effects failed."""
 
 
 def _password() -> str:
@@ -46,7 +47,7 @@ def described(address: str) -> dict[str, Any]:
 
 
 def connect(address: str) -> Any:
-    """A client of redis-py to the one server at the address."""
+    """A client of redis-py to the first server that the address names."""
     found = described(address)
     server = found["servers"][0]
     # The encoding of a path undoes server_load's Quoted(), which writes the path's bytes.
@@ -266,7 +267,7 @@ def _slots(node: Any) -> list[tuple[int, int, str, int]]:
 
 
 def primaries(address: str) -> list[str]:
-    """The addresses of all primaries if `address` belongs to a cluster, else the address itself."""
+    """The addresses of all primaries if `address` belongs to a cluster, else `address` alone."""
     found = described(address)
     node = connect(address)
     info = node.info("server")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests which commands an ACL user must be allowed for each call. The client's table and README's
-table are compared with the commands in the functions' sources, and with what servers allow."""
+"""Tests which commands an ACL user must be allowed for each call. The client's table is compared
+with the commands in the functions' sources, with README's table, and with what servers allow."""
 
 import re
 import shutil

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connects redis-py to a server that already runs, and removes what is stored of executions there.
 
-The password comes from FFGRANT_PASSWORD or from the file that FFGRANT_PASSWORD_FILE names.
+The password comes from the file that FFGRANT_PASSWORD_FILE names, else from FFGRANT_PASSWORD.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _LANE_INDEXES = ("eligible", "active", "delayed", "terminal", "suspended", "bloc
 
 
 class NoStore(Exception):
-    """No server answers at the address, a file for TLS can't be read, or no FlowFabric server has
-    set up the store."""
+    """The address is malformed, no server answers there as it should, a file for TLS can't be read,
+    or no FlowFabric server has set up the store."""
 
 
 def _password() -> str | None:
@@ -61,7 +61,8 @@ def _tls_files() -> dict[str, str | None]:
 
 def connect(address: str) -> Any:
     """Connects to HOST:PORT, valkey://[USER@]HOST[:PORT], valkeys:// (TLS) or unix:///PATH. Raises
-    NoStore if no server answers there within ten seconds, or if a file for TLS can't be read."""
+    NoStore if the address is malformed, if no server there answers PING within ten seconds, if it
+    refuses the client, or if a file for TLS can't be read."""
     redis = wheels.client_module()
     try:
         parts = urllib.parse.urlsplit(address if "://" in address else f"valkey://{address}")
@@ -104,8 +105,8 @@ def _tag(execution: str) -> str:
 def forget(client: Any, executions: Iterable[str], lanes: Iterable[str], instances: Iterable[str],
            attempts: int = 1) -> None:
     """Removes what is stored of executions, except their waitpoints: their keys, up to `attempts`
-    attempts of each, and their entries in the indexes. Nobody else uses the lanes and the worker
-    instances, so the indexes of these lanes and instances are removed as a whole."""
+    attempts of each, and their entries in the indexes. Nobody else may use the lanes and the worker
+    instances: in the executions' partitions their indexes are removed as a whole."""
     by_tag: dict[str, list[str]] = {}
     for execution in executions:
         by_tag.setdefault(_tag(execution), []).append(execution)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that everything that is stored of an execution is removed, and nothing else."""
+"""Tests that everything that is stored of an execution or a flow is removed, and nothing else; and
+how a server is reached."""
 
 from __future__ import annotations
 

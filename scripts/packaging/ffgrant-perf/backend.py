@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the wheel and the source archive of ffgrant-perf (PEP 517), with Python alone.
 
-The content of both comes from elsewhere in the project: the packages common, perf and page of
+Most content of both comes from elsewhere in the project: the packages common, perf and page of
 scripts/jobs, and the source of the reference kernel. The tests of these packages are left out, and
-so are the modules that build or measure this project itself. In a source archive the content from
-elsewhere is below src/.
+so are the files that only serve this project. In a source archive the packages and the kernel are
+below src/.
 """
 
 import ast
@@ -21,7 +21,7 @@ _HERE = Path(__file__).resolve().parent
 _PACKAGE = "ffgrant_perf"
 _ROOMS = ("common", "perf", "page")
 _DATA = (".json", ".css", ".js", ".html")
-# Modules that only serve this project: its own builds, and the tests of the gate itself.
+# Files that only serve this project: its own scripts and builds, and the tests of the gate itself.
 _LEFT_OUT = frozenset((
     "common/clang.cmake", "common/reference.py", "common/sanitizers.py", "common/cpp_tokens.py",
     "common/wheels.py", "perf/baseline.py", "perf/bisect.py", "perf/fake.py",
@@ -62,8 +62,8 @@ def sources():
 
 
 def _project():
-    """Reads the parts of pyproject.toml's table [project] that are used here. tomllib, which would
-    read them, is missing in Python 3.10."""
+    """(table, name) -> value, of pyproject.toml, where each value is a literal of Python's on one
+    line. tomllib, which reads any TOML, is missing in Python 3.10."""
     text = (_HERE / "pyproject.toml").read_text(encoding="utf-8")
     found, section = {}, ""
     for line in text.splitlines():

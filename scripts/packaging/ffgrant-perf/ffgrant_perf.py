@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the command ffgrant-perf: the gate of the ffgrant project, for programs of any project.
+"""Holds the command ffgrant-perf: the gate of the ffgrant project, for programs of any project.
 
-The modules below the folder of this package are those of scripts/jobs, unchanged. They are imported
-from there under their own name, so that no package "jobs" gets into the user's site-packages.
+The modules below the folder of this package are modules of scripts/jobs, unchanged. They are
+imported from there under their own name, so that no package "jobs" gets into the user's
+site-packages.
 """
 
 import os
