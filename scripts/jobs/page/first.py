@@ -109,7 +109,8 @@ def _coverage_figure(document):
 
 
 def when(bench):
-    """A line that says when and on which machine the benchmarks ran."""
+    """A line that says when, on which machine, at which revision and by which command the
+    benchmarks ran, as far as this is known; empty if they did not."""
     if not bench:
         return ""
     known = bench.facts
@@ -119,7 +120,8 @@ def when(bench):
 
 
 def facts(bench, documents):
-    """[(what, [texts])]: machine, date, revision, commands, compiler."""
+    """[(what, [texts])] of "machine", "measured" (dates and revisions), "commands" and "compiler",
+    without those of which nothing is known."""
     known = bench.facts if bench else {}
     machine = [known[what] for what in ("CPU", "system") if what in known]
     measured, commands = [], [known["command"]] if "command" in known else []

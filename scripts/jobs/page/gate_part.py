@@ -69,7 +69,8 @@ def troubles(document):
     found = []
     if document.get("incidents"):
         found.append(f"failed: {_some(document['incidents'])}")
-    # The gate, too, calls a head empty that measures nothing in less than a third of base's time.
+    # This is the gate's own condition (answer.Outcome.vanished()): the head measures nothing, and
+    # takes less than a third of the base's time.
     emptied = [entry["name"] for entry in document["benchmarks"]
                if entry.get("measures_nothing") == ["head"] and entry["verdict"] == "improved"
                and entry["base_ns"] > 3 * entry["head_ns"] and not entry.get("known")]
@@ -90,7 +91,7 @@ def percent(ratio, digits=1):
     """How far a ratio is from 1, as a text. None stands for a bound that is open."""
     if ratio is None:
         return "open"
-    digits = 0 if ratio >= 2 else digits  # tenths do not matter at +290 %
+    digits = 0 if ratio >= 2 else digits  # from +100 % on, tenths do not matter
     text = f"{100 * (ratio - 1):+,.{digits}f}"
     if not round(100 * (ratio - 1), digits):
         return f"{0:.{digits}f} %"

@@ -24,7 +24,7 @@ _EMPTY_CYCLES = 1.2
 _NEARLY_EMPTY_CYCLES = 3
 _NEARLY_ALL = 20
 _USUAL_MHZ = 3000
-_MOST_NAMED = 5  # the most benchmarks that the first line names
+_MOST_NAMED = 5  # the most names of one kind in the line that says what to do
 EMPTY = "measures nothing: an iteration takes a cycle or a few, as an empty loop does"
 
 

@@ -112,7 +112,7 @@ class Counter:
         """directory: a folder for this benchmark alone, which does not exist yet; the folders of
         all benchmarks have names of one length. limit: seconds. memory: whether reads and writes
         are counted too, which takes twice the time. The path by which the program is run also has
-        the same length for all, and the environment is the same in all lanes."""
+        the same length for all. The environment is made as for the gate's processes."""
         self._directory = directory
         self.key = key
         directory.mkdir(parents=True)

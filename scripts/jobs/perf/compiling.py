@@ -19,7 +19,7 @@ from jobs.perf import decide, metrics
 from jobs.perf.account import Benchmark, Unmeasured
 from jobs.perf.gbench_json import Key
 
-SUITE = "build"  # readers do not see this name, since there is only one such suite
+SUITE = "build"  # the gate's texts do not show this name, since there is only one such suite
 _LEAST = 1e-3  # seconds; for less time the kernel's clock is too coarse
 _SAME_WORK = 0.2  # the least share of a try's processor time that each run of its arm has to take
 _ENOUGH = 2.0  # seconds that an arm's runs in a round may take, if there is more than one
@@ -32,8 +32,8 @@ def _processor_time():
 
 
 class Compiling(decide.Source):
-    """Rounds of a command. commands: arm -> (line for sh, folder). The first arm is the base, and
-    "copy" is the base once more."""
+    """Rounds in which each arm's command runs. commands: arm -> (line for sh, folder). The gate's
+    first arm is the base, and "copy" is the base once more; record has only the arm "head"."""
 
     def __init__(self, terminal, commands, clock, seed=None, suite=SUITE):
         self._terminal = terminal

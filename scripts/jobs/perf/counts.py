@@ -78,7 +78,7 @@ def vanished(base, head):
 
 
 class Runner:
-    """Counts benchmarks of several programs, as many at once as there are CPUs."""
+    """Counts benchmarks of several programs, as many at once as this process may use CPUs."""
 
     def __init__(self, terminal, directory, limit, budget=float("inf"), jobs=None):
         """limit: seconds for one benchmark of one program; budget: for all together."""
@@ -176,7 +176,7 @@ def compare(runner, pairs):
 
 def _again(pair, second, verdict):
     """Returns (the verdict after another count, a note). pair: the first counts of base and head;
-    second: their counts, or failures, this time."""
+    second: their counts this time, or the PerfError, or None if the time was up."""
     note = ""
     for counts, again in zip(pair, second):
         if again is None or isinstance(again, PerfError) or again.part < counts.part:

@@ -40,7 +40,8 @@ REVISION = re.compile(r"[0-9a-f]{12,64}\+?")
 
 
 class HistoryError(PerfError):
-    """A file of the history, or a point for it, is not as it has to be, or can't be written."""
+    """A file of the history, or a point for it, is not as it has to be, or can't be read or
+    written."""
 
 
 @dataclass(frozen=True)

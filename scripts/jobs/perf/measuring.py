@@ -27,7 +27,7 @@ class Measured:
 
 
 def forecast(live, looks, clock):
-    """A line that says how long the run will take."""
+    """A line that says how long the rounds of times will take, at least and at most."""
     seconds = live.round_seconds(live.benchmarks)
     affordable = max(0, int(clock.left() / seconds)) if seconds else looks[-1]
     limit = f"; the budget allows {affordable} pairs" if affordable < looks[-1] else ""

@@ -71,8 +71,7 @@ def program(folder, percent):
 
 
 def source(folder, percent, functions=_FUNCTIONS):
-    """A source file that takes this many percent more work to compile than the file for 0
-    percent."""
+    """A source file that has this many percent more functions than the file for 0 percent."""
     path = Path(folder) / f"growth-{percent:03}.cc"
     path.write_text("".join(_FUNCTION.format(number) for number in range(
         functions * (100 + percent) // 100)), encoding="utf-8")

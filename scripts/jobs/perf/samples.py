@@ -79,7 +79,7 @@ class Run:
 
 
 def numbered(names):
-    """The Keys for names, in their order. A name that repeats is numbered."""
+    """The Keys for names, in their order. Equal names get the numbers 1, 2, ..."""
     seen = {}
     keys = []
     for name in names:
@@ -89,9 +89,9 @@ def numbered(names):
 
 
 def exactly(names):
-    """A regular expression for Google Benchmark that matches only these names. "]" and "}" stand
-    for themselves: outside of brackets every engine takes them literally, and some engines refuse a
-    backslash before them.
+    """A regular expression for Google Benchmark that matches only these names, except that a very
+    long name stands for all that begin like it. "]" and "}" stand for themselves: outside of
+    brackets every engine takes them literally, and some engines refuse a backslash before them.
     """
     return "^(" + "|".join(map(_pattern, names)) + ")$"
 
@@ -148,8 +148,8 @@ def _names_between(text, noise):
 
 @dataclass(frozen=True)
 class Program:
-    """A benchmark program: its path, and the arguments and environment that only this program
-    gets."""
+    """A benchmark program: its path, its arguments, and the variables that its environment gets
+    beside the caller's."""
     path: Path
     arguments: tuple = ()
     environment: dict = field(default_factory=dict)

@@ -188,8 +188,8 @@ def bars(cells, recording):
 
 
 def figures(cells):
-    """The numbers of the tables: shares between 0 and 1, and bounds of Clopper-Pearson intervals of
-    95 %."""
+    """The numbers of the tables: counts, shares between 0 and 1, and bounds of Clopper-Pearson
+    intervals of 95 %."""
     power, false = [], []
     for cell in cells:
         false.append({"condition": cell.condition, "slowdown": cell.slowdown,

@@ -226,8 +226,8 @@ class FilesTest(OutsideCase):
 
 
 class WheelsTest(OutsideCase):
-    """Tests that the verdicts are right on the versions of Google Benchmark that PyPI has for this
-    Python: on all of them with --long, else on the first and the last."""
+    """Tests that the verdicts are right on the versions of Google Benchmark whose wheels were
+    fetched: on all of them with --long, else on the oldest and the newest."""
 
     def test_every_version(self):
         versions = wheels.benchmark_versions()
