@@ -66,7 +66,8 @@ def check(suite, revision, machine=None, root=ROOT):
 
 def _lock(folder):
     """Makes the folder if there is none, and waits for its lock. Returns the descriptor that holds
-    the lock. A folder that was moved or removed meanwhile is not the one that others lock."""
+    the lock. If the folder was moved or removed meanwhile, this begins again, because others lock
+    the new folder."""
     while True:
         Path(folder).mkdir(parents=True, exist_ok=True)
         try:
