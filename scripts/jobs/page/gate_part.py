@@ -52,7 +52,7 @@ def read_answer(lane, *folders):
 
 
 def _some(texts):
-    """A few of several texts, each once."""
+    """The first few of several texts, each once, and how many more there are."""
     texts = list(dict.fromkeys(texts))
     return ", ".join(texts[:_MOST_NAMED]) + (
         f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else "")

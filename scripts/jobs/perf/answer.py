@@ -238,7 +238,7 @@ def error_document(lane, command, date, text, status=statuses.HARNESS_ERROR):
 
 
 def _some(texts):
-    """The first few of several texts."""
+    """The first few of several texts, and how many more there are."""
     shown = ", ".join(texts[:_MOST_NAMED])
     return shown + (f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else "")
 

@@ -141,7 +141,7 @@ class Source(decide.Source):
 
 
 def replay(recording, cell, random):
-    """Adds one run of the gate to the cell."""
+    """Replays one run of the gate, and adds its verdicts to the cell."""
     names = recording["benchmarks"]
     roles = random.sample(_EQUAL, 3)
     slower = set(random.sample(names, len(names) // _SHARE_SLOWER)) if cell.slowdown else set()
@@ -161,7 +161,7 @@ def replay(recording, cell, random):
 
 
 def cells(recording, replays, random, progress=lambda text: None):
-    """Makes all cells of the table."""
+    """A Cell for each condition and slowdown, and for each condition without a slowdown."""
     made = []
     for condition in CONDITIONS:
         for slowdown in (0, *SLOWDOWNS):

@@ -390,7 +390,7 @@ class Server:
 
 
 def describe(info_server):
-    """Describes INFO's section server, given as a mapping: `Valkey 9.1.2, standalone`."""
+    """A text like `Valkey 9.1.2, standalone`, made from INFO's section server, a mapping."""
     if info_server.get("server_name") == "valkey" or "valkey_version" in info_server:
         name = f"Valkey {info_server['valkey_version']}"
     else:
