@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the page's plots that have a row for each value; line_figures.py draws the plots with
-lines. Each function that draws a plot returns a Matplotlib figure, and is called by svg.draw(),
-which sets the page's style before."""
+lines. Each function that draws a plot returns a Matplotlib figure. The page's style is set around
+the call (svg.draw)."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _ROW = 15.5  # the height of a row, in points
 # the plot.
 _LABELS, _VALUES = 112, 46
 SIZE = 5  # the size of a marker
-_FAR = 6  # an axis of differences reaches at most this many times as far as the median row
+_FAR = 6  # rows that reach farther than this many times the median row do not widen an axis
 # The background of headings and long labels, which may be wider than the labels' column.
 _BEHIND = {"facecolor": COLOURS["panel"], "edgecolor": "none", "pad": 1}
 

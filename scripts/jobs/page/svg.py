@@ -19,7 +19,7 @@ from PIL import Image
 
 # A plot is as wide as a phone. On larger screens it is scaled up, and plots stand side by side.
 WIDTH = 320  # points, which are the SVG's units
-_POINTS = 72  # points of an inch
+_POINTS = 72  # points in an inch
 _SCALE = 1.25  # pixels of the PNG for a point
 TEXT = 9.5  # the font size of plots, in points; page.css has the same number
 

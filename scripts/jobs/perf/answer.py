@@ -93,7 +93,7 @@ class Outcome:
 
     @property
     def emptied(self):
-        """The benchmarks whose loop does nothing any more in the head, without the known ones."""
+        """The benchmarks, except the known ones, whose loop does nothing any more in the head."""
         return [name for name, result in self.results.items()
                 if self.vanished(name, result) and not self.excused(name)]
 
@@ -110,8 +110,8 @@ class Outcome:
 
     @property
     def open(self):
-        """The benchmarks that could not be told, but may be if they are measured again, without the
-        known ones."""
+        """The benchmarks, except the known ones, that could not be told, but may be if they are
+        measured again."""
         names = [name for name, result in self.results.items()
                  if result.verdict in (INCONCLUSIVE, INVALID)]
         names += [*self.no_time, *(one.benchmark for one in self.unmeasured if one.late)]

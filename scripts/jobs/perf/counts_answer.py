@@ -73,8 +73,8 @@ class Outcome:
 
     @property
     def emptied(self):
-        """The comparisons of benchmarks whose loop does nothing any more in the head, without the
-        known ones."""
+        """The comparisons of benchmarks, except the known ones, whose loop does nothing any more in
+        the head."""
         return [each for each in self.comparisons if each.gone and not self.excused(each.name)]
 
     @property

@@ -25,7 +25,7 @@ class Rules:
     noise_alpha: float = 0.025  # one-sided, of the A/A interval from which the margin is made
     widest: float = math.log(1.05)  # with a wider margin nothing is called clean
     promising: float = 0.02  # an uncorrected p-value, up to which a benchmark looks slower
-    share: float = 0.65  # of the time left, for a look of the first measurement
+    share: float = 0.65  # a look of the first measurement may use this share of the time left
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Trial:
     seconds: float = 0.0  # seconds of measuring, without the wait for benchmarks that hang
     start: float = 0.0  # seconds that a process takes before it measures
     words: str = ""  # the last output of a process that died
-    died: bool = False  # whether a process that nobody stopped failed or left half of its JSON
+    died: bool = False  # whether a process failed or left its JSON incomplete, and was not stopped
 
     def take(self, run, wanted):
         """Takes in a run's rows; returns the `wanted` keys that the run has."""

@@ -213,8 +213,9 @@ def _limit_share(figures, depth, names):
 
 
 def limit_sentence(figures, depth):
-    """A clause that says what share of the CPU the data commands alone take, and so how fast other
-    functions could be at most; empty if this was not measured."""
+    """A clause that says what share of the CPU the data commands alone take and, if the reference
+    was measured, how many times as fast as the reference other functions could be at most; empty if
+    the share was not measured."""
     share = _limit_share(figures, depth, ("issue", "claim"))
     if not share:
         return ""
