@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares the stored state with the expected state: first as the ledger shows it, then, if the
-// engine has keys, each field, each score and each expiry. A difference is reported once: the
-// stored value then becomes the expected one.
+// engine has keys, each field, each score and each expiry. If a field of a hash, or the execution's
+// score in a set of a lane or partition, differs, this is reported once: the stored value then
+// becomes the expected one.
 
 #include <array>
 #include <cmath>
@@ -21,7 +22,8 @@ namespace {
 // Stands for a value that does not exist.
 constexpr const char* kAbsent = "(absent)";
 
-// How long the lease hash outlives a lease: the grace of the SDK and that of the typed call (7.4).
+// How many ms the lease hash outlives a renewed lease: the grace of the SDK and that of the typed
+// call (7.4).
 constexpr std::int64_t kGraces[] = {5000, 60000};
 
 std::string Text(const Uuid& uuid) {
@@ -198,8 +200,8 @@ void Run::CheckKeys(Execution& e) {
   CompareHistory(expected.history, keys.streams[expected.ExecutionKey("lease:history")], fail);
 }
 
-// Returns the keys of the sorted sets that are compared: those of the execution's own lane, those
-// of the other lane that scenarios claim with, and those of its partition.
+// Returns the keys of the sorted sets in which the execution's score is compared: those of its own
+// lane, those of the other lane that scenarios claim with, and three indexes of the partition.
 static std::set<std::string> SortedSetsOf(const Expected& expected, const std::string& other_lane) {
   std::set<std::string> keys;
   for (const char* role : {"eligible", "delayed", "active", "terminal", "suspended"}) {
@@ -218,7 +220,7 @@ Wanted Run::WantedOf(const Execution& e) const {
   for (const char* role : {"core", "claim_grant", "lease:current"}) {
     wanted.hashes.push_back(expected.ExecutionKey(role));
   }
-  // The loop reads one attempt more than there must be.
+  // The loop reads one attempt more than is expected.
   for (std::size_t i = 0; i <= expected.attempts.size(); ++i) {
     wanted.hashes.push_back(expected.AttemptKey(i));
     wanted.hashes.push_back(expected.AttemptKey(i) + ":usage");

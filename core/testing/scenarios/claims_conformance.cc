@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// claims_conformance --engine memory | --server ADDRESS [...]: runs every scenario, then random
-// histories, on one engine. The last line is "N passed, N failed". server_url.h says how ADDRESS
-// and the password are read.
+// claims_conformance --engine memory | --server ADDRESS [...]: runs every scenario that the engine
+// can play, then random histories; with --filter only a part of them. The last line is "N passed, N
+// failed". server_url.h says how ADDRESS and the password are read.
 
 #include <getopt.h>
 #include <unistd.h>
@@ -33,11 +33,14 @@ struct Options {
   std::string store;   // where the stored keys are read and written; empty: the server
   bool use_loaded_library = false;
   std::string contract;  // what ff_version may answer; empty: what the client accepts
-  std::string filter;    // runs the scenarios whose full name contains this text
+  // Only scenarios whose full name contains this text run. If the text is neither empty nor
+  // "histories", no random histories run.
+  std::string filter;
   std::uint64_t seed = 1;
   std::uint64_t histories = 20;
   std::uint64_t calls = 200;  // the calls of each history
-  bool progress = false;      // whether to print progress, for a program that runs this one
+  // Whether to print progress also where stdout is no terminal, for a program that runs this one.
+  bool progress = false;
 };
 
 void Usage(std::FILE* to) {

@@ -16,7 +16,7 @@ namespace ffgrant::claims_conformance {
 struct Difference {
   std::string_view engine;    // Engine::kind()
   std::string_view library;   // Engine::library(), or "" for any
-  std::string_view scenario;  // "7.2 claim_of_a_delayed_execution"
+  std::string_view scenario;  // "7.2 claim_needs_its_own_grant"
   std::string_view place;     // as failures name it: "3 claim: error"
   std::string_view actual;    // the engine's text, as failures print it; "*": any
   std::string_view reason;

@@ -20,7 +20,8 @@ using testing::Choices;
 using testing::Describe;
 using testing::Driver;
 
-// Replaces `time` by its distance from `from`, so that the two clocks do not matter.
+// Replaces `time` by its distance from `from`, if both are there: the clocks of engine and model
+// differ.
 void Since(std::optional<TimestampMs>& time, const std::optional<TimestampMs>& from) {
   if (time.has_value() && from.has_value()) time->value -= from->value;
 }
@@ -79,8 +80,8 @@ Choices ChoicesOf(Run& run) {
   }
   choices.lanes = {run.Name("other-lane")};
   choices.claims_in_own_lane = true;  // differences.cc has the reason
-  // The tokens come from the contract's whole grammar. A hyphen is special to code that matches
-  // patterns.
+  // The tokens come from the contract's whole grammar. A hyphen and a percent sign are special to
+  // code that matches Lua patterns.
   const auto all = Choices::Set("us-east-1,caf\xC3\xA9,a%b");
   choices.required = {nullptr, nullptr, Choices::Set("a%b,us-east-1")};
   choices.offered = {nullptr, Choices::Set("us-east-1"), all, all, all, all};

@@ -18,8 +18,8 @@ class Engine {
   virtual ~Engine() = default;
 
   // kind() and library() are for the list of reviewed differences (differences.h). kind() is
-  // "memory" or "server". library() is the function library that answers: "ffgrant", "flowfabric",
-  // or "" if there is none.
+  // "memory" or "server" (of a test's own engine, another word). library() is the function library
+  // that answers: "ffgrant", "flowfabric", or "" if there is none.
   virtual std::string kind() const = 0;
   virtual std::string library() const { return {}; }
   // A text for people: "Valkey 9.1.2, ffgrant's functions, version 5, contract 34".
@@ -39,7 +39,8 @@ class Engine {
   // Returns the keys, or nullptr if the engine has none.
   virtual RawStore* store() = 0;
   virtual std::uint16_t partition_count() const = 0;
-  // Is called before each scenario. A scenario uses ids and lanes that no other scenario uses.
+  // Is called before each scenario and each random history. Each of these uses ids that no other
+  // one uses.
   virtual void BeginScenario() {}
 };
 

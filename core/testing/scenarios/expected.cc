@@ -387,7 +387,8 @@ void Expected::Reclaimed(const Moment& at, const NewLease& taken) {
 }
 
 // Does what a suspension, an end of the attempt and too many reclaims have in common. Clears the
-// lease's times, unless `keep_in` is "times", as after too many reclaims.
+// lease's expiry, last renewal and renewal deadline too, unless `keep_in` is "times", as after too
+// many reclaims.
 void Expected::DropLease(const char* keep_in) {
   sorted_sets.erase(LaneKey("active", Field("current_lane")));
   sorted_sets.erase(IndexKey("lease_expiry"));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Says which state of an execution has to be stored. This file is written from the contract:
-// sections 3 and 7 of core/contract/wire-contract.md, section 3 of valkey-functions.md and
-// stored-state-observed.md. Nothing of a ledger is used here: key names and numbers are composed as
-// texts. After each call, Run notes the call's effect by the function with the effect's name, such
-// as expected.Claimed(...). Which answer the call must get is for the scenario to say (run.h).
+// sections 3 and 7 of core/contract/wire-contract.md, sections 2, 3 and 5 of valkey-functions.md,
+// stored-state-observed.md and section 1 of live-observed.md. Nothing of a ledger is used here: key
+// names and numbers are composed as texts. After each call that changes something, Run notes the
+// effect by the function with the effect's name, such as expected.Claimed(...). Which answer the
+// call must get is for the scenario to say (run.h).
 
 #ifndef FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
 #define FFGRANT_TESTING_SCENARIOS_EXPECTED_H_
@@ -31,7 +32,7 @@ class Value {
   static Value Number(std::int64_t number) { return Value(std::to_string(number)); }
   static Value Anything();
 
-  // The first text that a time is compared with pins the time.
+  // The first text that matches a time pins the time.
   bool Matches(const std::string& text) const;
   bool MatchesTime(std::int64_t time) const;  // Matches() of the time in decimal
   bool IsEmpty() const { return kind_ == Kind::kText && text_.empty(); }
@@ -115,9 +116,9 @@ class Expected {
   Record core;
   std::optional<ExpectedGrant> grant;
   std::optional<Record> lease;          // lease:current
-  std::optional<Moment> lease_renewed;  // if set, the lease's key has an expiry
+  std::optional<Moment> lease_renewed;  // last renewal; if set, the lease's key has an expiry
   std::int64_t lease_renewed_ttl_ms = 0;
-  std::map<std::string, Value> sorted_sets;  // key -> score; the execution is in no other set
+  std::map<std::string, Value> sorted_sets;  // key -> score; the execution is in no others
   std::set<std::string> worker_sets;         // keys of the instances' sets that have the execution
   std::vector<Record> attempts;              // by attempt index
   std::vector<Value> attempt_scores;

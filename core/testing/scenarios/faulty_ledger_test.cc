@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the scenarios against ledgers that each have one defect: the scenarios must find it. Also
-// tests how the runner treats reviewed differences.
+// tests the random histories, PresenceOf(), and how the runner treats reviewed differences.
 
 #include <gtest/gtest.h>
 
@@ -22,13 +22,13 @@ namespace {
 enum class Defect : std::uint8_t {
   kNone,
   kEpoch,          // a claim answers with the wrong epoch
-  kExpiry,         // a lease is shown as lasting a millisecond longer
-  kCode,           // the answer for another worker's grant is that it has expired
-  kDetails,        // a capability mismatch does not say what is missing
-  kDuplicate,      // a second creation answers that it has created
-  kGrantExpiry,    // a grant is shown as lasting longer
+  kExpiry,         // a claim answers that its lease lasts 1 ms longer than it does
+  kCode,           // a claim without a grant of its own answers that the grant has expired
+  kDetails,        // the error of an issue has no details, such as the missing capabilities
+  kDuplicate,      // a second creation, or a delayed one, answers as a first that is not delayed
+  kGrantExpiry,    // an issue answers that its grant lasts 1 ms longer than it does
   kReclaimKind,    // a reclaim answers as a first claim
-  kRenewedExpiry,  // a renewal counts from the old expiry
+  kRenewedExpiry,  // a renewal answers an expiry that is late by its whole ttl
   kOverride,       // a completion with a fence that lacks parts is accepted
   kStale,          // a suspension with a stale fence answers that it has happened
   kMarked,         // a lease that is already marked is said to be marked now
@@ -36,8 +36,8 @@ enum class Defect : std::uint8_t {
   kDelayed,        // a delayed resume answers that it is not delayed
   kEligible,       // a claimed execution is shown as eligible
   kWorker,         // the owner is not shown
-  kMismatchTime,   // a mismatch leaves no time
-  kTtl,            // a ttl out of range is cut down and accepted
+  kMismatchTime,   // the time of the last capability mismatch is not shown
+  kTtl,            // the ttl of an issue is cut down to the limit and accepted
   kRetryTime,      // a retry is shown as due 1 ms later than it is
   kRetryKind,      // a retry answers as a first claim
   kRetryCount,     // a waiting retry is not counted

@@ -137,7 +137,8 @@ RedisReply HiredisStore::Command(const std::string& key, const std::vector<std::
         freeReplyObject);
     if (reply == nullptr) throw std::runtime_error(address + ": " + connection.errstr);
     RedisReply tree = TreeOf(*reply);
-    // The reply is "MOVED 2729 127.0.0.1:7101"; without a host it means the host that was asked.
+    // A redirection is "MOVED 2729 127.0.0.1:7101". Without a host it means the host that was
+    // asked.
     if (!tree.is_error || !tree.text.starts_with("MOVED ")) return tree;
     std::string to = tree.text.substr(tree.text.rfind(' ') + 1);
     if (to.starts_with(':')) {

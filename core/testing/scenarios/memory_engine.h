@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the engines of the embedded ledger and of the model. Their clock stands still between calls.
+// Has the engines of the embedded ledger and of the model. Their clock moves only in PassUntil().
 
 #ifndef FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_
 #define FFGRANT_TESTING_SCENARIOS_MEMORY_ENGINE_H_

@@ -21,7 +21,7 @@ using Fields = std::map<std::string, std::string>;
 struct Wanted {
   std::vector<std::string> hashes;                           // with their expiries
   std::vector<std::pair<std::string, std::string>> scores;   // key, member
-  std::vector<std::pair<std::string, std::string>> members;  // members of sets
+  std::vector<std::pair<std::string, std::string>> members;  // key, member; of plain sets
   std::vector<std::string> streams;
 };
 
@@ -55,7 +55,8 @@ class RawStore {
   virtual void SetText(const std::string& key, const std::string& text) = 0;
   virtual void Persist(const std::string& key) = 0;
   virtual void Delete(const std::string& key) = 0;
-  virtual void RemoveMember(const std::string& key, const std::string& member) = 0;  // of any set
+  // Removes a member of a set or of a sorted set.
+  virtual void RemoveMember(const std::string& key, const std::string& member) = 0;
 
   // Calls a function by FCALL with exactly these texts. The function has FlowFabric's name,
   // whichever library is under test.

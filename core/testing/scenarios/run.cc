@@ -24,7 +24,8 @@ std::string Join(const std::vector<std::string>& texts) {
 
 WorkerIdentity IdentityOf(const Worker& worker) { return {{worker.id}, {worker.instance}}; }
 
-// Returns a set that must live until the Call that points to it is made. The Call copies the set.
+// Returns a set, or null without `csv`. The set must live until a Call has been constructed from
+// arguments that point to it. The Call copies the set.
 std::unique_ptr<CapabilitySet> SetOf(const std::optional<std::string>& csv) {
   if (!csv.has_value()) return nullptr;
   auto set = std::make_unique<CapabilitySet>();
@@ -47,8 +48,8 @@ Run::Run(Engine& engine, std::string prefix, std::size_t argument)
           },
           {}) {}
 
-// Each run has names of its own, which begin with its prefix. Failures show the names without the
-// prefix, so that a failure has the same text in every run.
+// A run's names begin with its prefix. The place of a failure shows them without the prefix, so
+// that it has the same text in every run.
 std::string Run::WithoutPrefix(std::string text) const {
   if (prefix_.empty()) return text;
   for (std::size_t at = text.find(prefix_); at != std::string::npos; at = text.find(prefix_, at)) {

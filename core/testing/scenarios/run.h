@@ -31,14 +31,14 @@
 
 namespace ffgrant::claims_conformance {
 
-// kLong is long enough never to run out during a scenario on a busy machine. kShort is short enough
-// to wait for.
+// These are times in ms. kLong is long enough never to run out during a scenario on a busy machine.
+// kShort is short enough to wait for.
 inline constexpr std::int64_t kLong = 600'000;
 inline constexpr std::int64_t kShort = 20;
 
-// Each run makes these names unique (Run::Name()), so that it leaves other names on a shared server
-// alone. A worker's names may be any texts, so these hold bytes that an engine could take for
-// something else.
+// Run::Named() puts the run's prefix before these names, so that a run leaves other names on a
+// shared server alone. A worker's names may be any texts, so these hold bytes that an engine could
+// take for something else.
 inline const Worker kWorker1 = {"w1 \xC3\xA9", "w1-i1 \xE2\x82\xAC:{x}"};
 inline const Worker kWorker1Other = {kWorker1.id, "w1-i2 \xE2\x82\xAC \"%s\"\\"};
 inline const Worker kWorker2 = {"w2", "w2-i\xF0\x9F\x98\x80*,noop\t"};
@@ -67,15 +67,15 @@ struct CreateOptions {
   std::optional<std::string> required = {};  // comma-joined, sorted
   std::optional<TimestampMs> delay_until = {};
   std::optional<std::uint32_t> cap = {};
-  std::optional<std::string> lane = {};  // the execution's own
-  std::optional<std::string> id = {};    // a new id
+  std::optional<std::string> lane = {};  // no value: a lane of the execution's own
+  std::optional<std::string> id = {};    // no value: a new id
   std::optional<RetryPolicy> retry = {};
 };
 struct IssueOptions {
   Worker worker = kWorker1;
   std::int64_t ttl_ms = kLong;
   std::optional<std::string> offered = {};  // comma-joined
-  std::optional<std::string> lane = {};     // the execution's own
+  std::optional<std::string> lane = {};     // no value: the execution's lane
   std::string capability_hash = {};
   std::string route_snapshot_json = {};
   std::string admission_summary = {};
@@ -87,13 +87,13 @@ struct ClaimOptions {
   std::optional<std::uint32_t> cap = {};  // for a reclaim
 };
 struct RenewOptions {
-  std::optional<OptionalFence> fence = {};  // the last lease's
+  std::optional<OptionalFence> fence = {};  // no value: the last lease's
   std::optional<AttemptIndex> attempt_index = {};
   std::int64_t ttl_ms = kLong;
 };
 
 struct FailOptions {
-  std::optional<OptionalFence> fence = {};  // the last lease's
+  std::optional<OptionalFence> fence = {};  // no value: the last lease's
   std::string reason = "no disk";
   std::string category = "transient";
   bool operator_override = false;
@@ -114,10 +114,10 @@ struct WentAstray {};
 
 class Run {
  public:
-  // `prefix` is only in the names of this run's lanes and workers; it has at most 24 bytes.
+  // The names of this run's lanes and workers begin with `prefix`, which has at most 24 bytes.
   Run(Engine& engine, std::string prefix, std::size_t argument = 0);
 
-  // Gives the execution an id of its own, in a random partition and a lane of its own, or in the
+  // Returns an execution with a new id, in a random partition and a lane of its own, or in the
   // partition and lane of `beside`. Nothing is created on the engine.
   Execution& New(const Execution* beside = nullptr);
   Execution& Create(const CreateOptions& options = {}, const Execution* beside = nullptr);
@@ -176,10 +176,10 @@ class Run {
   Uuid NextUuid();
 
  private:
-  // Notes what a success does, between two readings of the clock.
+  // Notes what a call that succeeded has done, at a moment between two readings of the clock.
   using Effect = std::function<void(const Moment&, const testing::Answer&)>;
-  // Makes the call, checks the answer and then everything that is stored. `effect` notes what a
-  // success does; the effects of a rejection are known.
+  // Makes the call, checks the answer and then everything that is stored. `effect` is called if the
+  // call succeeds; otherwise NoteRejection() is.
   void Do(Execution& e, const testing::Call& call, const ExpectedAnswer& expected,
           const Effect& effect);
   std::string WithoutPrefix(std::string text) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A scenario is one rule of the contract as a short history of calls. The scenarios of section 7.2
+// A scenario is one rule of the contract as a short history of calls. Most scenarios of section 7.2
 // are in cases/section_7_2_claim.cc, and so on.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_SCENARIO_H_

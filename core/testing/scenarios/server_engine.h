@@ -19,10 +19,10 @@ namespace ffgrant::claims_conformance {
 
 class ServerEngine final : public Engine {
  public:
-  // `where` has the servers and the login. The stored keys are read from the first server of
-  // `store`, without TLS. If `use_loaded_library` is true, no library is loaded. `contract` is the
-  // answer that ff_version may give there; if `contract` is empty, ff_version must give the answer
-  // that the client accepts. Throws std::runtime_error if the server can't be reached, or has no
+  // `where` has the servers and the login. The stored keys are read and changed through the first
+  // server of `store`, without TLS. If `use_loaded_library` is true, no library is loaded. If
+  // ff_version is there, it must answer `contract`, or, if `contract` is empty, a version that the
+  // client accepts by default. Throws std::runtime_error if a server can't be reached, or has no
   // functions, or has other functions.
   ServerEngine(const valkey::ClientOptions& where, const valkey::ClientOptions& store,
                bool use_loaded_library, const std::string& contract);
@@ -41,7 +41,8 @@ class ServerEngine final : public Engine {
   RawStore* store() override { return &store_; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
 
-  // Deletes everything that these executions left behind. Nobody else uses their lanes and workers.
+  // Deletes the keys that these executions left behind, and the secrets that this engine set in
+  // their partitions. Nobody else uses the executions' lanes and workers.
   void CleanUp(const std::deque<Execution>& executions, const std::string& prefix);
 
  private:

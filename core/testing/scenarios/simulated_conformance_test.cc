@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every scenario through the client and the shipped functions on simulated servers. The
-// scenarios check the rules and the stored keys.
+// Runs every scenario, and random histories, through the client and the shipped functions on one
+// simulated server and on a cluster of them.
 
 #include <gtest/gtest.h>
 

@@ -19,7 +19,7 @@ using valkey::testing::StreamValue;
 
 namespace {
 
-// Returns the value of `key` if it is a T.
+// Returns the value of `key` if it is a T, and otherwise null.
 template <class T>
 const T* As(KeySpace& keys, const std::string& key) {
   bool wrong_type = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes calls by FCALL without the ledger. KEYS and ARGV are those of valkey-functions.md section
-// 2, with any texts that a client of another make might send.
+// Builds calls and makes them by FCALL, without the ledger. KEYS and ARGV are in the order of
+// ffgrant/valkey/functions/README.md, with any texts that a client of another make might send.
 
 #ifndef FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
 #define FFGRANT_TESTING_SCENARIOS_CASES_RAW_CALLS_H_
@@ -212,7 +212,7 @@ inline std::string AllTexts(const RawStore::Answer& answer) {
   for (const std::string& part : answer.texts) text += (text.empty() ? "" : " ") + part;
   return text;
 }
-// Returns the first two texts of an answer.
+// Returns the first two texts of an answer with a space between them; "-CODE" for an error.
 inline std::string FirstTexts(RawStore::Answer answer) {
   if (!answer.is_error && answer.texts.size() > 2) answer.texts.resize(2);
   return AllTexts(answer);
@@ -222,7 +222,8 @@ inline std::string FirstTexts(RawStore::Answer answer) {
 inline std::string AnswerTo(Run& run, const std::string& function, const RawCall& call) {
   return AllTexts(run.store().Call(function, call.keys, call.args));
 }
-// Expects an answer. A refusal changes nothing, so the same call must be refused again.
+// Expects an answer. If it is a refusal ("0 CODE ..."), makes the call again and expects the same
+// refusal, since the first one must have changed nothing.
 inline void ExpectRaw(Run& run, const std::string& what, const std::string& expected,
                       const std::string& function, const RawCall& call) {
   run.CheckEqual(what, expected, AnswerTo(run, function, call));

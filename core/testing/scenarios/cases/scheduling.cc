@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests the scheduler's choice, which claim_ledger.h describes at ClaimForWorker(). The order of
-// choice is that of contract 3. Contract 7.1 says what FlowFabric's scheduler does; ours differs
-// because it also looks at the executions behind the head.
+// choice is that of contract 3. Contract 7.1 says what FlowFabric's scheduler does; ours also looks
+// at the executions behind the head.
 
 #include <memory>
 #include <set>
@@ -59,7 +59,8 @@ class Scheduler {
   const std::string lane_;
 };
 
-// Creates executions in one partition and lane; the first one must be chosen first.
+// Creates executions in one partition and lane. Returns them in the order in which they must be
+// chosen.
 std::vector<Execution*> CreateInOrder(Run& run, std::size_t count) {
   std::vector<Execution*> all;
   for (std::size_t i = 0; i < count; ++i) {
@@ -127,8 +128,8 @@ void AGrantThatIsGoneAtOnceBlocksNothing(Run& run) {
   scheduler.Expect(*all[1]);
 }
 
-// Whatever the size of the window, successive calls come round to the partition. Until then no call
-// answers that there is nothing to claim.
+// With each of these window sizes, successive calls come round to the partition that has the lane's
+// only execution. Until then they answer `nothing_in_window`, not `no_eligible_execution`.
 void WindowsComeRound(Run& run) {
   const unsigned partitions = run.engine().partition_count();
   for (const unsigned window : {32u, 100u, partitions - 1u, partitions}) {
@@ -156,9 +157,9 @@ void WindowsComeRound(Run& run) {
   }
 }
 
-// A partition that always has an execution to claim does not keep another partition waiting. On an
-// engine where time passes by itself, a server of a cluster may be silent for longer than a search
-// waits for it, but not during many searches.
+// A partition that always has an execution to claim does not keep another partition waiting. Where
+// time passes by itself, a server of a cluster may be silent for longer than one search waits for
+// it. So both partitions must have been found after six searches there, after two elsewhere.
 void ABusyPartitionStarvesNoOther(Run& run) {
   const std::vector<Execution*> busy = CreateInOrder(run, 8);
   Execution& other = run.New();

@@ -68,8 +68,8 @@ void CapabilitiesAreNotAskedForInVain(Run& run) {
 }
 
 void ChecksInOrder(Run& run) {
-  // Up to the grant, each call passes one check more than the call before it. Each of the last two
-  // calls fails several checks, of which the first is reported.
+  // Up to the grant, each call passes more checks than the call before it. Each of the last two
+  // Issue() calls fails several checks, of which the first is reported.
   Execution& e = run.New();
   run.Issue(e, {.ttl_ms = kMaxTtlMs + 1, .lane = run.Name("other-lane")},
             {ClaimError::kInvalidInput, {"grant_ttl_ms is out of range"}});

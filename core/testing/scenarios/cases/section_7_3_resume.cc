@@ -66,8 +66,6 @@ void ARecordThatOutlivedItsTimeIsDeleted(Run& run) {
   run.store().Persist(key);
   run.store().SetField(key, "grant_expires_at", std::to_string(run.engine().Now() - 1));
   const std::string before = run.store().Describe(key);
-  // A claim by another worker does not delete the grant: the check of the worker fails first,
-  // before the check of the expiry.
   e.expected.GrantGone();
   const Worker other = run.Named(kWorker2);
   const auto claim = [&](const Worker& worker) {
@@ -81,6 +79,8 @@ void ARecordThatOutlivedItsTimeIsDeleted(Run& run) {
                                                    &details)
                                      .error));
   };
+  // A claim by another worker does not delete the grant: the check of the worker fails first,
+  // before the check of the expiry.
   run.CheckEqual("claim by another", "invalid_claim_grant", claim(other));
   run.CheckEqual("the grant", before, run.store().Describe(key));
   run.CheckEqual("claim", "claim_grant_expired", claim(run.Named(kWorker1)));

@@ -49,7 +49,7 @@ void MarkingOfAnUnownedOne(Run& run) {
   run.Pass(kShort + 1);
   run.store().SetField(e.expected.ExecutionKey("core"), "ownership_state", "unowned");
   e.expected.core.insert_or_assign("ownership_state", "unowned");
-  e.expected.sorted_sets.erase(e.expected.IndexKey("lease_expiry"));  // cleaned up
+  e.expected.sorted_sets.erase(e.expected.IndexKey("lease_expiry"));  // the call removes it
   run.MarkExpired(e, AlreadySatisfied::kUnowned);
 }
 

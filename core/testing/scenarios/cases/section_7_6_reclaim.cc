@@ -196,7 +196,8 @@ std::string ReclaimsWithoutACap(Run& run, const Execution& e, const CapabilitySe
   return "no cap";
 }
 
-// If the call names no cap, the cap is 1000, the number that FlowFabric's typed call sends.
+// If neither the execution nor the call names a cap, the cap is 1000, the number that FlowFabric's
+// typed call sends by default.
 void TheCapByDefault(Run& run) {
   run.CheckEqual("without a policy", "1000 reclaims, cap 1000",
                  ReclaimsWithoutACap(run, run.RevokedOne(), nullptr));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests what holds over the whole life of an execution (contract 7.7). The scenarios of earlier
-// sections check the same for single calls; this file has the long histories.
+// Tests what holds over the whole life of an execution (contract 7.7), and that another spelling of
+// an id is not found (1.8). The scenarios of earlier sections check the rules of 7.7 for single
+// calls; this file has the long histories.
 
 #include "testing/scenarios/run.h"
 #include "testing/scenarios/scenario.h"
@@ -37,7 +38,7 @@ void ALifeWithEveryTurn(Run& run) {
   run.CheckEqual("reclaims", "2", e.expected.Field("lease_reclaim_count"));
 }
 
-// Items 1 and 2: whichever call fails, the grant stays as it was.
+// Items 1 and 2: whichever of these calls fails, the grant stays as it was.
 void AGrantSurvivesEveryFailure(Run& run) {
   Execution& e = run.Create();
   run.Issue(e);
@@ -47,7 +48,7 @@ void AGrantSurvivesEveryFailure(Run& run) {
   run.IssueReclaim(e, {}, ClaimError::kExecutionNotReclaimable);
   run.Issue(e, {.worker = kWorker2}, ClaimError::kGrantAlreadyExists);
   run.Claim(e);
-  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);  // the grant was consumed once
+  run.Claim(e, {}, ClaimError::kExecutionNotLeaseable);  // the grant is consumed
 }
 
 // The execution is lost twice in a row. First its own worker reclaims it, and then another worker.
