@@ -2,8 +2,8 @@
 //
 // Test only: sees every function that the servers of a deployment execute, in the order of
 // execution, whatever the clients are told. The witness knows the current lease of each execution,
-// unless a failover may have lost changes of the execution. It reports a fault if two known leases
-// of an execution are ever live at the same time.
+// unless a failover may have lost changes of the execution. It reports the first rule that the
+// servers break, for example if two known leases of an execution are live at the same time.
 //
 //   server.on_function = [&](const auto& command, const auto& reply) {
 //     witness.Saw(command, reply, world.now());

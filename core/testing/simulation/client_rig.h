@@ -107,8 +107,8 @@ class ClientRig {
     return Do({"GET", "a"}, read_only, slot);
   }
 
-  // Tries for at most `ms` to shut the connections that were lost so far. Returns whether all of
-  // them are shut.
+  // Tries for at most `ms` to shut the connections that may still carry a command with this key.
+  // Returns whether none of them is left, and none was given up.
   bool Settle(std::int64_t ms, internal::CommandKey key = kKey) {
     std::optional<bool> ended;
     const CallTarget target = {.self = &ended,
@@ -190,7 +190,7 @@ inline std::string Info(std::string_view run_id, std::string_view role = "master
   return Bulk(text.append("\r\n").append(more));
 }
 
-// Writes a range of CLUSTER SLOTS.
+// Returns a range, with one node, of the reply to CLUSTER SLOTS.
 inline std::string Range(std::int64_t first, std::int64_t last, std::uint16_t port,
                          std::string_view host = "127.0.0.1") {
   return Array(

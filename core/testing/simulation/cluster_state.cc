@@ -118,10 +118,11 @@ ClusterState::Change ClusterState::LearnOfOwner(const ClusterState& teller) {
 }
 
 // As in clusterUpdateSlotsConfigWith() of Valkey, a slot goes to a primary that claims it with a
-// greater epoch than its owner's, or with any epoch if its owner does not claim it any more. Such
-// an owner stays the owner until another primary claims the slot, because it can redirect clients.
-// But the epoch of such an owner does not count: it may be newer only because the owner has got
-// other slots, while this node has not yet heard who now has this slot.
+// greater epoch than its owner's, or with any epoch if it has no owner or its owner does not claim
+// it any more. An owner that does not claim the slot stays the owner until another primary claims
+// it, because it can redirect clients. But the epoch of such an owner does not count: it may be
+// newer only because the owner has got other slots, while this node has not yet heard who now has
+// this slot.
 ClusterState::Change ClusterState::Rebind(const std::string& id, const ClusterState& teller) {
   const ClusterMember& claimant = members_.at(id);
   const std::string shard = me().primary_id.empty() ? my_id_ : me().primary_id;

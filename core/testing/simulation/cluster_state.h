@@ -61,7 +61,8 @@ class ClusterState {
   void SetMigrating(std::uint16_t slot, const std::string& to) { migrating_[slot] = to; }
   void SetImporting(std::uint16_t slot, const std::string& from) { importing_[slot] = from; }
   void SetStable(std::uint16_t slot);
-  // Does CLUSTER FORGET: from now on this node ignores what others say about the node `id`.
+  // Does CLUSTER FORGET: this node drops the node `id` with its slots. From now on it ignores what
+  // that node says, and what others say about it.
   void Forget(const std::string& id);
 
   // The actions that follow from the news that this node has learnt.

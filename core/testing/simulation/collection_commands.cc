@@ -18,7 +18,8 @@ void BulkNumber(ReplySink& reply, double number) {
   reply.Bulk({text.data(), FormatNumber(number, text)});
 }
 
-// Removes the members that words 2, 3, ... name; removes the key together with its last member.
+// Removes the members, or fields, that words 2, 3, ... name; removes the key together with the last
+// of them.
 template <class T>
 void RemoveMembers(CommandCall& call) {
   bool wrong_type = false;

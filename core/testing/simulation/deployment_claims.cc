@@ -228,9 +228,9 @@ class DeploymentClaims {
   }
 
   // Compares how often `function` may have run for execution `id` with how often it has run. Of
-  // grants and suspensions only the successful runs count: a scheduler may ask for a grant that the
-  // function refuses, and a suspension that fails because the partition has no secret is made again
-  // once the secret is installed.
+  // claim grants and suspensions only successful runs count: a scheduler may ask for a grant that
+  // the function refuses, and a suspension that fails because the partition has no secret is made
+  // again once the secret is installed.
   void Account(std::string_view function, std::string_view id, ClaimError error) {
     Bounds& bounds = bounds_[std::string(function) + " " + std::string(id)];
     const bool unknown = error == ClaimError::kUnknownOutcome || error == ClaimError::kUnknownCode;
@@ -313,7 +313,7 @@ class DeploymentClaims {
     }
   }
 
-  // Judges the answer to any call; the call was made at `begin`.
+  // Judges the answer to a call that was made at `begin`.
   void Judge(const Call& call, const Answer& answer, std::int64_t begin) {
     Blame(deployment_.witness().problem());
     ++run_.calls;
@@ -648,7 +648,8 @@ class DeploymentClaims {
   const WorkerIdentity worker_ = {{"w1"}, {"w1-i1"}};
   DeploymentRun run_;
   std::map<std::string, Bounds> bounds_;  // the key is "FUNCTION EXECUTION_ID"
-  std::uint64_t unknown_choices_ = 0;     // choices of schedulers whose outcome is unknown
+  // Choices of schedulers whose outcome is unknown, less those that have been found as grants.
+  std::uint64_t unknown_choices_ = 0;
   std::vector<Wanted> ruled_out_;
   std::deque<std::string> history_;
 };

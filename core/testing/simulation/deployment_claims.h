@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: makes every call of the claim path, one by one, in batches and in a pipeline, on a
-// simulated deployment in which things go wrong (simulated_deployment.h). Each answer is compared
-// with the calls that the servers have really executed (claim_witness.h):
+// Test only: makes the calls of the claim path, one by one, and some of them also in batches and in
+// a pipeline, on a simulated deployment in which things go wrong (simulated_deployment.h). Each
+// answer is compared with the calls that the servers have really executed (claim_witness.h):
 //  - A call ends with one answer, at most 30 ms of simulated time after its time limit.
 //  - A call that succeeded was executed once. A call that is said not to have happened was
 //    never executed. A call whose outcome is unknown is executed at most once, perhaps later.

@@ -34,9 +34,10 @@ class FunctionCalls {
   // Returns the next command: mostly a function call, sometimes a command that changes the stored
   // state without a function.
   std::vector<std::string> Next(std::int64_t now_ms);
-  // Returns the functions that Next() may call.
+  // Returns the functions that Next() may call, by their names without the prefix.
   static const std::vector<std::string_view>& Names();
-  // Reads the reply to the last command, as texts; later calls take their fences from this reply.
+  // Reads the reply to the last command, as texts. If the command has claimed an execution, later
+  // calls take their fences from this reply.
   void Learn(const std::vector<std::string>& reply);
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: executes the commands on keys that the functions and the client use, with the arities,
-// checks and texts of a Valkey 9 server. An option that neither the functions nor the client use is
-// refused, as the server refuses an unknown option.
+// Test only: executes the commands on keys that the functions, the client and the tests use, with
+// the arities, checks and texts of a Valkey 9 server. An option that none of these uses is refused,
+// as the server refuses an unknown option.
 
 #ifndef FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_
 #define FFGRANT_TESTING_SIMULATION_KEY_COMMANDS_H_

@@ -41,7 +41,7 @@ struct LuaApi {
   static const char* Register(LuaEngine& engine, lua_State* state);
 };
 
-// Pushes {err = `text`}; puts ERR before a text that has no code.
+// Pushes {err = `text`}; puts ERR before a text without a space, since such a text has no code.
 void PushScriptError(lua_State* state, std::string_view text);
 
 // Opens the libraries that scripts have, as globals.

@@ -13,7 +13,7 @@ namespace ffgrant::valkey::testing {
 namespace {
 
 std::uint32_t BitsAt(lua_State* state, int index) {
-  // Adding 2^52 + 2^51 moves the whole part of a double to its low bits.
+  // Adding 2^52 + 2^51 rounds a double to a whole number, which then stands in its low bits.
   return static_cast<std::uint32_t>(
       std::bit_cast<std::uint64_t>(luaL_checknumber(state, index) + 6755399441055744.0));
 }

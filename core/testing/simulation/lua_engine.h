@@ -46,7 +46,7 @@ class LuaEngine {
  public:
   struct Function {
     std::string library;
-    int reference = 0;  // the function's number in Lua's registry
+    int reference = 0;  // the function's index in Lua's registry
     bool no_writes = false;
   };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opens the libraries of Lua that scripts have. Replaces some of their functions, as the server
-// does or so that each run is the same.
+// Opens the libraries of Lua that scripts have. Replaces or removes some of their functions, as the
+// server does or so that each run is the same.
 
 #include <lua5.1/lua.hpp>
 

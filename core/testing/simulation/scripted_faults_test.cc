@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the client on a network where one thing goes wrong, at every place where it can go wrong.
+// Tests the client on a scripted network. In most runs one thing goes wrong, and the runs try the
+// places where it can go wrong one after another. Also tests what FindClaim() says about claims
+// whose outcome is unknown.
 
 #include <gtest/gtest.h>
 
@@ -65,9 +67,9 @@ Traffic TrafficOfAWay() {
   return traffic;
 }
 
-// Cuts the stream once `operation` has moved `at` bytes: the next operation of this kind gets the
-// fault `then`. Before the cut one byte moves at a time, so that the number of bytes that have
-// moved is known.
+// Returns a script that cuts the stream once `operation` has moved `at` bytes: the next operation
+// of this kind gets the fault `then`. Before the cut one byte moves at a time, so that the number
+// of bytes that have moved is known.
 ScriptedNetwork::Script CutAt(Operation operation, std::size_t at, Kind then) {
   return [operation, then, left = at, done = false](Operation asked) mutable -> Fault {
     if (asked != operation || done) return {};

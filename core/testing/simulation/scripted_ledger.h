@@ -59,7 +59,7 @@ class ScriptedLedger {
   void Silence(std::string word, std::size_t skipped = 0, std::size_t count = SIZE_MAX) {
     edits_.push_back({std::move(word), "", skipped, count, true});
   }
-  // From now on the server answers as it should again.
+  // Undoes Answer() and Silence(), and clears server.given_fields.
   void Restore() {
     edits_.clear();
     server.given_fields.clear();
@@ -90,8 +90,9 @@ class ScriptedLedger {
   ScriptedServer server;
   ScriptedNetwork* network = nullptr;
   std::unique_ptr<ValkeyLedger> ledger;
-  std::vector<Words> commands;  // the executed commands, also those of a new connection
-  bool unplugged = false;       // whether nothing reaches the server any more
+  // The commands that were executed since the constructor ended, also those of new connections.
+  std::vector<Words> commands;
+  bool unplugged = false;  // whether nothing reaches the server any more
   const LaneIdView lane = ParseLaneId("main").lane;
   const WorkerIdentity worker = {{"w1"}, {"w1-i1"}};
 

@@ -27,8 +27,8 @@ namespace ffgrant::valkey::testing {
 // and uses no part of the client.
 std::vector<Words> TakeCommands(std::string& bytes);
 
-// Returns `command` with FlowFabric's name of the function that it calls. Tests use these names,
-// whichever library the client uses.
+// Returns `command` with FlowFabric's name of the function that it calls; only `ffgrant_version`
+// keeps its name. Tests use these names, whichever library the client uses.
 Words WithFlowFabricName(Words command);
 
 // These write RESP in the naive way.
@@ -74,13 +74,13 @@ class ScriptedServer final : public ServerEnd {
   // entry has the call's connection, and the name that was sent.
   std::vector<std::pair<std::int64_t, std::string>> called;
   bool WasCalled(std::string_view name) const;
-  // Error texts that answer the next calls; these calls are not executed.
+  // Error texts that answer the next calls about executions; these calls are not executed.
   std::vector<std::string> refusals;
   // Is called after each command, which it gets as WithFlowFabricName() returns it. It may change
   // the reply.
   std::function<void(const Words& command, std::string& reply)> edit_reply;
-  // Replies in RESP, by field name. A read of one of these fields gets the reply, whatever is
-  // stored.
+  // Replies in RESP, by field name. A read of one of these fields of an execution that exists gets
+  // the reply, whatever is stored.
   std::map<std::string, std::string> given_fields;
 
  private:

@@ -92,7 +92,8 @@ class ServedSimulation {
     SetAnswer([answer](std::int64_t, const Command& command) { return answer(command); });
     return Answering(*this);
   }
-  // Executes once more the command whose fate is being decided.
+  // Only `decide` may call this, since it runs with the server locked. Executes the command whose
+  // fate is being decided, in addition to what that fate is.
   void Repeat(const Command& command) { (void)server_.Execute(kOperator, command, NowUs()); }
   // Runs a bare command on the server's keys, as an operator does, and returns the reply in RESP.
   std::string Do(const Command& words) {

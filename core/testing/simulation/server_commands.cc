@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Executes the commands that are about the simulated server itself and its connections.
+// Executes the commands that are about the simulated server itself, its connections and libraries.
 
 #include <algorithm>
 #include <string>

@@ -21,7 +21,7 @@ class RespText {
  public:
   static std::string Of(std::string_view resp) { return RespText(resp).Read(); }
   // Returns the elements of an array, or the one reply that there is, without the marks `:`, `+`,
-  // `-`.
+  // `-`. A nil is an empty text.
   static std::vector<std::string> Elements(std::string_view resp) {
     RespText reader(resp);
     std::size_t count = 1;

@@ -51,7 +51,7 @@ void SimulatedServer::Deliver(std::size_t count) {
 }
 
 // The `*` of XADD, the PX of SET and the time of PEXPIRE depend on the moment. In their place the
-// replicas get the entry's id and the time of the expiry.
+// replicas get the entry's id and the time of the expiry, or DEL if PEXPIRE has deleted the key.
 void SimulatedServer::Propagate(Arguments words) {
   if (replicas_.empty()) return;
   std::vector<std::string> change(words.begin(), words.end());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls the shipped functions as no client does: with too few KEYS or ARGV, and as several users.
+// Calls the shipped functions with too few KEYS or ARGV, as no client does, and asks as two users
+// which commands are refused.
 
 #include <gtest/gtest.h>
 
@@ -26,8 +27,8 @@ class ShippedFunctions : public ::testing::Test {
 
 // If a call broke off between two writes, half of its work would be left behind.
 TEST_F(ShippedFunctions, TooFewKeysOrArgumentsChangeNothing) {
-  // The number of KEYS of each function (valkey-functions.md 2), and the least number of ARGV with
-  // which the function does not break off. Clients send at least as many.
+  // The least numbers of KEYS and ARGV with which each function (functions/README.md) does not
+  // break off. Clients send at least as many.
   const struct {
     const char* function;
     std::size_t keys;

@@ -55,7 +55,7 @@ class SimulatedCluster {
   void Separate(std::set<std::size_t> group);
 
   // These functions move a slot with its keys. Between BeginMigration() and FinishMigration() each
-  // key is on `from` or on `to`, as MigrateKey() decides.
+  // key is on `from` or on `to`, as MigrateKey() and MigrateKeys() decide.
   void BeginMigration(std::uint16_t slot, std::size_t from, std::size_t to);
   void MigrateKey(std::string_view key, std::size_t from, std::size_t to);
   void MigrateKeys(std::uint16_t slot, std::size_t from, std::size_t to);

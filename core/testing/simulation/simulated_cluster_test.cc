@@ -210,7 +210,7 @@ TEST_F(SimulatedClusterTest, AFormerPrimaryHearsOfAnHeirWhoseRoleItDidNotKnow) {
   EXPECT_EQ(cluster_.state(4).OwnerId(slot_), cluster_.state(1).my_id());
 }
 
-// Node 1 gives the slot away and gets a newer epoch for other slots. Node 0 hears of the newer
+// Node 1 gives the slot away and gets a newer epoch with another slot. Node 0 hears of the newer
 // epoch, but not of the slot's new owner.
 TEST_F(SimulatedClusterTest, ANewEpochOfAFormerOwnerIsNoClaim) {
   cluster_.Separate({2, 5});

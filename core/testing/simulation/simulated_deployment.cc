@@ -27,8 +27,8 @@ std::unique_ptr<Network> SimulatedDeployment::NewNetwork() {
   return made;
 }
 
-// Makes connections break and replies be late or lost now and then, and sometimes holds up for a
-// while all that clients send.
+// Now and then a connection is refused or breaks, only a part of some bytes moves, or a reply is
+// late or lost. Sometimes all that clients send is held up for a while.
 Fault SimulatedDeployment::Mischief(Operation operation) {
   if (calm_) return {};
   switch (operation) {
@@ -114,7 +114,7 @@ Endpoint SimulatedDeployment::NewAddress() {
           6379};
 }
 
-// Makes the deployment's name lead to a member.
+// Makes the deployment's name lead to a member that is up.
 void SimulatedDeployment::Point() {
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     if (world_.IsUp(cluster_.node(i))) return world_.Name(name(), cluster_.node(i));
@@ -183,8 +183,8 @@ void SimulatedDeployment::ReplaceNode() {
 
 // ---- primaries and replicas ------------------------------------------------------
 
-// Cuts off the primary of `server`. If the others elect `server`, then `server` takes over, and the
-// changes that its link still kept are lost.
+// Separates the primary of `server` from the other nodes for a while. If these elect `server`, then
+// `server` takes over, and the changes that its link still kept are lost.
 void SimulatedDeployment::TakeOver(SimulatedServer& server) {
   const std::size_t replica = IndexOf(server);
   if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return;

@@ -4,8 +4,8 @@
 // seed chooses. The nodes freeze, cannot be reached, and move to other addresses (strangers take
 // over some of the old addresses). Nodes are killed and come back, sometimes without their
 // functions. Primaries are cut off and their replicas take over, sometimes without their last
-// writes. Slots move, at once or key by key with ASK. Nodes leave and join another cluster, and new
-// nodes come. A witness sees every function that is executed.
+// writes. The cluster splits. Slots move, at once or key by key with ASK. Nodes leave and join
+// another cluster, and new nodes come. A witness sees every function that is executed.
 //
 //   SimulatedDeployment deployment(seed);
 //   options.servers = {deployment.name()};
@@ -53,7 +53,8 @@ class SimulatedDeployment {
   void MayHappen();
   void Heal();
 
-  // Returns how often each kind of thing has happened.
+  // Returns how often each kind of event was chosen. Some kinds then do nothing if the cluster is
+  // not fit for them.
   const std::map<std::string_view, std::uint64_t>& happened() const { return happened_; }
 
   std::uint64_t Below(std::uint64_t bound) {

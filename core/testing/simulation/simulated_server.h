@@ -96,7 +96,7 @@ class SimulatedServer final : public ScriptHost {
                                            const std::vector<std::string>& command)>
       answer;
   std::uint64_t function_calls = 0;
-  // Is called after each command of a client that has run a function, with the reply in RESP.
+  // Is called after each command by which a client has run a function, with the reply in RESP.
   std::function<void(const std::vector<std::string>& command, const std::string& reply)>
       on_function;
   // Is called with each message that is published, by a client or by a function. There are no

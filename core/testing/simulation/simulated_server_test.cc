@@ -173,7 +173,7 @@ TEST_F(SimulatedServerTest, APromotedReplicaLacksWhatWasOnItsWay) {
   replica.Deliver(1);
   replica.Promote();
   ServerConsole promoted(replica, 7);
-  // The changes of one function arrive as a whole or not at all.
+  // The changes of one call of a function arrive as a whole or not at all.
   EXPECT_EQ(promoted.Do({"GET", "a"}), "2");
   EXPECT_EQ(promoted.Do({"GET", "b"}), "2");
   EXPECT_EQ(promoted.Do({"FCALL", "f", "0", "4"}), "nil");

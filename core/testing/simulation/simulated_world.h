@@ -70,8 +70,8 @@ class SimulatedWorld {
     events_.emplace(time, std::move(event));
   }
 
-  // The time that a wait takes if it finds something to do. With 0, time passes only where somebody
-  // waits for time to pass, so no fault may be endless.
+  // The time in ms that a wait takes if it finds something to do. With 0, time passes only where
+  // somebody waits for time to pass, so no fault may be endless.
   std::int64_t tick_ms = 1;
 
   // Returns a text of 40 hexadecimal digits that no other call returns, for a run id or a node id.

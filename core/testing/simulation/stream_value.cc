@@ -9,7 +9,8 @@
 namespace ffgrant::valkey::testing {
 namespace {
 
-// The server's defaults: stream-node-max-bytes, stream-node-max-entries.
+// The server's defaults: stream-node-max-bytes, stream-node-max-entries, and how many entries one
+// MAXLEN ~ removes at most.
 constexpr std::size_t kNodeBytes = 4096;
 constexpr std::size_t kNodeEntries = 100;
 constexpr std::size_t kTrimLimit = 100 * kNodeEntries;

@@ -42,10 +42,10 @@ class StreamValue {
   StreamId NextId(std::int64_t now_ms) const;
   // Adds an entry. `id` must be later than last_id(). `words` is a list of fields and values.
   void Add(StreamId id, std::span<const std::string_view> words);
-  // Does MAXLEN ~ `max_length`: removes whole nodes from the front. At least `max_length` entries
-  // are left, and one call removes at most 10,000 entries.
+  // Does MAXLEN ~ `max_length`: removes whole nodes from the front, as long as at least
+  // `max_length` entries are left. Removes at most 10,000 entries.
   void TrimAbout(std::uint64_t max_length);
-  // Does MAXLEN `max_length`: removes entries, also a part of a node's entries.
+  // Does MAXLEN `max_length`: removes entries from the front, also a part of a node's entries.
   void TrimExactly(std::uint64_t max_length);
 
   std::size_t size() const { return size_; }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests what a worker does with an execution between its claim and its end, down to the shipped
-// functions: it reads the input, and returns a result or fails. Also tests how a worker registers,
-// how partition counts are read, and the DeploymentWorker, which does all of it.
+// functions: it reads the input, and returns a result or fails. Also tests creations with a delay,
+// how a worker registers, how partition counts are read, claims whose answers are lost, and the
+// DeploymentWorker, which does all that a worker has to do.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -34,7 +35,8 @@ namespace {
 constexpr std::string_view kMisfit = "an answer that does not fit its command";
 const std::string kNil = "$-1\r\n";
 
-// An array of `count` texts. If `last` is not empty, it takes the place of the last text.
+// Returns an array of `count` texts in RESP. If `last` is not empty, it takes the place of the last
+// text.
 std::string Texts(int count, const std::string& last = "") {
   std::string reply = "*" + std::to_string(count) + "\r\n";
   for (int i = 0; i < count; ++i) reply += i + 1 == count && !last.empty() ? last : "$1\r\nx\r\n";
@@ -80,7 +82,7 @@ class WorkerCalls : public ::testing::Test {
         {.execution_id = id.view(), .fence = lease.fence, .reason = reason, .category = category},
         &details_);
   }
-  // Runs bare commands on the server's keys, as an operator does.
+  // Runs a bare command on the server's keys, as an operator does. Returns the reply in RESP.
   std::string Do(const std::vector<std::string>& words) {
     return server_.Execute(9999, words, world_.now() * 1000);
   }
@@ -215,7 +217,7 @@ TEST_F(WorkerCalls, CreationThatIsMadeEligibleTakesNoAnswerThatSaysNothing) {
     server_.answer = nullptr;
     return error;
   };
-  // Both fields are answered alike.
+  // These replies come to the reads of both fields, `created_at` and `priority`.
   for (const std::string& reply : {std::string("-ERR odd\r\n"), kNil, Bulk("x"), Bulk("-1"),
                                    Bulk("9001"), Bulk(std::to_string(kMaxTtlMs + 1))}) {
     SCOPED_TRACE(reply);
@@ -305,8 +307,8 @@ TEST_F(WorkerCalls, InputBeyondTheReplyLimitIsRefused) {
   EXPECT_TRUE(ledger_->Complete({.execution_id = id.view(), .fence = lease.fence}));
 }
 
-// Tags or a reason are more than one reply may have. The reply ends its connection; but the client
-// asks for it only once.
+// Tags, a reason or a kind are more than one reply may have. The reply ends its connection; but
+// each ReadInput() asks for it only once.
 TEST_F(WorkerCalls, InputBeyondTheReplyLimitIsAskedForOnce) {
   const std::string large(std::size_t{2} << 20, 'x');
   for (const std::string what : {"tags", "reason", "kind"}) {
@@ -395,7 +397,7 @@ TEST_F(WorkerCalls, InputOfARetryAndOfAReclaim) {
   EXPECT_EQ(input.attempt_reason(), "by hand");
   EXPECT_EQ(input.previous_attempt(), AttemptIndex{0});
 
-  // Nothing of the first execution's input is left for the next execution, or after an error.
+  // Nothing of an earlier input is left for the next execution, or after an error.
   const MintedExecutionId other = Create();
   ASSERT_TRUE(ledger_->ReadInput(other.view(), Claim(other).attempt_index, input));
   EXPECT_EQ(input.payload(), "");
@@ -597,8 +599,8 @@ TEST_F(WorkerCalls, AFixedDelayIsTheSameEachTime) {
   EXPECT_FALSE(Fail(id, Claim(id)).retried);
 }
 
-// The execution is in the set of its own lane, from where a scanner promotes it, and not in that of
-// the claimer's lane.
+// The execution is in the delayed set of its own lane, from where a scanner promotes it, and not in
+// that of the claimer's lane.
 TEST_F(WorkerCalls, ARetryWaitsInTheExecutionsOwnLane) {
   const MintedExecutionId id = Create({}, RetryPolicy{.delay_ms = 5000});
   ASSERT_TRUE(ledger_->IssueClaimGrant(
@@ -960,7 +962,7 @@ TEST_F(Registering, EndsWithWhatTheServerAnswersToEachStep) {
         EXPECT_EQ(details_[0], c.detail) << c.word << " " << c.reply;
       }
       server_.answer = nullptr;
-      // The call works when it is made again.
+      // A registration works afterwards.
       EXPECT_EQ(Register(registration_), kNone) << c.word << " " << c.reply;
     }
   }
@@ -1048,9 +1050,9 @@ TEST_F(WorkerCalls, PartitionCountsAreTakenOnlyFromAnAnswerThatFits) {
 
 // ---- claims that are lost ------------------------------------------------------------
 
-// A claim goes out on the ledger's second connection while another call uses the first one. Its
-// answer comes late, or never. All later calls take the first connection, so it is FindClaim() that
-// has to look at the second one.
+// A claim goes out on the ledger's second connection while another call uses the first one. The
+// claim's answer comes late, or never. All later calls take the first connection, so it is
+// FindClaim() that has to look at the second one.
 TEST_F(WorkerCalls, AClaimOnAConnectionThatNobodyUsesIsFinalInTheEnd) {
   for (const Fault fault : {Fault{Fault::Kind::kLate, 600}, Fault{Fault::Kind::kLate, 1100},
                             Fault{Fault::Kind::kSilence}}) {
@@ -1126,7 +1128,7 @@ class Deployments : public WorkerCalls {
     options.has_thread = false;
     return options;
   }
-  // Grants an execution to this instance and returns the grant.
+  // Grants an execution to the worker instance `instance` and returns the grant.
   IssuedGrant Granted(const MintedExecutionId& id, std::string_view instance = "w1-i1") {
     const IssueOutcome issued = ledger_->IssueClaimGrant({.execution_id = id.view(),
                                                           .worker = {{"w1"}, {instance}},
@@ -1633,7 +1635,7 @@ TEST_F(Deployments, WhatAThreadRefreshesRunDueLeavesToIt) {
   }
 }
 
-// A third of this time is more nanoseconds than 64 bits have.
+// A third of this time is more nanoseconds than a signed number of 64 bits can hold.
 TEST_F(Deployments, ARegistrationThatLivesForAgesKeepsNoThreadBusy) {
   const std::thread::id caller = std::this_thread::get_id();
   std::atomic<int> reads = 0;

@@ -135,8 +135,8 @@ class Workers : public ::testing::Test {
             result_ = deployment::RunWorker(test_.options_, test_.stop_, handler_);
             has_ended_ = true;
           }) {}
-    // Commands and requests of the worker may still arrive after its end. They must not be decided
-    // by functions that use variables of the test, which end after this object.
+    // Commands and requests of the worker may still arrive after its end. The functions that decide
+    // about them use variables of the test, which may be gone by then.
     ~Started() {
       (void)Stop();
       test_.served_.Decide(nullptr);

@@ -50,8 +50,7 @@ struct Tally {
 class Runner {
  public:
   void RunFile(const std::string& path);
-  // Prints failures, the table and the total. Returns true if there were vectors and all of them
-  // passed.
+  // Prints failures, the table and the total. Returns true if a vector passed and nothing failed.
   bool Report() const;
 
  private:

@@ -68,7 +68,7 @@ void CheckAcceptedKey(std::string_view input, Object ok, Case& result) {
   }
 }
 
-// Returns null where the reference's variant has no payload.
+// Returns no value where the reference's variant has no payload.
 std::optional<std::string_view> PayloadOf(const PartitionKeyResult& parsed) {
   const bool has_payload = parsed.error == PartitionKeyError::kUnknownFamilyPrefix ||
                            parsed.error == PartitionKeyError::kInvalidIndex;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Has the checks of the conformance vectors, one for each kind. corpus/vectors/README.md describes
-// the format.
+// Checks conformance vectors, each by the rules of its kind. corpus/vectors/README.md describes the
+// format.
 
 #ifndef FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
 #define FFGRANT_TESTING_VECTORS_VECTOR_KINDS_H_
@@ -15,7 +15,7 @@
 
 namespace ffgrant::conformance {
 
-// The kind of a line that is not a vector.
+// The kind under which a line that is not a vector, or a file that has no vectors, is counted.
 inline constexpr std::string_view kNoKind = "(not a vector)";
 
 struct Outcome {
