@@ -49,7 +49,7 @@ class Value {
   std::int64_t offset_ = 0;
 };
 
-// Scores of a sorted set are doubles: whole numbers beyond this number are rounded.
+// Scores of a sorted set are doubles: whole numbers beyond this one may be rounded.
 inline constexpr std::int64_t kMaxExactScore = std::int64_t{1} << 53;
 
 using Record = std::map<std::string, Value>;  // a hash, or an entry of a stream

@@ -41,8 +41,8 @@ class ServerEngine final : public Engine {
   RawStore* store() override { return &store_; }
   std::uint16_t partition_count() const override { return PartitionConfig{}.num_flow_partitions; }
 
-  // Deletes the keys that these executions left behind, and the secrets that this engine set in
-  // their partitions. Nobody else uses the executions' lanes and workers.
+  // Deletes the keys that these executions left behind, and the secrets of their partitions that a
+  // ledger of ours has set. Nobody else uses the executions' lanes and workers.
   void CleanUp(const std::deque<Execution>& executions, const std::string& prefix);
 
  private:

@@ -92,8 +92,8 @@ class ServedSimulation {
     SetAnswer([answer](std::int64_t, const Command& command) { return answer(command); });
     return Answering(*this);
   }
-  // Only `decide` may call this, since it runs with the server locked. Executes the command whose
-  // fate is being decided, in addition to what that fate is.
+  // Executes the command whose fate is being decided. If its fate is to be served, it is executed
+  // twice. Only `decide` may call this, because `decide` runs with the server locked.
   void Repeat(const Command& command) { (void)server_.Execute(kOperator, command, NowUs()); }
   // Runs a bare command on the server's keys, as an operator does, and returns the reply in RESP.
   std::string Do(const Command& words) {

@@ -27,8 +27,8 @@ std::unique_ptr<Network> SimulatedDeployment::NewNetwork() {
   return made;
 }
 
-// Now and then a connection is refused or breaks, only a part of some bytes moves, or a reply is
-// late or lost. Sometimes all that clients send is held up for a while.
+// Now and then a connection is refused or breaks, a read or write moves only some of its bytes, or
+// a reply is late or lost. Sometimes all that clients send is held up for a while.
 Fault SimulatedDeployment::Mischief(Operation operation) {
   if (calm_) return {};
   switch (operation) {
