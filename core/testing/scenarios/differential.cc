@@ -21,7 +21,7 @@ using testing::Describe;
 using testing::Driver;
 
 // Replaces `time` by its distance from `from`, if both are there: the clocks of engine and model
-// differ.
+// may differ.
 void Since(std::optional<TimestampMs>& time, const std::optional<TimestampMs>& from) {
   if (time.has_value() && from.has_value()) time->value -= from->value;
 }

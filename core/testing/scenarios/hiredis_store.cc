@@ -46,7 +46,7 @@ std::string TagOf(const std::string& key) {
              : key.substr(open, close - open + 1);
 }
 
-// Returns the texts of a flat list of names and values.
+// Returns the fields that a flat list of names and values has.
 Fields FieldsOf(const RedisReply& reply) {
   Fields fields;
   for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {

@@ -35,8 +35,8 @@ struct Snapshot {
   std::map<std::string, std::vector<Fields>> streams;
 };
 
-// Is not thread-safe. Throws std::runtime_error, which ends the run, if a server doesn't answer, or
-// answers with an error where none is expected.
+// Is not thread-safe. Throws std::runtime_error if a server doesn't answer, or answers with an
+// error where none is expected.
 class RawStore {
  public:
   virtual ~RawStore() = default;

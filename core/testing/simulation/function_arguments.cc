@@ -79,7 +79,7 @@ std::vector<std::string> FunctionCalls::WorkerArgs() const {
   return {e_->id, e_->worker, e_->instance, e_->lane};
 }
 
-// Adds a lease id, an epoch and an attempt id, which are nearly always those of the last claim.
+// Adds a lease id, an epoch and an attempt id, which are mostly those of the last claim.
 void FunctionCalls::AddFence(std::vector<std::string>& args) {
   args.push_back(Odd(4) ? Pick({"", "other"}) : e_->lease);
   args.push_back(Odd(4) ? Pick({"", "99", "1"}) : e_->epoch);
