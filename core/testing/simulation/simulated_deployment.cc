@@ -55,7 +55,7 @@ void SimulatedDeployment::MayHappen() {
 }
 
 void SimulatedDeployment::Happen() {
-  using Event = void (SimulatedDeployment::*)();
+  using Event = bool (SimulatedDeployment::*)();
   static constexpr std::pair<std::string_view, Event> kEvents[] = {
       {"freeze", &SimulatedDeployment::FreezeNode},
       {"cut off", &SimulatedDeployment::CutOffNode},
@@ -69,8 +69,7 @@ void SimulatedDeployment::Happen() {
   };
   const auto& [name, event] = kEvents[Below(std::size(kEvents))];
   if (calm_) return;
-  ++happened_[name];
-  (this->*event)();
+  if ((this->*event)()) ++happened_[name];
   Point();
 }
 
@@ -127,27 +126,30 @@ void SimulatedDeployment::GossipAfter(std::int64_t ms) {
 
 // ---- what happens to one node ----------------------------------------------------
 
-void SimulatedDeployment::FreezeNode() {
+bool SimulatedDeployment::FreezeNode() {
   SimulatedServer& server = cluster_.node(AnyNode());
   world_.Freeze(server, true);
   world_.At(Soon(), [this, &server] { world_.Freeze(server, false); });
+  return true;
 }
 
-void SimulatedDeployment::CutOffNode() {
+bool SimulatedDeployment::CutOffNode() {
   SimulatedServer& server = cluster_.node(AnyNode());
   world_.CutOff(server, true);
   world_.At(Soon(), [this, &server] { world_.CutOff(server, false); });
+  return true;
 }
 
-void SimulatedDeployment::MoveNode() {
+bool SimulatedDeployment::MoveNode() {
   SimulatedServer& server = cluster_.node(AnyNode());
   const Endpoint old = server.address();
   world_.Move(server, NewAddress(), OneIn(2));
   if (OneIn(3)) Watch(world_.Start(old), false);
   GossipAfter(20);
+  return true;
 }
 
-void SimulatedDeployment::KillNode() {
+bool SimulatedDeployment::KillNode() {
   SimulatedServer& server = cluster_.node(AnyNode());
   const bool loses_functions = OneIn(3) && !server.is_replica();
   world_.Stop(server);
@@ -156,13 +158,14 @@ void SimulatedDeployment::KillNode() {
     if (loses_functions) (void)server.Execute(-1, {"FUNCTION", "FLUSH"}, 1000 * world_.now());
     cluster_.Gossip();
   });
+  return true;
 }
 
 // Makes a node leave and join another cluster, and puts a new node in its place.
-void SimulatedDeployment::ReplaceNode() {
-  cluster_.Separate({});  // nobody does this to a cluster that is split
+bool SimulatedDeployment::ReplaceNode() {
   const std::size_t leaver = AnyPrimary();
-  if (migration_ || !Serves(leaver)) return;
+  if (migration_ || !Serves(leaver)) return false;
+  cluster_.Separate({});  // nobody does this to a cluster that is split
   SimulatedServer& fresh = world_.Start(NewAddress());
   Watch(fresh, true);
   const std::size_t heir = cluster_.Add(fresh);
@@ -179,53 +182,59 @@ void SimulatedDeployment::ReplaceNode() {
   other_.MoveSlots(half, kSlotCount - 1, other_.PrimaryOf(half), there);
   other_.Gossip();
   cluster_.Gossip();
+  return true;
 }
 
 // ---- primaries and replicas ------------------------------------------------------
 
 // Separates the primary of `server` from the other nodes for a while. If these elect `server`, then
 // `server` takes over, and the changes that its link still kept are lost.
-void SimulatedDeployment::TakeOver(SimulatedServer& server) {
+bool SimulatedDeployment::TakeOver(SimulatedServer& server) {
   const std::size_t replica = IndexOf(server);
-  if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return;
+  if (replica == cluster_.size() || !server.is_replica() || !world_.IsUp(server)) return false;
   const std::string primary_id = cluster_.state(replica).me().primary_id;
   for (std::size_t primary = 0; primary < cluster_.size(); ++primary) {
     if (cluster_.state(primary).my_id() != primary_id) continue;
     if (migration_ && (&cluster_.node(primary) == migration_->from ||
                        &cluster_.node(primary) == migration_->to)) {
-      return;
+      return false;
     }
     cluster_.Separate({primary});
   }
   world_.At(Soon(), [this] { cluster_.Separate({}); });
-  if (!server.is_replica() || !cluster_.WinsElection(replica)) return;
+  if (!server.is_replica() || !cluster_.WinsElection(replica)) return false;
   const ClusterState& state = cluster_.state(replica);
   if (cluster_.Failover(replica) > 0) {
     witness_.Lose([&](std::uint16_t slot) { return state.OwnerId(slot) == state.my_id(); });
   }
   cluster_.Gossip();
+  return true;
 }
 
-void SimulatedDeployment::FailOver() {
+bool SimulatedDeployment::FailOver() {
   for (std::size_t i = AnyNode(), tries = cluster_.size(); tries > 0; --tries) {
     SimulatedServer& server = cluster_.node(i++ % cluster_.size());
     if (!server.is_replica() || !world_.IsUp(server)) continue;
     if (OneIn(2)) return TakeOver(server);
     // The replica falls behind before its primary is lost.
     server.SetLinkOpen(false);
-    world_.At(world_.now() + Upto(60), [this, &server] { TakeOver(server); });
-    return;
+    world_.At(world_.now() + Upto(60), [this, &server] {
+      if (TakeOver(server)) ++happened_["fail over"];
+    });
+    return false;  // it has not happened yet
   }
+  return false;
 }
 
 // Separates some nodes from the others for a while; clients reach all nodes.
-void SimulatedDeployment::Split() {
+bool SimulatedDeployment::Split() {
   std::set<std::size_t> group;
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     if (OneIn(2)) group.insert(i);
   }
   cluster_.Separate(group);
   world_.At(Soon(), [this] { cluster_.Separate({}); });
+  return !group.empty() && group.size() < cluster_.size();
 }
 
 // ---- slots -----------------------------------------------------------------------
@@ -247,33 +256,35 @@ void SimulatedDeployment::MoveAllSlots(std::size_t from, std::size_t to) {
   }
 }
 
-void SimulatedDeployment::MoveSomeSlots() {
+bool SimulatedDeployment::MoveSomeSlots() {
   const std::size_t from = AnyPrimary();
   const std::size_t to = AnyPrimary();
-  if (migration_ || from == to || !Serves(from) || !Serves(to)) return;
+  if (migration_ || from == to || !Serves(from) || !Serves(to)) return false;
   auto first = static_cast<std::uint16_t>(Below(kSlotCount));
   while (cluster_.PrimaryOf(first) != from) {
     first = static_cast<std::uint16_t>((first + 1) % kSlotCount);
   }
   MoveSlots(from, to, first, Below(4000));
   GossipAfter(30);
+  return true;
 }
 
 // Begins to move one slot that has keys, in steps; calls come between the steps.
-void SimulatedDeployment::BeginMigration() {
+bool SimulatedDeployment::BeginMigration() {
   const std::size_t from = AnyPrimary();
   const std::size_t to = AnyPrimary();
-  if (migration_ || from == to || !Serves(from) || !Serves(to)) return;
+  if (migration_ || from == to || !Serves(from) || !Serves(to)) return false;
   const std::vector<std::string> keys = cluster_.node(from).keys().Keys();
-  if (keys.empty()) return;
+  if (keys.empty()) return false;
   const std::uint16_t slot = SlotOf(keys[Below(keys.size())]);
-  if (cluster_.PrimaryOf(slot) != from) return;
+  if (cluster_.PrimaryOf(slot) != from) return false;
   migration_ = Migration{slot, &cluster_.node(from), &cluster_.node(to)};
   cluster_.BeginMigration(slot, from, to);
   for (int step = 1; step <= 3; ++step) {
     world_.At(world_.now() + step * 80, [this] { MoveSomeKeys(); });
   }
   world_.At(world_.now() + 320, [this] { EndMigration(); });
+  return true;
 }
 
 void SimulatedDeployment::MoveSomeKeys() {

@@ -53,8 +53,8 @@ class SimulatedDeployment {
   void MayHappen();
   void Heal();
 
-  // Returns how often each kind of event was chosen. Some kinds then do nothing if the cluster is
-  // not fit for them.
+  // Returns how often each kind of event has happened. An event that was chosen but could do
+  // nothing does not count.
   const std::map<std::string_view, std::uint64_t>& happened() const { return happened_; }
 
   std::uint64_t Below(std::uint64_t bound) {
@@ -73,17 +73,19 @@ class SimulatedDeployment {
 
   Fault Mischief(Operation operation);
   void Happen();
-  void FreezeNode();
-  void CutOffNode();
-  void MoveNode();
-  void MoveSomeSlots();
-  void KillNode();
-  void FailOver();
-  void Split();
-  void BeginMigration();
+  // Each of these is an event. It returns false if it has done nothing, because the cluster is not
+  // fit for it.
+  bool FreezeNode();
+  bool CutOffNode();
+  bool MoveNode();
+  bool MoveSomeSlots();
+  bool KillNode();
+  bool FailOver();
+  bool Split();
+  bool BeginMigration();
   void MoveSomeKeys();
   void EndMigration();
-  void ReplaceNode();
+  bool ReplaceNode();
 
   void Watch(SimulatedServer& server, bool member);
   void GossipAfter(std::int64_t ms);
@@ -98,7 +100,7 @@ class SimulatedDeployment {
   // Moves up to `most` + 1 consecutive slots of `from`, beginning with `first`. `from` must have
   // `first`.
   void MoveSlots(std::size_t from, std::size_t to, std::uint16_t first, std::uint64_t most);
-  void TakeOver(SimulatedServer& replica);
+  bool TakeOver(SimulatedServer& replica);
 
   std::mt19937_64 random_;
   SimulatedWorld world_;
