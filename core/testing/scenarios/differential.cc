@@ -115,14 +115,20 @@ class Differential {
   DifferentialResult Go(std::size_t calls) {
     DifferentialResult result;
     std::string history;
-    for (; result.calls < calls && driver_.problem().empty(); ++result.calls) {
-      const Call call = generator_.Next();
-      const Answer answer = driver_.Do(call);
-      generator_.Learn(call, answer);
-      result.taken += answer.ok() ? 1 : 0;
-      history += "\n    " + Describe(call) + " -> " + Describe(answer);
+    std::string problem;
+    try {
+      for (; result.calls < calls && driver_.problem().empty(); ++result.calls) {
+        const Call call = generator_.Next();
+        const Answer answer = driver_.Do(call);
+        generator_.Learn(call, answer);
+        result.taken += answer.ok() ? 1 : 0;
+        history += "\n    " + Describe(call) + " -> " + Describe(answer);
+      }
+      problem = driver_.problem();
+    } catch (const std::runtime_error& error) {
+      problem = std::string("stopped: ") + error.what();
     }
-    if (!driver_.problem().empty()) result.problem = driver_.problem() + "\n  after" + history;
+    if (!problem.empty()) result.problem = problem + "\n  after" + history;
     result.executions = run_.executions();
     return result;
   }
@@ -183,7 +189,13 @@ class Differential {
 DifferentialResult RunDifferential(Engine& engine, const std::string& prefix, std::uint64_t seed,
                                    std::size_t calls) {
   engine.BeginScenario();
-  return Differential(engine, prefix, seed).Go(calls);
+  try {
+    return Differential(engine, prefix, seed).Go(calls);
+  } catch (const std::runtime_error& error) {  // before the first call
+    DifferentialResult result;
+    result.problem = std::string("stopped: ") + error.what();
+    return result;
+  }
 }
 
 }  // namespace ffgrant::claims_conformance

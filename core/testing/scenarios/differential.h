@@ -21,7 +21,7 @@
 namespace ffgrant::claims_conformance {
 
 struct DifferentialResult {
-  std::string problem;  // empty if the two agreed
+  std::string problem;  // empty if the two agreed; also tells of an engine that has failed
   std::size_t calls = 0;
   std::size_t taken = 0;  // the calls that were not rejected
   std::deque<Execution> executions;

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -143,7 +145,10 @@ class FaultyEngine final : public Engine {
   std::string kind() const override { return "faulty"; }
   std::string description() const override { return "faulty"; }
   ClaimLedger& ledger() override { return *ledger_; }
-  std::int64_t Now() override { return right_.Now(); }
+  std::int64_t Now() override {
+    if (looks_left-- == 0) throw std::runtime_error("the server is gone");
+    return right_.Now();
+  }
   void PassUntil(std::int64_t time) override { right_.PassUntil(time); }
   bool has_exact_time() const override { return true; }
   bool Promote(const ExecutionIdView& id, LaneIdView lane) override {
@@ -155,6 +160,8 @@ class FaultyEngine final : public Engine {
     right_.BeginScenario();
     ledger_ = std::make_unique<FaultyLedger>(right_.ledger(), defect_);
   }
+
+  std::int64_t looks_left = INT64_MAX;  // Now() fails once it was called so often
 
  private:
   Defect defect_;
@@ -207,6 +214,17 @@ TEST(Histories, MemoryAgreesWithTheModel) {
 TEST(Histories, SeedsDecide) {
   MemoryEngine engine;
   EXPECT_EQ(RunDifferential(engine, "", 7, 100).taken, RunDifferential(engine, "", 7, 100).taken);
+}
+
+TEST(Histories, EndWithAProblemWhenTheEngineFails) {
+  for (const std::int64_t looks : {0, 1, 2, 50}) {
+    FaultyEngine engine(Defect::kNone);
+    engine.looks_left = looks;
+    const DifferentialResult result = RunDifferential(engine, "", 7, 100);
+    EXPECT_TRUE(result.problem.starts_with("stopped: the server is gone")) << result.problem;
+    EXPECT_LT(result.calls, 100u);
+    EXPECT_EQ(result.executions.empty(), looks == 0) << "whatever was made is to be cleaned up";
+  }
 }
 
 // ---- reviewed differences ------------------------------------------------------------
