@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Declares the functions that add peers to the figures. The function of a library is defined in its
-// xyz_peer.cc, and adds the library to each figure whose operation the library can do.
+// Declares the functions that add peers to the figures. The functions of a library are defined in
+// its xyz_peer.cc, and add the library to figures in which it can take part.
 
 #ifndef FFGRANT_BENCH_PEERS_ADD_PEERS_H_
 #define FFGRANT_BENCH_PEERS_ADD_PEERS_H_

@@ -12,7 +12,8 @@ namespace {
 
 template <class... Figures>
 void AddEach(Registry& registry) {
-  // Every other peer is compared with core, so core itself needs no check.
+  // The check that AddPeer() adds here compares core with itself. The checks of the other peers
+  // compare core with other code.
   (AddPeer<Figures, CorePeer<Figures>>(registry), ...);
   (AddLimit<Figures>(registry), ...);
 }

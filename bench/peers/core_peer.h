@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives core itself the peers' interface. What such a peer returns is the whole result that a
-// caller of core gets.
+// Gives core itself the peers' interface. The parsers of keys, ids and uuids return the whole
+// result that a caller of core gets.
 
 #ifndef FFGRANT_BENCH_PEERS_CORE_PEER_H_
 #define FFGRANT_BENCH_PEERS_CORE_PEER_H_

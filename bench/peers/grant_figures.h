@@ -130,7 +130,7 @@ class MembersPeer : public TurnOf<Reader> {
   Reader reader_;
 };
 
-// The library reads the members; plain::UnderstandMembers parses their texts.
+// The library reads the members, and plain::UnderstandMembers parses the id and the partition key.
 template <GrantReader Reader>
 class TypedPeer : public TurnOf<Reader> {
  public:

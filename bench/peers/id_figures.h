@@ -99,8 +99,8 @@ struct MintId {
   static std::string_view Limit(std::size_t, std::size_t i);
 };
 
-// Mints an id and right afterwards appends its text to a buffer, as code that writes a command
-// does.
+// Mints an id whose text is used at once, as code that writes a command uses it. Core's peer copies
+// the text into a buffer.
 struct MintAndUse : MintId {
   static constexpr std::string_view kOp = "MintExecutionIdAndUse";
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times pairs of issuing and claiming a grant: core's ledger beside databases and concurrent maps
+// Times pairs of issuing and claiming a grant: core's ledger beside a database and concurrent maps
 // that keep the same rules. First every ledger is compared with core's by one long random history.
 //
 // The limit beside each case copies into an array with one record for each execution. It copies to

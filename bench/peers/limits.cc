@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes the texts that the limits of formatting figures copy and that the limit of PartitionSlot
-// reads. Core writes these texts once.
+// Makes the texts that the limits of formatting figures (all but SerializeRequest) copy and that
+// the limit of PartitionSlot reads. Core writes these texts once.
 
 #include <cstddef>
 #include <string>

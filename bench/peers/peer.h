@@ -132,9 +132,9 @@ template <class Set, class Operation>
 }
 
 // Runs `operation` on the inputs of `set`: first untimed for ten milliseconds, then timed. A
-// repetition uses each input once, so without the untimed run a peer would find the caches in the
-// state in which the peer before it left them. Depending on this state, a peer that only looks at
-// the beginnings of the texts took 30 ns or 6 ns.
+// repetition uses each input at most once, so without the untimed run a peer would find the caches
+// in the state in which the peer before it left them. Depending on this state, a peer that only
+// looks at the beginnings of the texts took 30 ns or 6 ns.
 template <class Set, class Operation>
 void RunWarm(benchmark::State& state, const Set& set, std::size_t count, Operation operation) {
   std::size_t i = 0;

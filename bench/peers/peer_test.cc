@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tests that the check of a peer against core finds a wrong peer, even if the peer is wrong about
-// only one of 65,536 inputs, only about what it rejects, or only about a byte that it writes. Tests
-// also that a peer that serves as an experiment does all that core does, even where no input of a
-// benchmark asks for it.
+// only one of 65,536 inputs, only about what it rejects, only about a byte that it writes, or only
+// about the place of an error. Tests also that a peer that serves as an experiment does all that
+// core does, even where no input of a benchmark asks for it.
 
 #include "bench/peers/peer.h"
 
@@ -60,7 +60,7 @@ struct UppercaseUuids : ResultIsValue<std::string_view> {
   std::array<char, kUuidTextSize> out;
 };
 
-// Reports the right error at a place that is one byte too far.
+// Reports uppercase digits of a uuid at a place that is one byte too far.
 struct WrongOffset : ResultIsValue<plain::IdOutcome> {
   static constexpr std::string_view kImpl = "WrongOffset";
   plain::IdOutcome operator()(std::string_view text) {

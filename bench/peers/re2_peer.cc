@@ -2,8 +2,8 @@
 //
 // Adds RE2 as a peer: https://github.com/google/re2/blob/main/re2/re2.h
 // Expressions are compiled once and matched by FullMatch, which is anchored at both ends. RE2
-// itself converts the decimal and hexadecimal numbers that it captured. The lenient expression
-// captures the uuid as a whole, in any of its forms. By then the uuid's digits are known to be
+// itself converts the decimal and hexadecimal numbers that it captured. The lenient expression for
+// ids captures the uuid as a whole, in any of its forms. By then the uuid's digits are known to be
 // digits, so the peer reads them by hand.
 
 #include <re2/re2.h>

@@ -168,8 +168,8 @@ std::uint64_t Share(const ParseGrant::Value& grant) {
   return grant ? grant->members.expires_at_ms : 1;
 }
 
-// Times `operation` on `input(case, i)` under the name of `impl`. `share(value, input)` is the
-// number that a result adds to the checksum.
+// Adds a benchmark with the name `impl` that times `operation` on `input(case, i)`, and a check of
+// its checksum. `share(value, input)` is the number that a result adds to the checksum.
 template <class Figure, class Input, class ShareOf>
 void AddRun(Registry& registry, std::string_view impl, ffref_operation operation, Input input,
             ShareOf share) {

@@ -95,7 +95,7 @@ struct SerializeRequest {
 
 // Parses one grant in a document of 1 to 64 KiB. The document is large for one of these reasons:
 // blanks between the members, an unknown member with a long text or with many values, a long grant
-// key, or a long grant key with an escape every 16 bytes.
+// key, or a long grant key in which every 16th character is an escape.
 struct ParseLargeGrant {
   static constexpr std::string_view kOp = "ParseLargeGrant";
   static constexpr std::array<std::string_view, 15> kCases = {
@@ -104,7 +104,7 @@ struct ParseLargeGrant {
       "key/8KiB",    "key/64KiB",   "escapes/1KiB", "escapes/8KiB", "escapes/64KiB"};
   using Value = std::optional<plain::GrantMembers>;
 
-  // All documents of a case together have 8 MiB.
+  // All documents of a case together have about 8 MiB.
   static std::size_t InputCount(std::size_t case_index) {
     constexpr std::size_t kCounts[] = {8192, 1024, 128};
     return kCounts[case_index % 3];

@@ -73,10 +73,10 @@ inline bool CheckSimdjsonValue(simdjson::ondemand::value value) {
 }
 
 // Reads an object with simdjson's on-demand reader and checks what core checks: each member's name
-// is read, members may come in any order, a repeated member and a missing one are refused, unknown
-// members are checked to their end, and nothing may follow the document. `read(place, value)` reads
-// the member whose name stands at `place` in `names`. Like core, this reader checks everything in
-// front of a fault before it refuses the document.
+// is read, members may come in any order, a member of `names` that is repeated or missing is
+// refused, unknown members are checked to their end, and nothing may follow the document.
+// `read(place, value)` reads the member whose name stands at `place` in `names`. Like core, this
+// reader checks everything in front of a fault before it refuses the document.
 class CheckedSimdjsonObject {
  public:
   template <std::size_t kCount, class Read>
