@@ -74,9 +74,9 @@ void RunOverSet(benchmark::State& state, const Set& set, double bytes_per_item, 
 template <auto function>
 inline constexpr auto kDirect = [](const auto& input) { return function(input); };
 
-// Registers BM_<name>, which times `operation` over the set that `make_set()` returns. The set is
-// made when the benchmark first runs, so with a filter only the sets of the selected benchmarks are
-// made.
+// Registers BM_<name>, which times `operation` over the set that `make_set()` returns. The
+// benchmark asks for the set only when it runs. So with a filter, and without the check, only the
+// sets of the selected benchmarks are made.
 template <class MakeSet, class Operation>
 void RegisterOverTexts(const std::string& name, MakeSet make_set, Operation operation) {
   benchmark::RegisterBenchmark(("BM_" + name).c_str(), [=](benchmark::State& state) {

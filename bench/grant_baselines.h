@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Defines baselines, which do not use core, for reading and writing grants as JSON. They are
-// structs with a grant's members, a function that parses the members' texts, and functions that
+// structs with a grant's members, a function that parses two of the members, and functions that
 // append JSON to a std::string.
 
 #ifndef FFGRANT_BENCH_GRANT_BASELINES_H_
@@ -25,7 +25,7 @@ struct GrantMembers {
   friend bool operator==(const GrantMembers&, const GrantMembers&) = default;
 };
 
-// The members, with their texts parsed.
+// The members, with the execution id and the partition key parsed.
 struct TypedGrant {
   GrantMembers members;
   PlainExecutionId execution_id;
@@ -33,8 +33,9 @@ struct TypedGrant {
   friend bool operator==(const TypedGrant&, const TypedGrant&) = default;
 };
 
-// Parses the texts of `grant.members` as leniently as the reference does: the id with a good UUID
-// parser (simd_uuid.h), the key with std::from_chars. Returns false if a text is not valid.
+// Parses the execution id and the partition key in `grant.members` as leniently as the reference
+// does: the id with a good UUID parser (simd_uuid.h), the key with std::from_chars. Returns false
+// if one of the two is not valid.
 bool UnderstandMembers(TypedGrant& grant);
 
 // Appends the text in quotes and escapes the bytes that JSON requires to be escaped.

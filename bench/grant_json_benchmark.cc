@@ -3,8 +3,8 @@
 // Times reading grants from JSON and writing grants as JSON. One of the figures to reach
 // (scripts/jobs/common/bars.py) compares ParseGrant_Core with ParseGrant_SimdjsonOnDemand, which
 // reads the four members but does not parse their texts. ParseGrant_SimdjsonOnDemandTyped also
-// parses the texts, as Core does. simdjson_grant_reader.h says what both simdjson readers leave
-// out.
+// parses the id and the partition key, as Core does. simdjson_grant_reader.h says what both
+// simdjson readers leave out.
 
 #include <algorithm>
 #include <array>

@@ -79,7 +79,7 @@ enum class GrantCase {
   kCanonical,      // as the reference writes them
   kReordered,      // the members are in any order
   kWhitespace,     // the documents are indented
-  kEscaped,        // one or two bytes of each string are written as \u00xx
+  kEscaped,        // one or two bytes of each text value are written as \u00xx
   kEarlyReject,    // the first byte cannot begin a document
   kLateReject,     // the last byte is `]`
   kUnknownMember,  // one more member at any place: a text, a number, a list or an object

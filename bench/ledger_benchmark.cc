@@ -57,7 +57,8 @@ struct Cycle {
   }
 };
 
-// Does what Cycle does, with the plain baselines.
+// Does what Cycle does, with the plain baselines, but claims with the population's id instead of
+// the one that was read.
 struct PlainCycle {
   std::shared_ptr<plain::SimdjsonGrantReader> reader =
       std::make_shared<plain::SimdjsonGrantReader>();

@@ -4,7 +4,8 @@
 //
 // RunBlocks() claims executions in random order, each execution once in its life. Between the timed
 // blocks the claimed executions are completed, forgotten and created again. With several threads,
-// each thread has its own part of the executions, and every part has executions in all partitions.
+// each thread has its own part of the executions. Their partitions are random, so that executions
+// of different threads share partitions.
 //
 // The timed blocks of the threads begin together, and no thread goes on before all have ended their
 // block. So no block is timed while another thread does untimed work. This needs one core for each
@@ -147,9 +148,10 @@ class BlockTimer {
 };
 
 // Times `work(fixture, begin, end)`, which claims the executions [begin, end) of the population and
-// returns how many calls failed. A run begins with the execution after the last one of the run
-// before it: if each run began with the first executions, these would soon be in the processor's
-// cache, however many other executions there are.
+// returns for how many of them a call failed. A run begins with the execution after the last one of
+// the run before it, or at the beginning once too few executions are left: if each run began with
+// the first executions, these would soon be in the processor's cache, however many other executions
+// there are.
 template <class Ledger, class Work>
 void RunBlocks(benchmark::State& state, std::size_t live, const Clock& clock, Rendezvous& threads,
                Work work) {

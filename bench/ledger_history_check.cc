@@ -60,7 +60,7 @@ void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver
       ChoicesOf(population), clock);
   testing::Driver driver([&](const Call& call) { return Make(core, call); },
                          {testing::SameAs(std::string(name), std::move(other), WhatAllTell)});
-  // Counts how often each call succeeded and failed.
+  // Counts how often each kind of call succeeded and failed.
   std::map<CallKind, std::pair<std::size_t, std::size_t>> seen;
   for (std::size_t i = 0; i < kSteps; ++i) {
     if (i > 0 && i % kStepsPerMove == 0) {
@@ -76,7 +76,7 @@ void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver
     ++(answer.ok() ? seen[call.kind()].first : seen[call.kind()].second);
     clock.Advance(static_cast<std::int64_t>(random.Below(3)));
   }
-  // A history in which some call never succeeds or never fails proves little.
+  // A history in which some kind of call hardly ever succeeds or fails proves little.
   SelfCheck(seen.size() == kCalls, "the random history misses a call", "");
   for (const auto& [kind, counts] : seen) {
     SelfCheck(counts.first >= 50 && (counts.second >= 50 || kind == CallKind::kCreate),

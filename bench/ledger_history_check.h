@@ -44,7 +44,8 @@ void CheckAgainstCore(std::string_view name, ManualClock& clock, testing::Driver
 
 }  // namespace history
 
-// `Ledger` may be any type with the signatures of StoreLedger (map_ledger.h).
+// Compares core's ledger with a new `Ledger`, which has the signatures of StoreLedger and its
+// constructor.
 template <class Ledger>
 void CheckLedgerAgainstCore(std::string_view name) {
   ManualClock clock(TimestampMs{1'700'000'000'000});

@@ -360,7 +360,7 @@ void RunCrowd(benchmark::State& state, Crowd<Ledger>& crowd, Rendezvous& threads
   crowd.fixture.reset();
 }
 
-// Returns how many bytes of memory are in use, as the system counts them.
+// Returns how many bytes of memory this process has in use, as the system counts them.
 std::size_t ResidentBytes() {
   malloc_trim(0);
   std::size_t pages = 0;

@@ -133,7 +133,7 @@ class AbslShards {
  public:
   explicit AbslShards(std::size_t max_executions) {
     for (std::size_t i = 0; i < kMapPartitions; ++i) {
-      // Reserves a quarter more than the even share, so that no shard grows later.
+      // Reserves a quarter more than the even share, and 64, so that no shard grows later.
       shards_[i].executions.reserve(max_executions / kMapPartitions * 5 / 4 + 64);
     }
   }

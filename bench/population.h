@@ -41,8 +41,8 @@ inline AttemptId AttemptIdOf(const ExecutionIdView& id) {
   return attempt;
 }
 
-// Ids in the random order in which they are claimed; they are created in another order. The ids are
-// spread evenly over 256 partitions.
+// Ids in the random order in which they are claimed; they are created in another order. Each id is
+// in a random one of 256 partitions.
 class Population {
  public:
   explicit Population(std::size_t live) {
@@ -108,7 +108,7 @@ class CoreLedger {
     MemoryLedgerOptions options;
     options.max_executions = max_executions;
     options.clock = &clock;
-    options.hash_seed = 1;  // counts must be the same in each run
+    options.hash_seed = 1;  // each run must execute the same instructions
     return options;
   }
 

@@ -8,7 +8,7 @@
 //                                them at once
 //   open RATE COUNT STEP...      the executions begin at random moments, RATE a
 //                                second on average, even if the server can't
-//                                keep up
+//                                keep up, until 4096 are under way
 //   repeat DEPTH COUNT STEP      makes the step on the first COUNT executions,
 //                                even if they had it before; for functions that
 //                                change nothing
@@ -16,8 +16,9 @@
 //   ids                          lists the executions so far, one a line, then "."
 //
 // STEP is create, issue, claim, fused or complete. Except for create, STEP may also name a server
-// function that is called instead of the step's own function: claim:other_function. Each step goes
-// on with the executions after those that it took before, so `closed 64 500 create` comes first.
+// function that is called instead of the step's own function: claim:other_function. A load goes on
+// with the executions after those that its first step has had, so `closed 64 500 create` comes
+// first.
 //
 // The program answers each load with one line of JSON. The times p50_us to max_us in this line last
 // from the moment when an execution was to begin until the answer to its last step. In an open load

@@ -122,7 +122,8 @@ bool IsHexDigit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-// Returns the offset of the first byte that breaks the form of a rejected UUID.
+// Returns the offset of the first byte that breaks the form of a rejected UUID, or the size of a
+// text that has the size of no form.
 std::size_t UuidFault(std::string_view text) {
   const std::string_view before = text.size() == 45 ? "urn:uuid:" : text.size() == 38 ? "{" : "";
   if (text.size() != 32 && text.size() != 36 && before.empty()) return text.size();

@@ -42,7 +42,7 @@ inline std::uint64_t TicksAfter() noexcept {
 double NanosecondsPerTick();
 
 // Returns the time of an empty measurement, the median of many, in nanoseconds. Reported latencies
-// include this time, and it is also reported beside them.
+// include this time, and ReportPercentiles() reports it beside them.
 double TimerOverheadNs();
 
 }  // namespace ffgrant::bench

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes the program perf_crowded, which has the self-test's kernels and three benchmarks that are
-// too noisy for any gate. Two environment variables make one of the kernels slower. Base and head
-// are the same program, so they differ in nothing but this slowdown:
+// too noisy for any gate. Two environment variables make one of the kernels slower:
 //
 //   FFGRANT_SLOW=BM_Hash_Selftest/64  FFGRANT_SLOW_PERCENT=05
+//
+// Base and head are the same program, so they differ in nothing but this slowdown.
 
 #include <benchmark/benchmark.h>
 

@@ -90,7 +90,7 @@ std::vector<std::string> RandomNumbers(std::size_t count) {
   return texts;
 }
 
-// Parses numbers whose lengths the branch predictor cannot know.
+// Parses numbers of random lengths.
 void BM_Digits_Selftest(benchmark::State& state) {
   const auto& texts = Kept(static_cast<std::size_t>(state.range(0)), RandomNumbers);
   Run(state, "BM_Digits_Selftest", [&](std::size_t number) {

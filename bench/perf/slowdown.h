@@ -8,8 +8,8 @@
 namespace ffgrant::bench {
 
 // Returns how much more work this program does for the benchmark with this name and argument, in
-// percent of the normal work. The function has a source file of its own, so that the machine code
-// of the kernels is the same in every program.
+// percent of the normal work. The function is not defined in the source file of the kernels, so
+// that the machine code of the kernels is the same in every program.
 int SlowdownPercent(const char* name, std::int64_t argument);
 
 }  // namespace ffgrant::bench
