@@ -3,7 +3,7 @@
 // Compares our hashing with the reference's. The input's CRC16 and slot are compared. If the input
 // is UTF-8, it is taken as a lane, whose check and partition are compared. The first bytes are
 // taken as a UUID. Its partitions in all families are compared, and so are the ids that are minted
-// from it.
+// for the flow with this UUID and for the lane.
 
 #include <algorithm>
 #include <cstddef>

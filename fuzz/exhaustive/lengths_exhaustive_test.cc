@@ -2,12 +2,12 @@
 //
 // Tries every length and every byte place of every fast path. A fault that people really make
 // concerns one path at one length: for example, in a text of 13 bytes the path does not look at
-// byte 8. So each text of each document gets every length from 0 to beyond the widest block. At
-// every length, each byte of the text is replaced by each byte that matters, and the result is read
-// with every set of instructions. Each number gets every count of digits, and each of its digits is
-// replaced by each byte that matters. The oracles are the naive writers and the naive decoder. With
-// --paths, in a build that counts paths (internal/paths.h), the program fails unless each path was
-// taken with each length that it can have, and with no other.
+// byte 8. So each text of the documents below gets every length from 0 to beyond the widest block.
+// At every length, each byte of the text is replaced by each byte that matters, and the result is
+// read with every set of instructions. Numbers get every count of digits, and each of their digits
+// is replaced by each byte that matters. The oracles are naive code. With --paths, in a build that
+// counts paths (internal/paths.h) and on a processor that has all of them, the program fails unless
+// each path was taken with each length that it can have, and with no other.
 
 #include <algorithm>
 #include <chrono>
@@ -353,7 +353,8 @@ void CheckGrantWritten(const ClaimGrantView& grant) {
   }
 }
 
-// Reads a claim response as a grant and compares everything that the grant holds.
+// Reads a claim response as a grant and compares the result of the JSON and the grant's four
+// members.
 void CheckGrantRead(std::string_view text) {
   ++checked;
   const std::string_view json = Memory().AtEnd(text);
@@ -671,7 +672,8 @@ void Copies() {
   }
 }
 
-// The checksum is linear, so single bits at every place of every length determine it.
+// The checksum is linear, so single bits at every place of every length determine it. In texts of
+// more than 200 bytes only the highest bit of each byte is tried.
 void Checksums() {
   for (std::size_t size = 0; size <= 330; ++size) {
     std::string text(size, '\0');
@@ -833,7 +835,7 @@ void CheckUuid(std::string_view text) {
   }
 }
 
-// Checks `text` and every text that differs from it by one byte.
+// Checks `text` and every text that one edit of a byte makes from it.
 template <class Check>
 void WithEdits(const std::string& text, Check check) {
   check(text);
@@ -847,8 +849,8 @@ std::vector<std::string> OtherForms(const std::string& uuid) {
   return {simple, "{" + uuid + "}", "urn:uuid:" + uuid};
 }
 
-// Tries keys and ids with indexes of many lengths, and every text that differs from such a key or
-// id by one byte. Each digit of an index also takes each value.
+// Tries keys and ids with indexes of many lengths, and every text that one edit of a byte makes
+// from such a key or id. Each digit of an index also takes each value.
 void KeysAndIds() {
   const auto check_key = [](const std::string& text) { CheckKey(text); };
   const auto check_id = [](const std::string& text) { CheckId(text); };
@@ -994,7 +996,7 @@ constexpr Lengths kLengths[] = {
 };
 
 // Checks that each path was taken with each of its lengths and with no other length. If another
-// length occurs, the table is wrong.
+// length occurs, the table or the path is wrong.
 void CheckPaths() {
   constexpr std::size_t kPaths = static_cast<std::size_t>(Path::kCount);
   std::vector<std::vector<bool>> possible(kPaths, std::vector<bool>(kMost + 1));

@@ -79,7 +79,7 @@ void CheckKey(std::string_view text, Tally& tally) {
   if (canonical != nullptr && *canonical != strict.partition) Fail("another partition", text);
 }
 
-// Checks every key that exists, and many keys whose index is too large.
+// Checks every canonical key, and many keys whose index is too large.
 Tally EveryKey() {
   Tally tally;
   GuardedBuffer buffer;
