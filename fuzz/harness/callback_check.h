@@ -11,11 +11,11 @@
 namespace ffgrant::fuzz {
 
 // Calls both callbacks with every pair of a small size and a small maximum, and with pairs of
-// larger ones, always with the same seeds. Each call is made twice: on allocations of exactly its
-// sizes, for AddressSanitizer, and in front of a page that nobody may touch, for every build. The
-// bytes after the input differ between the two calls, but the results must be the same. Then inputs
-// are minimised as libFuzzer does it, by the mutator alone. Returns the number of calls; calls
-// Fail() for the first broken rule.
+// larger ones, with the same seeds in every run. Each call is made twice: on allocations of exactly
+// its sizes, for AddressSanitizer, and in front of a page that nobody may touch, for every build.
+// The bytes after the input differ between the two calls, but the results must be the same. Then
+// inputs are minimised as libFuzzer does it, by the mutator alone. Returns the number of calls;
+// calls Fail() for the first broken rule.
 std::size_t CheckCallbacks();
 
 }  // namespace ffgrant::fuzz

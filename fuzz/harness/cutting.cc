@@ -9,8 +9,8 @@ namespace ffgrant::fuzz {
 
 std::size_t CutToFit(Random& random, std::uint8_t* data, std::size_t size, std::size_t max_size,
                      std::size_t unit) {
-  // `least` and `most` are numbers of units. The last unit may be incomplete; it can be moved, but
-  // it is never cut out.
+  // `least` and `most` are numbers of units. An incomplete last unit can be moved, but it is never
+  // cut out.
   const std::size_t least = (size - max_size + unit - 1) / unit;
   const std::size_t most = (size - 1) / unit;
   if (max_size == 0 || least > most) return max_size;

@@ -15,7 +15,8 @@ class FindingFile {
   // From now on a signal that a fault raises (SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE) between
   // Begin() and End() writes the input to `path`, and then has its former effect. Without such a
   // signal there is no file, since an empty file would mean an empty input. Returns false if the
-  // file can't be written, and prints why. `path` must stay valid.
+  // file can't be written, and prints why, or if the signals can't be caught. `path` must stay
+  // valid.
   bool Open(const char* path);
 
   // Begin() says that an input starts to run, End() that it has run. The input must not change in

@@ -244,7 +244,8 @@ class Generator {
                             : kSpecial[random_.Below(kSpecial.size())];
   }
 
-  // A document gets at most one fault, so that no fault is hidden by another.
+  // Returns true at most once for a document, so that no such fault is hidden by another.
+  // SomeString() and SomeValue() may bring in more faults.
   bool FaultHere(std::size_t one_in) {
     if (!faulty_ || !random_.OneIn(one_in)) return false;
     faulty_ = false;
@@ -306,7 +307,7 @@ class Generator {
         return Copied(OneOf(random_, kInFront)) + digits;
       case 2:
         return Copied(OneOf(random_, kShort));
-      case 3: {  // raises one digit, if it is not 9, and puts any digits after it
+      case 3: {  // raises one digit, if it is not 9, and makes the later digits random
         std::size_t at = random_.Below(digits.size());
         if (digits[at] != '9') ++digits[at];
         while (++at < digits.size()) digits[at] = static_cast<char>('0' + random_.Below(10));

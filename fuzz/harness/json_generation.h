@@ -28,7 +28,7 @@ std::string SomeString(Random& random);
 // though JSON does not require it.
 std::string Spelt(Random& random, std::string_view text, std::size_t one_in);
 
-// Returns white space, mostly none.
+// Returns white space; in half of the calls none.
 std::string SomeSpace(Random& random);
 
 // Returns nested arrays and objects.

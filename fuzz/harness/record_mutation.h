@@ -35,12 +35,12 @@ struct RecordFormat {
 };
 
 // MutateRecords and CrossOverRecords implement the callbacks whose contract is in engine.h. If an
-// input ends within a record, MutateRecords completes the record, unless an engine minimises the
-// input. If not even one record fits, MutateRecords mutates bytes.
+// input ends within a record, MutateRecords completes the record, but mostly not if an engine
+// minimises the input. If not even one record fits, MutateRecords mutates bytes.
 std::size_t MutateRecords(const RecordFormat& format, std::uint8_t* data, std::size_t size,
                           std::size_t max_size, unsigned int seed);
 // The result has the header of `a` and records of one input or both. If not even one record fits,
-// it is one of the inputs, cut to fit.
+// or if nothing would be left, the result is one of the inputs, cut to fit.
 std::size_t CrossOverRecords(const RecordFormat& format, std::span<const std::uint8_t> a,
                              std::span<const std::uint8_t> b, std::uint8_t* out,
                              std::size_t max_out_size, unsigned int seed);

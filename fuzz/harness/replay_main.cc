@@ -2,8 +2,8 @@
 //
 // Runs a target on files, without an engine and with any compiler. Every input runs twice, the
 // second time in the opposite order, and both runs must observe the same (observations.h). With
-// --explore, the program also mutates inputs. It is much weaker than an engine at this, but works
-// with every compiler.
+// --explore or --executions, the program also mutates inputs. It is much weaker than an engine at
+// this, but works with every compiler.
 
 #include <algorithm>
 #include <chrono>

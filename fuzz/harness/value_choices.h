@@ -28,12 +28,13 @@ class ValueChoices {
 
   Choices& choices() { return choices_; }
 
-  // Returns words of the claim path, or a mix of bytes that JSON writes in different ways. A few
-  // texts are not UTF-8.
+  // Returns a word of the claim path, an execution id, a partition's tag, or a mix of bytes that
+  // JSON writes in different ways. A few texts are not UTF-8.
   std::string_view Text();
   std::optional<std::string_view> OptionalText();
   StringList Texts();
-  // Returns a printable text, as a checked lane or name is.
+  // Returns a printable text of up to `max_size` bytes, as a checked lane or name is, or an empty
+  // one.
   std::string_view Name(std::size_t max_size);
   std::string_view Bytes();
   Uuid SomeUuid();
