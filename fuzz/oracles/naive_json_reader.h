@@ -13,6 +13,7 @@
 //   kControlCharacter  the byte
 //   kInvalidUtf8       where the sequence begins
 //   kTooDeep           the bracket
+//   kTrailingBytes     the first byte after the document that is not white space
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_READER_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_READER_H_
@@ -58,8 +59,8 @@ struct NaiveNode {
 // Every Read function stops at the first fault, stores it for failure() and returns false.
 class NaiveJsonReader {
  public:
-  // Whether the texts and numbers of ignored values are also judged by their meaning, or only by
-  // their form.
+  // kAll: a text or a number is judged by its form and its meaning. kForm: by its form only, as in
+  // ignored values.
   enum class Check { kAll, kForm };
 
   explicit NaiveJsonReader(std::string_view json) : json_(json) {}

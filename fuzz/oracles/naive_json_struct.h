@@ -9,8 +9,9 @@
 //   kSurplusElement                 the comma
 //   kDuplicateField                 the quote of the second name
 //   all other errors of a value     where the value begins
-// A failure names a member if the failure lies between the beginning and the end of the member. A
-// member begins with its name or, as an element, with the comma before it. It ends with its value.
+// A failure names a member if the failure lies after the member's name or, for an element, after
+// the comma or bracket before it, and not after the member's value. A `]` after a comma belongs to
+// no element. kMissingField, kTooFewElements and kDuplicateField name their member too.
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_JSON_STRUCT_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_JSON_STRUCT_H_
@@ -62,7 +63,7 @@ struct NaiveValue {
   std::vector<NaiveValue> members;
 };
 
-// Reads one value for each field, in declaration order.
+// Stores one value for each field, in declaration order.
 bool NaiveReadStruct(std::span<const NaiveField> fields, NaiveJsonReader& reader,
                      std::vector<NaiveValue>* values);
 
@@ -70,7 +71,8 @@ bool NaiveReadStruct(std::span<const NaiveField> fields, NaiveJsonReader& reader
 bool NaiveReadTaggedOutside(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                             std::size_t* variant, std::vector<NaiveValue>* values);
 
-// Reads {"status":"<variant>",...} and buffers all other members.
+// Reads {"status":"<variant>",...} or ["<variant>",...], and buffers everything but the variant's
+// name.
 bool NaiveReadTaggedInside(std::span<const NaiveField> variants, NaiveJsonReader& reader,
                            std::size_t* variant, std::vector<NaiveValue>* values);
 
