@@ -29,7 +29,7 @@ namespace {
 using Tokens = std::vector<std::string_view>;
 
 // Each line of an input is one token; a form feed separates the two lists. A token of three or more
-// bytes that begins with `*` stands for many tokens: its next two bytes add up to the number of
+// bytes that begins with `*` stands for 0 to 510 tokens: its next two bytes add up to the number of
 // these tokens, and each of the tokens is the rest of the text with a number after it. For example,
 // `*`, the bytes 1 and 2, and the rest `x` stand for x0, x1 and x2. In this way a few bytes reach
 // the limits.

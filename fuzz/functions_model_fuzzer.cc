@@ -3,8 +3,8 @@
 // Runs the shipped functions on a simulated server in this process, calls them through the client,
 // and compares them with the plain model (contract 7). Each record of 16 bytes is one call: its
 // bytes choose the execution, the call and the arguments. Both sides have the same clock, so after
-// each call the whole answer and the whole stored state must be the same, times included. Names,
-// lanes and capability tokens come from the contract's whole grammar
+// each call the whole answer and the whole stored state of the call's execution must be the same,
+// times included. Names, lanes and capability tokens come from the contract's whole grammar
 // (testing/contract/contract_table.h).
 //
 //   | execution | call | arguments ... |

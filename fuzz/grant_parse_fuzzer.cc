@@ -3,7 +3,7 @@
 // Parses claim responses (contract 4, 5.2, 5.5) from any bytes on every path and compares verdict,
 // error, offset, member and values with a naive decoder. A fast path may decline a document but
 // never give another result. An accepted document is also written in another way, which must mean
-// the same. The document then becomes a grant, whose partition and ingress check have oracles of
+// the same. The document is also read as a grant, whose partition and ingress check have oracles of
 // their own.
 
 #include <algorithm>

@@ -65,8 +65,8 @@ void CheckDto(NaiveDto dto, const View& view, ValueChoices& values, Parse parse,
     return;
   }
   CheckWrite("serialize", json, json, values.choices().Word(), write_view);
-  // Trying all lengths has a quadratic cost, so all are tried only for some inputs, and never for
-  // long documents.
+  // Trying all sizes of the buffer has a quadratic cost, so all are tried only for some inputs, and
+  // never for long documents.
   if (json.size() < 400 && values.choices().Below(64) == 63) {
     for (std::size_t room = 0; room < json.size(); ++room) {
       CheckWriteInto(room, "serialize", json, json, write_view);
@@ -102,7 +102,7 @@ void CheckNames(ValueChoices& values) {
   if (name != expected) Fail("name of an attempt type", std::to_string(number), expected, name);
 }
 
-// Checks values that nobody has set: all are zero or empty.
+// Checks the values that nobody has set: numbers and uuids are zero, enumerators are the first.
 void CheckUnset() {
   const ClaimRequestView claim;
   const ClaimResponseView granted;

@@ -2,9 +2,10 @@
 //
 // Runs the embedded ledger and the model side by side (contract 7). One byte says how much room the
 // ledger has for names and other things. Then each record of 16 bytes is one operation: its bytes
-// choose the execution and the arguments. After each operation, answers, details and stored state
-// must be the same, and the invariants of 7.7 must hold (ledger_pair.h). At the end the clock moves
-// on so far that all times run out, maintenance runs, and everything is compared again.
+// choose the execution, the operation and the arguments. After each operation, answers, details and
+// stored state must be the same, and the invariants of 7.7 must hold (ledger_pair.h). At the end
+// the clock moves on so far that all but the longest times run out, maintenance runs, and
+// everything is compared again.
 //
 //   | room |
 //   | alias? | execution | operation | arguments ... |
@@ -36,12 +37,12 @@ constexpr std::size_t kHeader = 1;
 constexpr std::size_t kWidth = 16;
 constexpr std::size_t kMaxRecords = 64;
 
-// The bytes from which LedgerPair::Step() takes these choices.
+// The indexes of the bytes from which LedgerPair::Step() takes these choices.
 constexpr std::size_t kAliasAt = 0;
 constexpr std::size_t kExecutionAt = 1;
 constexpr std::size_t kOperationAt = 2;
 
-// Returns ample room for names, or so little room that it runs out.
+// Returns ample room, or so little room that it runs out.
 testing::LedgerPair::Room RoomOf(std::uint8_t header) {
   if (header % 2 == 0) return {};
   const std::size_t few = 1 + header / 2 % 4u;

@@ -162,7 +162,7 @@ void Note(const LedgerRace& race) {
     if (a.fiber < 0) continue;
     CountState(word(a));
     for (const HistoryEntry& b : race.history()) {
-      // Counts which calls overlapped in time, and with what outcomes.
+      // Counts which calls on one execution overlapped in time, and with what outcomes.
       const bool met = a.fiber < b.fiber && a.called_at < b.returned_at &&
                        b.called_at < a.returned_at && a.execution == b.execution;
       if (met) CountState(word(a) << 32 | word(b));

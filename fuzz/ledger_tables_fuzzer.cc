@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Compares three parts of the embedded ledger with maps and sets: the table of executions, whose
-// hashes collide as the input says; the pool of names, which runs out of names and of bytes; and
-// the eligible sets, in the order of contract 3. All three are small, so that inputs reach their
-// limits.
+// hashes collide; the pool of names, which runs out of names and of bytes; and the eligible sets,
+// in the order of contract 3. All three are small, so that inputs reach their limits.
 
 #include <algorithm>
 #include <array>
@@ -85,7 +84,7 @@ class TableRun {
   }
 
  private:
-  // There are only few tags and words, so executions collide.
+  // There are only twelve hashes, so executions collide.
   static std::uint64_t HashOf(unsigned number) {
     constexpr std::uint64_t kTags[] = {0, 1, 2, 0x7F};
     constexpr std::uint64_t kMiddles[] = {0, 0xFFFFFFFF, 0x80000000};

@@ -35,7 +35,8 @@ constexpr ReplyLimits kLimits = {.max_bytes = 1 << 14, .max_depth = 3};
 constexpr std::string_view kLease = "22222222-2222-4222-8222-222222222222";
 constexpr std::string_view kAttempt = "33333333-3333-4333-8333-333333333333";
 
-// Returns the reply's content as text. Adds to `size` the least memory that the reply takes.
+// Returns the reply's content as text. Adds to `size` the least memory that the reply takes, and
+// raises `deepest` to the depth of its arrays.
 std::string ShownReply(const Reply& reply, int depth, std::size_t& size, int& deepest) {
   size += sizeof(Reply) + reply.text.size();
   switch (reply.type) {

@@ -2,7 +2,7 @@
 //
 // Checks routing (contract 1.4, 1.7, 2): partitions of uuids and lanes, minted ids, scan starts,
 // lane names and random uuids. The input gives the counts of partitions, a uuid and a name. Naive
-// arithmetic computes every result that is not random once more.
+// arithmetic computes once more every result that is not random.
 
 #include <cstddef>
 #include <cstdint>
