@@ -98,8 +98,8 @@ std::string RandomId(IdCase which, Random& random) {
   return text;
 }
 
-// Writes two bytes of `text` as escapes. If chance chooses the first byte of `text` first, it is
-// the only one.
+// Writes two bytes of `text` as escapes. If chance chooses the first byte of `text` first, only
+// this byte is written as an escape.
 std::string Escaped(std::string text, Random& random) {
   constexpr std::string_view kHex = "0123456789abcdef";
   for (int i = 0; i < 2; ++i) {

@@ -3,9 +3,9 @@
 // Implements one execution and the claim path's rules for it, as one writes them in an afternoon.
 // The baselines of the ledger keep such executions in their maps. PlainExecution makes the checks
 // of contract 7.1, 7.2 and of completing in the same order as core. It has the same fields of
-// execution, grant and lease as core, with values inline. It keeps no order of eligible executions,
-// no index of lease expiries and no opaque grant texts. The class is not thread-safe: the map
-// around it locks.
+// execution, grant and lease as core, but holds its texts itself instead of interned names. It
+// keeps no order of eligible executions, no index of lease expiries and no opaque grant texts. The
+// class is not thread-safe: the map around it locks.
 
 #ifndef FFGRANT_BENCH_PLAIN_EXECUTION_H_
 #define FFGRANT_BENCH_PLAIN_EXECUTION_H_

@@ -6,7 +6,7 @@
 -- without a check or a decision. These three store the server's own time, because adding an entry
 -- to an index costs less if all scores are equal. ffgrant_bench_forget removes a benchmark's
 -- executions from a server that the benchmark doesn't own. This library is loaded beside the
--- library that is measured, and removed at the end.
+-- library that is measured, and at the end it is removed from such a server.
 
 -- Takes the KEYS and ARGV of ff_claim_execution, and answers like ff_claim_execution.
 redis.register_function('ffgrant_bench_bare', function(_, args)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the fuzz targets for OSS-Fuzz and ClusterFuzzLite. Both set $CC, $CXX, $CFLAGS, $CXXFLAGS
-# and $LIB_FUZZING_ENGINE, so nothing here depends on the engine. The results go to $OUT: binary,
-# seed corpus, dictionary and options of every target but the canary.
+# and $LIB_FUZZING_ENGINE, so nothing here depends on the engine. The results go to $OUT: the binary
+# of every target but the canary, and the seed corpus, dictionary and options of the targets that
+# have them.
 set -eu
 : "${CC:?}" "${CXX:?}" "${CFLAGS?}" "${CXXFLAGS?}" "${LIB_FUZZING_ENGINE:?}"
 : "${SRC:?}" "${OUT:?}" "${WORK:?}"

@@ -139,7 +139,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const PartitionKeyResult strict = CheckMode(other, ParseMode::kStrict);
   CheckMany(text, lenient);
   if (lenient) CheckText(text, lenient.partition, static_cast<bool>(strict));
-  // States are counted by family and length; core counts its other paths itself (internal/paths.h).
+  // Canonical keys are counted by family and length. Core counts its paths itself
+  // (internal/paths.h).
   if (strict) CountState(text.size() << 8 | static_cast<std::uint64_t>(strict.partition.family));
   if (!strict && ObservedOneIn(8)) CheckErrorText(text, strict);
   return 0;

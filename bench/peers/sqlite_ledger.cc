@@ -13,10 +13,11 @@
 namespace ffgrant::bench::peers {
 namespace {
 
-// The columns are the fields of PlainExecution. phase: 0 runnable, 1 active, 2 terminal; ownership:
-// 0 unowned, 1 leased, 2 expired; attempt: 0 pending, 1 running, 2 interrupted, 3 terminal. A row
-// takes some 250 bytes. The table is stored in the order of its key, since an index beside the
-// table would cost one more lookup for each call.
+// The columns are the id and the fields of PlainExecution except terminal_, which phase 2 stands
+// for. phase: 0 runnable, 1 active, 2 terminal; ownership: 0 unowned, 1 leased, 2 expired;
+// attempt: 0 pending, 1 running, 2 interrupted, 3 terminal. A row takes some 250 bytes. The table
+// is stored in the order of its key, since an index beside the table would cost one more lookup for
+// each call.
 constexpr const char* kSchema = R"sql(
   CREATE TABLE executions(
     id BLOB PRIMARY KEY,

@@ -11,7 +11,7 @@
 namespace ffgrant::fuzz {
 
 // From now on LLVMFuzzerMutate takes its random numbers from `seed`. In about one call in four it
-// also fills all the room that it gets, so that a mutator that claims too much room is found.
+// fills all the room that it gets, so that a mutator that claims too much room is found.
 // StartStretching() is not thread-safe.
 void StartStretching(std::uint64_t seed);
 
