@@ -66,7 +66,8 @@ Figures Fleet::Run(std::size_t workers, Plan& plan, Steps steps) {
   return std::move(figures_);
 }
 
-// Gives the worker with this number the plan's next execution, or ends its work if none is left.
+// Lets the worker with this number begin the plan's next execution, or ends the worker's part in
+// the load if none is left.
 void Fleet::Begin(std::size_t number) {
   const std::size_t i = plan_->next.fetch_add(1);
   if (i >= plan_->count) {

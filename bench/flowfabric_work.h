@@ -117,8 +117,8 @@ inline std::string ResultOf(std::string_view id) {
   return absl::StrFormat("{\"done\":\"%s\"}", id);
 }
 
-// Hands out to the workers the executions that they may begin. An open load has a planned moment
-// for each execution.
+// Says how many executions the workers may begin and, for an open load, at which moment each is to
+// begin.
 struct Plan {
   std::vector<SteadyClock::time_point> moments;  // empty for a closed load
   std::size_t count = 0;

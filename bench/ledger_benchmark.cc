@@ -139,7 +139,7 @@ void RunClaimForWorker(benchmark::State& state, std::size_t live, const Clock& c
 }
 
 // Times single claims one by one. The grants were issued before, in another order. With a million
-// live executions each claim therefore finds its execution outside the caches. The time that is
+// live executions a claim therefore mostly finds its execution outside the caches. The time that is
 // reported includes reading the timer.
 template <class Ledger>
 void RunLatency(benchmark::State& state, std::size_t live, const Clock& clock,

@@ -13,7 +13,7 @@
 //                                even if they had it before; for functions that
 //                                change nothing
 //   forget                       begins anew, with other executions
-//   ids                          lists the executions so far, one a line, then "."
+//   ids                          lists the ids of the executions so far, one a line, then "."
 //
 // STEP is create, issue, claim, fused or complete. Except for create, STEP may also name a server
 // function that is called instead of the step's own function: claim:other_function. A load goes on
@@ -93,7 +93,7 @@ valkey::ClientOptions Where() {
   return options;
 }
 
-// Returns a JSON string.
+// Returns the text as a JSON string.
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
@@ -161,8 +161,8 @@ class Driver {
   Driver() : ids_(absl::GetFlag(FLAGS_seed)), random_(absl::GetFlag(FLAGS_seed)), lane_(Lane()) {
     valkey::ClientOptions options = Where();
     options.max_in_flight = kMaxInFlight;
-    // A load waits as long as its server takes. Only a fault in the set-up makes a request take
-    // longer than this timeout.
+    // A load waits as long as its server takes, and only a fault in the set-up makes a request take
+    // a minute.
     options.request_timeout_ms = 60'000;
     pipeline_ = std::make_unique<ClaimPipeline>(options);
   }

@@ -78,7 +78,7 @@ class RequestPeer {
   Reader reader_;
 };
 
-// An input is an index into Requests().
+// An input is an index into the members of Requests().
 struct SerializeRequest {
   static constexpr std::string_view kOp = "SerializeClaimRequest";
   static constexpr bool kFormats = true;

@@ -50,7 +50,7 @@ struct NaiveNode {
   NaiveNumber number;
   std::string text;
   std::vector<NaiveNode> items;
-  std::size_t comma = 0;  // the offset of the comma before the node, for an array's element
+  std::size_t comma = 0;  // the comma before the node, for an element of the response's array
   // For an object: the name of each item, and the offset of the name.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;
@@ -77,9 +77,9 @@ class NaiveJsonReader {
   // Fails at the reader's position.
   bool FailHere(JsonError error) { return Fail(error, at_); }
 
-  // Gives the next byte after white space but does not consume it.
+  // Skips white space and gives the next byte, but does not consume the byte.
   bool Peek(char* byte);
-  // Consumes the next byte, which must be `byte`.
+  // Skips white space and consumes the next byte, which must be `byte`.
   bool Expect(char byte);
   // The reader must stand on the opening quote.
   bool ReadString(std::string* text, Check check = Check::kAll);
