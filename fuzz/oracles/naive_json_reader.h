@@ -50,7 +50,7 @@ struct NaiveNode {
   NaiveNumber number;
   std::string text;
   std::vector<NaiveNode> items;
-  std::size_t comma = 0;  // the comma before the node, for an element of the response's array
+  std::size_t comma = 0;  // the offset of the comma before an element of the response's array
   // For an object: the name of each item, and the offset of the name.
   std::vector<std::string> names;
   std::vector<std::size_t> name_offsets;
