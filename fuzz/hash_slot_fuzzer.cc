@@ -2,8 +2,9 @@
 //
 // Checks the hashing of any bytes (contract 2): CRC16, hash tags and slots. CRC16 is compared with
 // a naive CRC16, which is computed bit by bit. The code must also obey a law that needs no second
-// implementation: CRC16 is linear over XOR. Tags are compared with a naive scan. All keys of an
-// execution must lie in one slot, since that is what tags are for (contract 3).
+// implementation: CRC16 is linear over XOR. Tags are compared with a naive scan. The keys of an
+// execution and of its partition must lie in one slot, since that is what tags are for (contract
+// 3).
 
 #include <cstddef>
 #include <cstdint>
