@@ -10,15 +10,11 @@ import re
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 from jobs.common import processes
+from jobs.common.places import BUILD, ROOT, shown as shown
 from jobs.common.terminal import duration
 
-ROOT = Path(__file__).resolve().parents[3]
-# The folder for builds, downloads and the files that jobs keep for themselves. scripts/bootstrap
-# refuses an FFGRANT_BUILD_DIR that is no absolute path.
-BUILD = Path(os.environ.get("FFGRANT_BUILD_DIR") or ROOT / "build")
 _NINJA_STEP = re.compile(r"\[(\d+)/(\d+)\]")
 
 
@@ -28,11 +24,6 @@ class BuildError(Exception):
 
 def build_directory(preset):
     return BUILD / preset
-
-
-def shown(path):
-    """A path as the reader sees it: relative to the project's folder if it is below that folder."""
-    return path.relative_to(ROOT) if ROOT in path.parents else path
 
 
 def results_directory():
@@ -63,17 +54,17 @@ def clang():
 def run_step(terminal, label, command, cwd=ROOT, on_line=None):
     """Runs one command of a build and returns its output; raises BuildError if it fails."""
     start = time.monotonic()
-    shown = [label]
+    progress = [label]
 
     def line(text):
         step = _NINJA_STEP.match(text)
         if step:
-            shown[0] = f"{label}: {step[1]} of {step[2]}"
+            progress[0] = f"{label}: {step[1]} of {step[2]}"
         if on_line:
             on_line(text)
 
     def tick():
-        terminal.progress(f"{shown[0]}, {duration(time.monotonic() - start)}")
+        terminal.progress(f"{progress[0]}, {duration(time.monotonic() - start)}")
 
     tick()
     status, output = processes.run(

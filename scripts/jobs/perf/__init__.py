@@ -1,3 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/perf tells whether a revision or program is slower than another, and keeps a history of
-figures."""
+"""Tells whether a revision or program is slower than another, and keeps a history of figures."""

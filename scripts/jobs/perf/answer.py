@@ -68,14 +68,20 @@ class Outcome:
         return nanoseconds * mhz / 1000 <= cycles
 
     def vanished(self, benchmark, result):
-        """Whether the base's loop does something and the head's loop does nothing any more."""
-        return (result.verdict == IMPROVED and self.empty_sides(benchmark, result) == ["head"]
-                and result.base_ns > 3 * result.head_ns)
+        """Whether the base's loop does something and the head's loop does nothing any more. On a
+        noisy machine such a benchmark may also be inconclusive or invalid."""
+        base, head = self._least(result)
+        return (result.verdict in (IMPROVED, INCONCLUSIVE, INVALID)
+                and self.empty_sides(benchmark, result) == ["head"] and base > 3 * head)
+
+    @staticmethod
+    def _least(result):
+        """The times of an iteration in each side's fastest process, base first."""
+        return result.base_least or result.base_ns, result.head_least or result.head_ns
 
     def empty_sides(self, benchmark, result):
         """The sides on which nothing is measured."""
-        base = result.base_least or result.base_ns
-        head = result.head_least or result.head_ns
+        base, head = self._least(result)
         return [side for side, own, other in (("base", base, head), ("head", head, base))
                 if self.is_empty(benchmark, own, _NEARLY_EMPTY_CYCLES
                                  if other > _NEARLY_ALL * own else _EMPTY_CYCLES)]

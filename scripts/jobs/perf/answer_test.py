@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from jobs.perf import metrics
 from jobs.perf.account import Benchmark
 from jobs.perf.answer import Outcome
-from jobs.perf.decide import IMPROVED, REGRESSED
+from jobs.perf.decide import CLEAN, IMPROVED, INCONCLUSIVE, INVALID, REGRESSED
 
 
 class EmptyTest(unittest.TestCase):
@@ -43,6 +43,10 @@ class EmptyTest(unittest.TestCase):
                                               (IMPROVED, 600.0, 1.6, False),
                                               (IMPROVED, 31.0, 1.5, True),
                                               (IMPROVED, 30.0, 1.5, False),
+                                              (INCONCLUSIVE, 435.0, 0.5, True),
+                                              (INCONCLUSIVE, 1.5, 0.5, False),
+                                              (INVALID, 435.0, 0.5, True),
+                                              (CLEAN, 2.0, 0.5, False),
                                               (REGRESSED, 2.0, 0.5, False)):
             result = SimpleNamespace(verdict=verdict, base_ns=base, head_ns=head, base_least=base,
                                      head_least=head)
@@ -52,6 +56,9 @@ class EmptyTest(unittest.TestCase):
     def test_the_fastest_process_tells(self):
         result = SimpleNamespace(base_ns=5.0, head_ns=1.3, base_least=4.0, head_least=0.5)
         self.assertEqual(self.outcome.empty_sides(self.benchmark, result), ["head"])
+        result.verdict = INCONCLUSIVE
+        result.head_ns = 4.0  # most processes were disturbed
+        self.assertTrue(self.outcome.vanished(self.benchmark, result))
 
 
 if __name__ == "__main__":

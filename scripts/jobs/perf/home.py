@@ -10,7 +10,7 @@ tool know how to build this project's revisions, and show all of this project's 
 import os
 from pathlib import Path
 
-from jobs.common import build
+from jobs.common import places
 
 _HERE = Path(__file__).resolve().parent
 _TREE = _HERE.parents[2]
@@ -20,8 +20,8 @@ PROGRAM = "scripts/perf" if IN_TREE else "ffgrant-perf"  # as usage texts name i
 
 # The folder of the history, which is a worktree of the branch perf-history. HISTORY_TEXT is its
 # name for users.
-HISTORY = build.BUILD / "perf" / "history" if IN_TREE else Path("perf-history")
-HISTORY_TEXT = str(build.shown(HISTORY)) if IN_TREE else "perf-history, in this folder"
+HISTORY = places.BUILD / "perf" / "history" if IN_TREE else Path("perf-history")
+HISTORY_TEXT = str(places.shown(HISTORY)) if IN_TREE else "perf-history, in this folder"
 KERNEL_SOURCE = (_TREE / "bench" / "perf" if IN_TREE else _HERE) / "reference_kernel.cc"
 # The git repository whose history of figures is kept: the project's own, or the one to which the
 # current folder belongs.
@@ -46,7 +46,7 @@ def cache():
     if named:
         return Path(named).absolute()
     if IN_TREE:
-        return build.BUILD / "perf"
+        return places.BUILD / "perf"
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "ffgrant-perf"
 
