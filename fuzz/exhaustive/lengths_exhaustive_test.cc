@@ -57,6 +57,8 @@ namespace ffgrant::fuzz {
 namespace {
 
 using testing::GuardedBuffer;
+using testing::NaiveExecutionId;
+using testing::NaiveParseExecutionId;
 
 std::uint64_t checked = 0;
 
@@ -168,7 +170,7 @@ void SweepText(NaiveDto dto, const OpenText<View>& open, Writer<View> write, Par
         std::string other = text;
         other[place] = byte;
         CheckWritten(open.make(other), write);
-        if (size > 0 && !text.empty() && begin != std::string::npos) {
+        if (begin != std::string::npos) {
           std::string edited = json;
           edited[begin + 1 + place] = byte;
           CheckRead(dto, edited, parse);
@@ -359,6 +361,8 @@ void CheckGrantRead(std::string_view text) {
   ++checked;
   const std::string_view json = Memory().AtEnd(text);
   const NaiveDocument expected = NaiveDecode(NaiveDto::kClaimResponse, json);
+  NaiveExecutionId id;
+  if (expected.result) id = NaiveParseExecutionId(expected.values[0].text, ParseMode::kLenient);
   for (const unsigned features : internal::kCpuFeatureSets) {
     const internal::ForceCpuFeatures force(features);
     ClaimGrantView grant;
@@ -366,10 +370,18 @@ void CheckGrantRead(std::string_view text) {
     if (result.json != expected.result) {
       Fail("grant read", json, Shown(expected.result), Shown(result.json));
     }
+    if (result.execution_id != id.error) {
+      Fail("grant's id read", json, ErrorName(id.error), ErrorName(result.execution_id));
+    }
     if (!result) continue;
     const ClaimResponseView view = {grant.execution_id.text(), grant.partition_key, grant.grant_key,
                                     grant.expires_at_ms};
     if (!Holds(expected, view)) Fail("grant's values", json);
+    const ExecutionIdView& got = grant.execution_id;
+    if (got.uuid() != id.uuid || got.is_canonical() != id.canonical ||
+        got.partition() != Partition{PartitionFamily::kExecution, id.index}) {
+      Fail("grant's id", json);
+    }
   }
 }
 
