@@ -264,6 +264,30 @@ TEST_F(Topology, EachConnectionThatEndsIsCounted) {
 
 // ---- addresses -------------------------------------------------------------------
 
+// A stranger at a member's address forbids tables. This is no reason to look for a slot's node by
+// asking any server, because the members may be asked for the table.
+TEST_F(Topology, AStrangerThatForbidsTablesChangesNothing) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  const FakeNode c = clusters.nodes[3];
+  clusters.nodes[3] = {"x", "run-x", "B"};
+  clusters.nodes[33] = c;
+  rig.play = [this](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    const bool forbids = port == 3 && command[0] == "CLUSTER" && command[1] != "MYID";
+    return forbids ? std::optional<std::string>("-NOPERM no\r\n") : clusters.Answer(port, command);
+  };
+  HangUp(rig, 3);
+  ASSERT_TRUE(rig.Submit(1, {"SET", "a", "b"}, false, 10'000));
+  for (int i = 0; i < 20; ++i) rig.client.Poll(20);
+  EXPECT_GE(rig.Count("3 CLUSTER SLOTS"), 1);
+  EXPECT_EQ(rig.ends.count(1), 0u);
+  A().members[2].port = 33;  // now the other nodes know the new address
+  for (int i = 0; i < 100 && rig.ends.count(1) == 0; ++i) rig.client.Poll(20);
+  EXPECT_EQ(rig.ends[1], "OK");
+  EXPECT_EQ(rig.Count("33 SET"), 1);
+  EXPECT_EQ(rig.Count("1 SET") + rig.Count("2 SET") + rig.Count("3 SET"), 0);
+}
+
 // A pod gets the address that another pod had.
 TEST_F(Topology, AnotherServerAtAMembersAddressIsSentNothing) {
   ClientRig rig(Patient());
