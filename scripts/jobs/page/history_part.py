@@ -167,7 +167,7 @@ def history(lines, root=None, repository=""):
             for line in changed for change in line.changes]
     if rows:
         section.tables.append(Table("Change points", [
-            "benchmark", "date", "revisions", "time", "suite", "machine"], rows, (0, 1, 2, 4, 5),
+            "benchmark", "date", "revisions", "change", "suite", "machine"], rows, (0, 1, 2, 4, 5),
             stacked=True))
     elif any(line.changes is None for line in lines):
         section.lead.append("Change points are not marked: Apache Otava, which finds them, is not "

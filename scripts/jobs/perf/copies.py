@@ -19,6 +19,7 @@ class Copies:
         self._numbers = {suite.name: number for number, suite in enumerate(suites)}
         self._directory = Path(directory)
         self._ways = {}  # path of a program -> copy, link or place
+        self._before = {}  # path of a program -> its way before in_place()
         self._generation = 0
         self.programs = {}  # (suite, arm) -> Program
 
@@ -61,13 +62,14 @@ class Copies:
         there."""
         if self._ways.get(suite.arms[arm].path) == "place":
             return False
+        self._before[suite.arms[arm].path] = self._ways.get(suite.arms[arm].path, "copy")
         self._switch(suite, arm, "place")
         return True
 
     def back(self, suite, arm):
-        """Makes the program run from a copy again. FirstRun calls this after in_place() if the
-        program's own place was no better."""
-        self._switch(suite, arm, "copy")
+        """Makes the program run in the way in which it ran before in_place(). FirstRun calls this
+        if the program's own place was no better."""
+        self._switch(suite, arm, self._before.pop(suite.arms[arm].path))
 
     def _switch(self, suite, arm, way):
         path = suite.arms[arm].path

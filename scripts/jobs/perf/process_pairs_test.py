@@ -82,6 +82,19 @@ class LiveTest(unittest.TestCase):
         with self.live() as live:
             self.assertEqual(live.take((A,), 1), [{A: (10.0, 10.0, 11.0)}])
 
+    def test_a_program_keeps_its_link_if_its_own_place_is_no_better(self):
+        fails = """sed -i 's/"BM_A"/&, "error_occurred": true/' "$out"\n"""
+        self.base = fake.program(self.base.path, extra=fails)
+        self.base.path.write_text(
+            self.base.path.read_text(encoding="utf-8").replace(
+                "out= filter=", 'out= filter=; [ -e "$(dirname "$(readlink -f "$0")")/library" ]'
+                                ' || exit 127'), encoding="utf-8")
+        (self.base.path.parent / "library").touch()
+        with self.live() as live:
+            self.assertEqual(live.benchmarks, [B])
+            self.assertNotEqual(live.program("suite", "base").path, self.base.path)
+            self.assertEqual(live.take((B,), 1), [{B: (10.0, 10.0, 11.0)}])
+
     def test_a_benchmark_that_works_only_beside_its_files_is_measured_there(self):
         """The benchmark says that it failed or was skipped, and the program itself ends well."""
         for field in ("error_occurred", "skipped"):

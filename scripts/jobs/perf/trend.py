@@ -18,7 +18,7 @@ from pathlib import Path
 from jobs.common import report
 from jobs.common.tables import Table
 from jobs.common.terminal import Terminal
-from jobs.perf import answer, gate, history_files, home, statuses
+from jobs.perf import answer, gate, history_files, home, metrics, statuses
 from jobs.perf.error import PerfError
 
 MAX_P = 1e-5
@@ -39,11 +39,18 @@ class Change:
     before: float
     after: float
     p: float
+    metric: str = metrics.TIME
     around: tuple = ()  # what else changed with this point: 'kernel: 6.1 to 6.2'
 
     @property
     def relative(self):
         return self.after / self.before - 1
+
+    def shown(self, value):
+        """A mean of this series as a text: bytes, or a multiple of the reference kernel's time."""
+        if metrics.UNITS[self.metric] == "bytes":
+            return metrics.shown(value, self.metric)
+        return f"{value:.4g}"
 
 
 def change_points(values):
@@ -68,7 +75,8 @@ def changes(history):
             ratios = [point.benchmarks[benchmark].ratio for point in series]
             around = history_files.changes_around(series)
             found += [Change(fingerprint, suite, benchmark, series[index - 1], series[index],
-                             before, after, p, tuple(around.get(index, ())))
+                             before, after, p, series[index].benchmarks[benchmark].metric,
+                             tuple(around.get(index, ())))
                       for index, before, after, p in change_points(ratios)]
     return sorted(found, key=lambda change: (change.point.date, abs(change.relative)), reverse=True)
 
@@ -103,17 +111,20 @@ def _bridges(history):
 
 
 def _action(history, found):
-    slower = [each for each in found if each.relative > 0]
+    worse: dict[str, list[Change]] = {}
+    for each in found:
+        if each.relative > 0:
+            worse.setdefault(metrics.WORSE[each.metric], []).append(each)
     parts = []
-    if slower:
-        worst = max(slower, key=lambda each: each.relative)
-        parts.append(f"{len(slower)} became slower, {worst.benchmark} the most: "
+    for word, grown in sorted(worse.items(), reverse=True):
+        worst = max(grown, key=lambda each: each.relative)
+        parts.append(f"{len(grown)} became {word}, {worst.benchmark} the most: "
                      f"{worst.relative:+.1%} at {worst.point.revision}")
     if history.problems:
         parts.append(f"lines that can't be read; {_REPAIR}")
     if parts:
         return f"Look at these: {'; '.join(parts)}."
-    return "Nothing to do: nothing became slower."
+    return "Nothing to do: nothing became slower or larger."
 
 
 def tables(found):
@@ -125,7 +136,7 @@ def tables(found):
             flush_left=(1, 2)))
         made.rows.append([each.benchmark, f"{each.point.date:%Y-%m-%d}",
                           f"{each.previous.revision}..{each.point.revision}",
-                          f"{each.before:.4g}", f"{each.after:.4g}", f"{each.relative:+.1%}"])
+                          each.shown(each.before), each.shown(each.after), f"{each.relative:+.1%}"])
     return list(by_machine.values())
 
 
@@ -133,7 +144,7 @@ def main(argv):
     parser = argparse.ArgumentParser(
         prog=f"{home.PROGRAM} trend",
         description="Prints the change points of the history: times in multiples of the reference "
-                    "kernel's, each machine by itself.",
+                    "kernel's, memory and sizes in bytes, each machine by itself.",
         epilog="Exit status: 0, whatever changed; 2 wrong usage, no history in the folder that "
                "--history names, or nothing of it can be read.")
     parser.add_argument("--history", metavar="DIR", type=Path,

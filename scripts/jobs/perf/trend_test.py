@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from jobs.perf import history_files, trend
+from jobs.perf import history_files, metrics, trend
 from jobs.perf.error import PerfError
 from jobs.perf.history_files import Measurement, Point
 
@@ -101,6 +101,21 @@ class TrendTest(unittest.TestCase):
         (found,) = json.loads((self.root / "out.json").read_text(encoding="utf-8"))["changes"]
         self.assertEqual((found["benchmark"], found["revision"]), ("BM_A", f"{20:012x}"))
         self.assertAlmostEqual(found["change"], 0.1, delta=0.01)
+
+    def test_memory_grows_and_is_told_in_bytes(self):
+        mib = 1 << 20
+        for point in points(level(20, 2.0 * mib) + level(20, 3.0 * mib, seed=2)):
+            (found,) = point.benchmarks.values()
+            history_files.append(dataclasses.replace(point, benchmarks={
+                "BM_A": dataclasses.replace(
+                    found, metric=metrics.MEMORY, time_ns=None, reference_ns=None)}), self.root)
+        for point in points(level(20, 2.0) + level(20, 2.2, seed=2), benchmark="BM_T"):
+            history_files.append(dataclasses.replace(point, suite="times"), self.root)
+        _, output = self.trend("--json", str(self.root / "out.json"))
+        self.assertRegex(output, r"BM_A .* 2(\.\d+)? MiB +(3|2\.99\d?)(\.\d+)? MiB ")
+        action = json.loads((self.root / "out.json").read_text(encoding="utf-8"))["action"]
+        self.assertIn("1 became slower, BM_T the most: ", action)
+        self.assertIn("1 became larger, BM_A the most: ", action)
 
     def test_the_file_is_written_even_if_nobody_reads_the_output(self):
         for point in points(level(20, 2.0)):
