@@ -73,7 +73,7 @@ inline constexpr std::uint32_t kReclaimCaps[] = {0, 1, 2, UINT32_MAX - 1, UINT32
 
 // Contract 1.7: a lane has 1 to 64 bytes, each of 0x20..0x7E.
 inline constexpr LimitRow<std::size_t> kLaneSizeRows[] = {
-    {0, false}, {1, true}, {63, true}, {64, true}, {65, false}, {66, false}};
+    {0, false}, {1, true}, {2, true}, {63, true}, {64, true}, {65, false}, {66, false}};
 inline constexpr LimitRow<unsigned char> kLaneByteRows[] = {
     {0x00, false}, {0x1F, false}, {0x20, true},  {0x21, true},
     {0x7D, true},  {0x7E, true},  {0x7F, false}, {0x80, false}, {0xFF, false}};
