@@ -339,10 +339,17 @@ class Generator {
       if (FaultHere(8)) {
         json += SomeValue(random_);
       } else {
-        json += field.kind == NaiveKind::kTextList ? Text("") : std::to_string(random_.Below(256));
+        json +=
+            field.kind == NaiveKind::kTextList ? ListText() : std::to_string(random_.Below(256));
       }
     }
     return json + Space() + (FaultHere(12) ? ",]" : "]");
+  }
+
+  // When a list has been read, the length of each text is stored in one byte if it is below 128,
+  // else in two.
+  std::string ListText() {
+    return random_.OneIn(4) ? Literal(std::string(126 + random_.Below(4), 'a')) : Text("");
   }
 
   std::string Enum(const NaiveField& field) {
@@ -474,8 +481,6 @@ std::string SomeString(Random& random) {
     if (i == wrong_at) json += OneOf(random, kWrongStringParts);
     if (i < parts) json += random.OneIn(3) ? "a" : OneOf(random, kStringParts);
   }
-  // When a list has been read, the length of each text is stored in one byte if it is below 128,
-  // else in two.
   if (random.OneIn(8)) json.append(120 + random.Below(16), 'a');
   return json + '"';
 }
