@@ -67,7 +67,6 @@ StopSignals::StopSignals(std::initializer_list<int> signals) {
   write_end_ = ends[1];
   g_stopped = false;
   // A fork() may have copied the count while another thread was counted, which the child has not.
-  // Never true: only in a forked child, whose counts are lost.
   if (g_process.load() != getpid()) g_users = 0;
   g_process = getpid();
   g_write_end = write_end_;

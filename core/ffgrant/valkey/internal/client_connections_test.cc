@@ -449,5 +449,24 @@ TEST(Client, WithoutProbesNobodyAsks) {
   EXPECT_EQ(rig.Get(), "a of 1");
   EXPECT_EQ(rig.Count("1 PING"), 0);
 }
+// A thread that does not lead may send for itself only where commands are under way already.
+TEST(Client, CanSendAtOnceOnlyBehindOtherCommands) {
+  ClientRig rig;
+  EXPECT_FALSE(rig.client.CanSend(0)) << "no connection";
+  ASSERT_EQ(rig.Get(), "a of 1");
+  EXPECT_FALSE(rig.client.CanSend(0)) << "nothing is under way";
+  rig.play = [](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "GET") return "";
+    return std::nullopt;
+  };
+  ASSERT_TRUE(rig.Submit(1, {"GET", "late"}, true));
+  rig.client.Poll(0);
+  EXPECT_TRUE(rig.client.CanSend(0));
+  rig.network->SetScript(Always(Operation::kOpen, Fault::Kind::kRefused));
+  rig.network->HangUp(1);
+  rig.client.Poll(10);
+  EXPECT_FALSE(rig.client.CanSend(0)) << "the connection is lost";
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::testing
