@@ -50,6 +50,7 @@ class Document:
 def check_writable(path):
     """Raises OSError if this file can't be written: after a long job it is too late for that. The
     file's folder is made, the file stays as it is."""
+    path = path.resolve()  # a link stays, too
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_fifo():  # it can be opened only once
         return

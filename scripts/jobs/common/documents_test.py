@@ -55,6 +55,21 @@ Words.
         self.assertIn('["heading: a | b", "1", "x, \\"y\\"; z"]', text)
 
 
+class CheckWritableTest(unittest.TestCase):
+    def test_leaves_everything_as_it_is(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "old").write_text("old", encoding="utf-8")
+            (folder / "link").symlink_to("target")
+            for name in ("old", "new", "deep/new", "link"):
+                documents.check_writable(folder / name)
+            self.assertEqual((folder / "old").read_text(encoding="utf-8"), "old")
+            self.assertTrue((folder / "link").is_symlink())
+            self.assertEqual({path.name for path in folder.iterdir()}, {"old", "deep", "link"})
+            with self.assertRaises(OSError):
+                documents.check_writable(folder / "old" / "new")
+
+
 class ResultsTest(unittest.TestCase):
     """Tests that each Markdown file of results/ shows what the JSON beside it holds."""
 

@@ -58,7 +58,7 @@ def parser():
     made.option("--kind", "KIND", "with --by-hand: only this kind, a file in fuzz/mutants; may be "
                 "repeated", action="append", default=[])
     made.choice("--grader", GRADERS, "with --by-hand: only this grader; may be repeated. For core, "
-                "fuzz leaves out the tests", action="append", default=[])
+                "fuzz leaves out the tests, and the result says so", action="append", default=[])
     return made
 
 

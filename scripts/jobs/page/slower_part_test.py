@@ -64,7 +64,8 @@ class SlowerTest(unittest.TestCase):
         self.assertIn("did not measure 1", slower_part.slower(clean, None, []).lead[-1])
 
     def test_what_failed_is_no_good_news(self):
-        emptied = gate_entry("BM_a", 0.01, "improved", measures_nothing=["head"])
+        emptied = gate_entry("BM_a", 0.01, "improved", measures_nothing=["head"],
+                             vanished=True)
         entry = gate_entry("BM_a", 1.0, "clean")
         for entries, more, text in (
                 ([entry], {"incidents": ["head: a process died"] * 2}, "head: a process died"),

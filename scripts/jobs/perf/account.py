@@ -29,11 +29,13 @@ class Unmeasured:
     left out. late: whether only time was lacking; then the benchmark does not block. blocks:
     whether the benchmark keeps the gate from passing, because the base measured it and the head did
     not, or because the head left no row for it, as when the head dies there. With only one arm, a
-    benchmark that left a row blocks unless it says itself that it is skipped."""
+    benchmark that left a row blocks unless it says itself that it is skipped. slower: whether it is
+    not compared because it has become much slower, which no entry of --known excuses."""
     benchmark: Benchmark
     reasons: dict
     blocks: bool
     late: bool = False
+    slower: bool = False
 
     @property
     def text(self):
@@ -70,26 +72,26 @@ def account(suite, trials):
             blocks = base not in reasons or key in trials[head].without_row
             if base == head:
                 blocks = blocks or not reasons[head].startswith(SKIPPED)
-            left_out.append(Unmeasured(benchmark, reasons, blocks and not late, late))
+            left_out.append(Unmeasured(benchmark, reasons, blocks and not late, late, slowed))
         else:
             compared.append(benchmark)
     return compared, left_out
 
 
-def slowed(trials, names):
-    """Returns an Unmeasured for each of the names that has become several times slower, if this is
-    why no time was left for it: the trial of a head that is so slow uses up the time that was
-    enough for the base's trial. trials: as in account(). names: Benchmarks for which the time did
-    not suffice."""
+def slowed(trials, names, ratios):
+    """Returns an Unmeasured for each of the names that has become several times slower. trials: as
+    in account(). names: Benchmarks for which the time did not suffice. ratios: head / base of the
+    names that were measured in pairs. For the other names the trial decides, if its head was so
+    slow that it used up the time that was enough for the base's trial."""
     base, head = next(iter(trials.values())), next(reversed(trials.values()))
     is_cut = any(key in base.times for key in head.late)
-    if head.seconds < _SEVERAL * base.seconds and not (is_cut and head.seconds > base.seconds):
-        return []
+    used_up = head.seconds >= _SEVERAL * base.seconds or (is_cut and head.seconds > base.seconds)
     made = []
     for name in names:
         old, new = base.times.get(name.key), head.times.get(name.key)
-        if old and new and new >= _SEVERAL * old:
+        ratio = ratios.get(name) or (new / old if old and new and used_up else 0)
+        if ratio >= _SEVERAL:
             made.append(Unmeasured(name, {next(reversed(trials)): (
-                f"takes {new / old:.3g} times as long as in the base, so that the time was up "
-                "before the two could be compared")}, True))
+                f"takes {ratio:.3g} times as long as in the base, so that the time was up "
+                "before the two could be compared")}, True, slower=True))
     return made

@@ -95,7 +95,7 @@ class Outcome:
     def blocking(self):
         """The benchmarks that keep the gate from passing because they were not compared."""
         return [one.benchmark for one in self.unmeasured
-                if one.blocks and not self.excused(one.benchmark)]
+                if one.blocks and (one.slower or not self.excused(one.benchmark))]
 
     @property
     def emptied(self):
@@ -206,11 +206,13 @@ def document(outcome):
          "unit": metrics.UNITS[name.metric], **_fields(result, name.metric),
          "remark": outcome.remarks.get(name, ""),
          "measures_nothing": outcome.empty_sides(name, result),
+         "vanished": outcome.vanished(name, result),
          "known": excuse(outcome, name)} for name, result in outcome.results.items()]
     unmeasured = [
         {"name": str(one.benchmark), "suite": printable(one.benchmark.suite),
          "reasons": {arm: printable(reason) for arm, reason in one.reasons.items()},
-         "blocks": one.blocks, "late": one.late, "known": excuse(outcome, one.benchmark)}
+         "blocks": one.blocks, "late": one.late,
+         "known": None if one.slower else excuse(outcome, one.benchmark)}
         for one in outcome.unmeasured]
     unmeasured += [
         {"name": str(name), "suite": printable(name.suite),

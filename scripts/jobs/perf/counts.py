@@ -169,7 +169,8 @@ def compare(runner, pairs):
     comparisons = []
     for name, (base, head) in found.items():
         verdict, note = verdicts[name]
-        gone = verdict == "improved" and vanished(first[name, 0], first[name, 1])
+        gone = (verdict in ("improved", "inconclusive")
+                and vanished(first[name, 0], first[name, 1]))
         comparisons.append(Comparison(name, base, head, verdict, GONE if gone else note, gone))
     return comparisons, errors, late
 

@@ -215,6 +215,12 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(dataclasses.replace(
                 outcome, known=known.Known((entry,))).exit_status, 0)
 
+    def test_a_loop_that_is_gone_is_told_also_if_the_base_counts_by_chance(self):
+        gone = self.loop(246, 0)
+        (found,), _ = self.compare([self.loop(250, 46), self.loop(250, 50)], [gone, gone])
+        self.assertEqual((found.verdict, found.gone, self.status([found])),
+                         ("inconclusive", True, 2))
+
     def test_what_counts_by_chance_is_inconclusive(self):
         (found,), _ = self.compare([self.counts(10_000), self.counts(10_000)],
                                    [self.counts(10_100), self.counts(10_000)])

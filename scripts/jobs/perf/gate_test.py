@@ -274,6 +274,18 @@ class OutcomeTest(unittest.TestCase):
             self.assertEqual(more.exit_status, 3)
             self.assertIn("1 could not be told", answer.action(more))
 
+    def test_no_entry_excuses_what_has_become_slower(self):
+        entry = perf_known.Entry("b*", "noisy", datetime.date(2999, 1, 1))
+        name = Benchmark("suite", Key("b1"))
+        for slower, status in ((True, 2), (False, 0)):
+            one = Unmeasured(name, {"head": "takes 10 times as long"}, True, slower=slower)
+            outcome = dataclasses.replace(self.outcome("clean", "inconclusive"), unmeasured=[one],
+                                          known=perf_known.Known((entry,)),
+                                          date=datetime.datetime(2026, 1, 1))
+            self.assertEqual(outcome.exit_status, status)
+            (told,) = answer.document(outcome)["unmeasured"]
+            self.assertEqual(told["known"] is None, slower)
+
     def test_the_worst_comes_first(self):
         made = answer_text.table(self.outcome("clean", "inconclusive", "regressed"))
         self.assertEqual([row[-1] for row in made.rows], ["REGRESSED", "inconclusive", "clean"])

@@ -68,7 +68,8 @@ class _Run:
         names = [name for name in made.listed if name.metric == metric and (
             name not in made.results or (made.results[name].verdict == decide.INCONCLUSIVE
                                          and made.results[name].out_of_time))]
-        found = live.slowed(names)
+        found = live.slowed(names, {name: made.results[name].head.ratio
+                                    for name in names if name in made.results})
         told = {one.benchmark for one in found}
         made.unmeasured += found
         made.listed = [name for name in made.listed

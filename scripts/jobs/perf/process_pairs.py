@@ -117,11 +117,12 @@ class Live(decide.Source):
         """Makes new copies of all programs."""
         self._copies.renew()
 
-    def slowed(self, names):
+    def slowed(self, names, ratios):
         """Returns an Unmeasured for each of the names for which the time did not suffice because
-        the head has become several times slower."""
+        the head has become several times slower. ratios: head / base of the names that were
+        measured in pairs."""
         return [one for suite, trials in self._trials.items()
-                for one in slowed(trials, [name for name in names if name.suite == suite])]
+                for one in slowed(trials, [name for name in names if name.suite == suite], ratios)]
 
     # The methods below make the trial.
 

@@ -105,10 +105,22 @@ class TrialTest(unittest.TestCase):
         brief = dataclasses.replace(cut, seconds=9.0)  # the base used up the time
         mild = dataclasses.replace(whole, seconds=20.0)
         for head, blocking in ((whole, [a, c]), (cut, [a]), (brief, []), (mild, [])):
-            found = slowed({"base": base, "copy": base, "head": head}, names)
+            found = slowed({"base": base, "copy": base, "head": head}, names, {})
             self.assertEqual([(one.benchmark.key, one.blocks, one.late) for one in found],
                              [(key, True, False) for key in blocking])
-        self.assertEqual(slowed({"base": base, "copy": base, "head": whole}, names[1:2]), [])
+        self.assertEqual(slowed({"base": base, "copy": base, "head": whole}, names[1:2], {}), [])
+
+    def test_pairs_tell_more_than_a_trial(self):
+        a, b = (Key(name) for name in "ab")
+        names = [Benchmark("", key) for key in (a, b)]
+        base = trial.Trial((a, b), {a: 10.0, b: 10.0}, seconds=10.0)
+        disturbed = trial.Trial((a, b), {a: 31.0, b: 10.0}, seconds=100.0)
+        equal = dataclasses.replace(disturbed, seconds=11.0)
+        for head in (disturbed, equal):
+            found = slowed({"base": base, "copy": base, "head": head}, names,
+                           {names[0]: 1.0, names[1]: 30.0})
+            self.assertEqual([(one.benchmark, one.blocks, one.slower) for one in found],
+                             [(names[1], True, True)])
 
     def test_a_program_that_never_starts_is_given_up(self):
         made = self.run_mode("start")
