@@ -2,7 +2,8 @@
 //
 // Compares three parts of the embedded ledger with maps and sets: the table of executions, whose
 // hashes collide; the pool of names, which runs out of names and of bytes; and the eligible sets,
-// in the order of contract 3. All three are small, so that inputs reach their limits.
+// in the order of contract 3. The table and the pool are small, so that inputs fill them up; the
+// partitions of the eligible sets lie at the borders of 64-bit words.
 
 #include <algorithm>
 #include <array>

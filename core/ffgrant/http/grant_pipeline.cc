@@ -223,7 +223,7 @@ class GrantPipeline::Impl {
   }
 
   // Returns whether the server has refused the request's token, and the token file has another one.
-  // A request gets a second token only once.
+  // A request is tried with two tokens at most.
   bool HasFreshToken(Request& r, const IssuerStatus& status) {
     if (status.error != IssuerError::kUnauthorized || options_.token_file.empty()) return false;
     if (std::exchange(r.is_second_try, true)) return false;

@@ -67,7 +67,7 @@ struct alignas(64) UuidForm {
   // The offset in the text of each digit, then the offset of the digits' end.
   std::array<std::uint8_t, 33> byte_of_digit{};
   std::uint8_t begin = 0;     // the offset of the first digit
-  std::uint8_t middle = 0;    // 2 if there are hyphens
+  std::uint8_t middle = 0;    // from `begin` to where `places` begins: 2 with hyphens, else 0
   std::uint8_t colon = 0;     // 0xFF if byte 8 of the text must be a colon
   std::uint8_t brace = 0;     // 0xFF if the last byte must be a brace
   std::uint32_t hyphens = 0;  // bit i: a hyphen must be at `begin` + `middle` + i

@@ -149,7 +149,8 @@ class DeploymentWorker::Impl {
   std::optional<ValkeyLedger> ledger;
   std::optional<Worker> worker;
   std::optional<LeaseKeeper> keeper;
-  // Each Work that has not let go has a copy.
+  // Each Work that has a lease holds a copy until Work::LetGo(), so use_count() tells Start()
+  // whether such a Work is left.
   const std::shared_ptr<const void> held = std::make_shared<char>();
   WorkerRegistration registered;
   bool is_registered = false;

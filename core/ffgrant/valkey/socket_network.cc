@@ -125,7 +125,10 @@ class WatchedSet {
   WatchedSet& operator=(const WatchedSet&) = delete;
 
   int fd() const noexcept { return fd_; }
-  void Make() noexcept { fd_ = epoll_create1(EPOLL_CLOEXEC); }
+  void Make() noexcept {
+    fd_ = epoll_create1(EPOLL_CLOEXEC);
+    owner_ = getpid();
+  }
   bool Change(int how, const Watched& watched) const noexcept {
     epoll_event event = {};
     event.events = (watched.readable ? EPOLLIN : 0u) | (watched.writable ? EPOLLOUT : 0u);
@@ -142,7 +145,7 @@ class WatchedSet {
 
  private:
   int fd_ = -1;
-  const pid_t owner_ = getpid();
+  pid_t owner_ = -1;  // the process that has made the set
 };
 
 class SocketNetwork;

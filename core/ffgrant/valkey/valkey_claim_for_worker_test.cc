@@ -751,8 +751,8 @@ TEST_F(Shards, WindowsPassOverWhatIsAway) {
   EXPECT_EQ(unreachable, PartitionsOf(3));
 }
 
-// If all partitions of a call's window are late, the call asks them again and waits, whatever other
-// partitions there are.
+// If all partitions of a call's window are late (partition_scan.h), the call asks them again and
+// waits for them, even if partitions outside the window are not late.
 TEST_F(Shards, AWindowThatWasAwayAsAWholeIsAskedAgain) {
   int tried = 0;
   for (std::uint16_t size = 1; size <= 4; ++size) {

@@ -274,7 +274,7 @@ TEST_F(LiveConnect, BothLibrariesLiveSideBySideWhicheverComesFirst) {
   EXPECT_EQ(Libraries(), "flowfabric");
   EXPECT_EQ(info.library_version, "");
   EXPECT_TRUE(info.rights_known);
-  // When FlowFabric's library goes away, clients that are running load ours.
+  // When FlowFabric's library goes away, a client that has used it loads ours.
   ASSERT_EQ(admin->Do({"FUNCTION", "FLUSH"}), "OK");
   const MintedExecutionId other = Create();
   EXPECT_EQ(Libraries(), "ffgrant");

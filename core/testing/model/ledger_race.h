@@ -94,7 +94,7 @@ class LedgerRace {
   std::unique_ptr<MemoryLedger> ledger_;
   std::array<std::optional<Lease>, kExecutions> latest_;
   std::vector<std::optional<Call>> fixed_;  // by number: calls that are the same in every run
-  History before_;                          // the set-up, on the model
+  History before_;                          // the calls of the set-up, with the model's answers
   History history_;                         // all calls after the set-up
 };
 

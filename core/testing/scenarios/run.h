@@ -146,7 +146,8 @@ class Run {
   void Complete(Execution& e, std::optional<OptionalFence> fence = {},
                 const ExpectedAnswer& answer = {}, bool operator_override = false);
   void Fail(Execution& e, const FailOptions& options = {}, const ExpectedAnswer& answer = {});
-  // Promotes the execution as a scanner does. `due` says whether it must be due.
+  // Promotes the execution as a scanner does. The scenario fails unless the execution is promoted
+  // exactly if `due` is true.
   void Promote(Execution& e, bool due = true);
 
   // Lets at least `ms` pass; exactly `ms` on an engine whose time is exact.

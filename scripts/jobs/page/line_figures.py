@@ -120,7 +120,8 @@ def _limits(points, bounds):
 def _mark_changes(axes, changes, count):
     """Draws a line at each change. Writes the change's text, unless it would lie on the text that
     was written last."""
-    a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)  # the width of a measurement, in points
+    # The width that each measurement has on the axis, in typographic points.
+    a_point = (WIDTH - _LEFT - _RIGHT) / max(1, count)
     end = float("-inf")
     for index, text in changes:
         axes.axvline(index - 0.5, color=COLOURS["purple"], linewidth=1, linestyle=(0, (4, 2)))

@@ -109,7 +109,9 @@ class Outcome:
         did not suffice."""
         told = {name.metric for name in (*self.results, *self.no_time)}
         for one in self.unmeasured:
-            if one.late:  # a benchmark that was not tried for lack of time lacks all its metrics
+            # late: only time was lacking. If benchmarks run for a metric, all such metrics are
+            # lacking, else only this one.
+            if one.late:
                 told.update(metrics.OF_BENCHMARKS if one.benchmark.metric in metrics.OF_BENCHMARKS
                             else (one.benchmark.metric,))
         return [metric for metric in self.wanted if metric not in told]

@@ -16,7 +16,7 @@ from jobs.server.load_figures import OURS, REFERENCE
 
 PRESET = "bench"
 DEPTHS = (1, 16, 64, 256)
-DEPTH = 64  # calls at once where costs are compared
+DEPTH = 64  # how many calls are under way at a time when costs are compared
 TRANSPORT_DEPTHS = (1, DEPTH)
 SHARES = (50, 70, 90)  # percent of the peak, open loop
 

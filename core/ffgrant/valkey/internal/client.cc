@@ -203,14 +203,20 @@ Node* Client::Route(const Request& request) const noexcept {
 
 Node* Client::AnyNode() const noexcept {
   Node* replica = nullptr;
+  Node* on_its_way = nullptr;
   for (const auto& node : nodes_) {
-    if (!node->serves()) continue;
-    // A command without keys is not redirected, and a replica refuses it.
-    if (!node->replica) return node.get();
-    replica = node.get();
+    if (node->serves()) {
+      // A command without keys is not redirected, and a replica refuses it.
+      if (!node->replica) return node.get();
+      replica = node.get();
+    } else if (node->state != Node::State::kDown && !node->stranger && !node->leaving) {
+      on_its_way = node.get();
+    }
   }
-  // The configured servers are asked for tables all the same, so a connection is on its way.
-  return replica != nullptr ? replica : nodes_.front().get();
+  if (replica != nullptr) return replica;
+  // The configured servers are asked for tables all the same, so the first node's connection is on
+  // its way, if the first node does not refuse the client.
+  return on_its_way != nullptr ? on_its_way : nodes_.front().get();
 }
 
 bool Client::TrySend(Request& request) noexcept {
@@ -700,7 +706,9 @@ std::int64_t Client::NextTimer() const noexcept {
     if (node->refused) {
       next = 0;  // the request ends now
     } else if (node->serves()) {
-      next = std::min(next, request.retry_at);
+      // A command that waits for the client's own question goes out once the answer has come.
+      const bool waits_for_errand = HasDeadline(*node) && request.retry_at <= network_->NowMs();
+      if (!waits_for_errand) next = std::min(next, request.retry_at);
     } else if (node->state == Node::State::kDown) {
       next = std::min(next, std::max(request.retry_at, node->retry_at));
     }

@@ -318,8 +318,8 @@ class Client {
   // All clients of the deployment keep the refusal for refusal_pause_ms.
   void Refuse(Node& node, std::string_view text) noexcept;
   // Whether the client must not ask `node` for now. Only a node that is down can be held back; its
-  // down_reason then says why. Outside a cluster, a node that would be held back goes on to the
-  // next configured server that may be asked; it is held back only if there is no such server.
+  // down_reason then says why. Outside a cluster, if the first node would be held back, it goes on
+  // to the next configured server that may be asked; it is held back only if there is none.
   bool IsHeldBack(Node& node, std::int64_t now) noexcept;
   void Run(Node& node, Errand errand);
   void Advance(std::int64_t now) noexcept;

@@ -313,6 +313,29 @@ TEST_F(Topology, WithoutTheRightForTablesRedirectionsTellWhereSlotsAre) {
 
 // A replica redirects commands with keys, and refuses those without. So what may go to any server
 // goes to a primary if there is one.
+// A connection that was idle is probed first. Meanwhile no server that refuses the client is asked.
+TEST_F(Topology, WithoutTheRightForTablesAServerThatRefusesIsNotTheOneToAsk) {
+  ClientOptions options = Patient();
+  options.probe_idle_ms = 1000;
+  ClientRig rig(options);
+  A().ranges = {{0, 4999, {"a"}}, {5000, 9999, {"b"}}, {10'000, 16383, {"c"}}};
+  bool refuses = false;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "CLUSTER" && command[1] != "MYID") return "-NOPERM no\r\n";
+    if (command[0] == "INFO" && port == 1 && refuses) return "-NOAUTH no\r\n";
+    if (command[0] == "GET" && port == 1) return "-MOVED 5000 127.0.0.1:2\r\n";
+    return clusters.Answer(port, command);
+  };
+  ASSERT_EQ(rig.Get(true, 5000), "a of 2");
+  refuses = true;
+  HangUp(rig, 1);
+  rig.Pass(2000);
+  EXPECT_EQ(rig.Get(true, 9999), "a of 2");
+  rig.Pass(2000);
+  EXPECT_EQ(rig.Get(true, 9998), "a of 2");
+  EXPECT_GT(rig.Count("2 PING"), 0);
+}
+
 TEST_F(Topology, WithoutTheRightForTablesAReplicaIsAskedIfThereIsNoPrimary) {
   A().members.push_back({"a2", 4, 1, "slave"});
   A().ranges[0].ids.push_back("a2");

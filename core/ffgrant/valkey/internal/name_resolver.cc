@@ -187,7 +187,7 @@ NameResolver& NameResolver::OfProcess() {
   if (owned == nullptr || owned->pid != pid) {
     auto made = std::make_unique<Owned>(pid);
     // If another thread of this process was quicker, `owned` becomes that thread's resolver.
-    // Never false: two threads would have to be the first at once.
+    // Never false: no test makes two threads the first at once.
     if (current.compare_exchange_strong(owned, made.get(), std::memory_order_acq_rel))
       owned = made.release();
   }

@@ -716,7 +716,7 @@ TEST_F(BesideALeader, WhatACallLeavesBehindIsWrittenAtItsEnd) {
   EXPECT_FALSE(held_->woken()) << "there is nothing for the leader to do";
   scripted_->SetScript(nullptr);
   EndCalls();
-  Call();  // its answer comes after that to the command left behind
+  Call();  // the command left behind is answered before this call
   EXPECT_EQ(left_.answers, 1);
 }
 
