@@ -5,8 +5,8 @@
 -- only answers. ffgrant_bench_issue, _claim and _fused each make the data commands of one call,
 -- without a check or a decision. These three store the server's own time, because adding an entry
 -- to an index costs less if all scores are equal. ffgrant_bench_forget removes a benchmark's
--- executions from a server that the benchmark doesn't own. This library is loaded beside the
--- library that is measured, and at the end it is removed from such a server.
+-- executions from a server that the benchmark doesn't own. The benchmark loads this library beside
+-- the one that it measures. If it doesn't own the server, it removes this library at the end.
 
 -- Takes the KEYS and ARGV of ff_claim_execution, and answers like ff_claim_execution.
 redis.register_function('ffgrant_bench_bare', function(_, args)

@@ -62,9 +62,9 @@ concept PeerOf = requires(P& peer, const InputOf<Figure>& input) {
   { P::ValueOf(peer(input)) } -> std::same_as<typename Figure::Value>;
 };
 
-// The most inputs in a repetition. A repetition has all inputs of its case, since the branch
-// predictor would learn a smaller number of inputs. Only peers that take microseconds for each
-// input have fewer: kInputsATurn.
+// Returns how many inputs one repetition may have at most. A repetition has all inputs of its case,
+// since the branch predictor would learn a smaller number of inputs. Only peers that take
+// microseconds for each input have fewer: kInputsATurn.
 template <class Peer>
 constexpr std::size_t InputsATurn() {
   if constexpr (requires { Peer::kInputsATurn; }) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test only: decodes the DTOs of contract 5 naively, and compares the values with those of the
-// library's views.
+// Test only: decodes the DTOs of contract 5, fences (1.7) and partition counts (1.4) naively, and
+// compares the values with those of the library's views.
 
 #ifndef FFGRANT_FUZZ_ORACLES_NAIVE_DTOS_H_
 #define FFGRANT_FUZZ_ORACLES_NAIVE_DTOS_H_

@@ -53,7 +53,8 @@ enum class ClaimError : std::uint8_t {
   kInvalidPartitionKey,  // the worker itself refused the grant's partition key
   kGrantMismatch,        // the grant isn't for this execution or lane
   kUnknownCode,          // the store answered with an error or a code that this list does not have
-  kUnknownOutcome,       // the reply was lost: the call may or may not have happened
+  kUnknownOutcome,       // no answer came, or a claim was answered with an error: the call
+                         // may or may not have happened
   kUnavailable,          // nothing was sent, or the store refused to serve
 };
 

@@ -109,9 +109,8 @@ inline constexpr std::array<UuidForm, 4> kUuidForms = {
     MakeUuidForm("", false, false), MakeUuidForm("", true, false), MakeUuidForm("{", true, true),
     MakeUuidForm("urn:uuid:", true, false)};
 
-// The index is the size of a text; the entry is the place of the text's form in kUuidForms, or
-// kNoUuidForm.
 inline constexpr std::uint8_t kNoUuidForm = 4;
+// For each size of a text: the place of its form in kUuidForms, or kNoUuidForm.
 inline constexpr std::array<std::uint8_t, 64> kUuidFormOfSize = [] {
   std::array<std::uint8_t, 64> forms{};
   forms.fill(kNoUuidForm);

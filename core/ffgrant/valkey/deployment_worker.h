@@ -75,7 +75,7 @@ class [[nodiscard]] Work : public Outcome {
   // was not refused.
   IngressError ingress() const noexcept { return ingress_; }
   // Whether the lease is lost: another worker may have the execution by now. The call only reads a
-  // clock and never waits, so long work should make it now and then.
+  // clock and never waits. Work that takes long should call it now and then.
   bool lost() const noexcept { return kept_.lost(); }
 
   // Calls ValkeyLedger::ReadInput().

@@ -826,8 +826,8 @@ TEST_F(Shards, LateAnswersMisleadNobody) {
   }
 }
 
-// A call in one lane leaves a question to the slow server behind. The next call, in another lane,
-// waits for the answer to that question, and then asks anew.
+// A call in one lane returns while its question to the slow server is still open. The next call, in
+// another lane, waits for the answer to that question, and then asks anew.
 TEST_F(Shards, AQuestionOfAnEarlierCallIsAskedAnew) {
   slow_ = 2;
   slow_ms_ = 20;

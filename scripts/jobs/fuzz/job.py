@@ -18,7 +18,8 @@ from jobs.fuzz.session import EngineError, Session, Tools
 
 
 class UsageError(Exception):
-    """The options ask for something that does not exist, or do not go together."""
+    """The options name something that does not exist or a file that can't be written, or do not go
+    together."""
 
 
 FAST = {"libfuzzer": "fuzz-fast", "afl": "fuzz-afl"}

@@ -118,8 +118,8 @@ class Live(decide.Source):
         self._copies.renew()
 
     def slowed(self, names, ratios):
-        """Returns an Unmeasured for each of the names for which the time did not suffice because
-        the head has become several times slower. ratios: head / base of the names that were
+        """Returns an Unmeasured for each of the names that is itself several times slower in the
+        head, if that is why the time did not suffice. ratios: head / base of the names that were
         measured in pairs."""
         return [one for suite, trials in self._trials.items()
                 for one in slowed(trials, [name for name in names if name.suite == suite], ratios)]

@@ -231,7 +231,8 @@ class Target:
                 self.forget()
         for node in self.cpu_of:
             for name in (LIMITS_LIBRARY, server_functions.LIBRARY):
-                if name not in self._libraries:  # the client loads our library if there is none
+                # Such a library was not there before: load_limits() or the client has loaded it.
+                if name not in self._libraries:
                     with contextlib.suppress(redis.RedisError):
                         node.function_delete(name)
 

@@ -660,7 +660,8 @@ bool Client::IsHeldBack(Node& node, std::int64_t now) noexcept {
   if (node.state != Node::State::kDown) return false;
   const auto refusal = deployment_->refusals.Find(node.endpoint, now);
   if (!refusal) return false;
-  // The other nodes are where connections were lost, and a connection is shut nowhere else.
+  // Outside a cluster only the first node may move to another configured server. Any other node is
+  // there to shut a connection that was lost at its address.
   if (slots_.empty() && node.index == 0) {
     for (std::size_t i = 1; i < options_.servers.size(); ++i) {
       const std::size_t other = (next_server_ + i) % options_.servers.size();

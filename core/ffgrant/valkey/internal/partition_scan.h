@@ -22,8 +22,8 @@ class Session;
 // What one session has asked the partitions, and what they have said. A call need not wait for the
 // answers to all of its questions. Questions that are still open when the call returns stay here,
 // and their answers are thrown away. So a server that does not answer does not hold up a call that
-// finds something elsewhere. Of the calls that find nothing elsewhere, such a server holds up the
-// first, and those that have no other server to ask.
+// finds something elsewhere. A call that finds nothing elsewhere waits for such a server only if it
+// is the first such call, or if it has no other server to ask.
 //
 // A partition that did not answer in time is late, and later calls pass it over, unless all
 // partitions of a call's window are late. Each call asks one late partition of its window again,

@@ -566,7 +566,7 @@ TEST_F(HandedIn, CommandsAreAnswered) {
 }
 
 // A session keeps the places of the commands that it has handed in. The next call uses these places
-// again, for commands of either kind.
+// again, whether it only settles or also sends a command.
 TEST_F(HandedIn, NothingOfAnEarlierCallIsLeftInAPlace) {
   connects_ = true;
   for (const bool settles_alone : {false, true, false, true, false}) {
