@@ -18,24 +18,11 @@
 
 #include "ffgrant/claims/lease_keeper.h"
 #include "testing/calls/calling_ledger.h"
+#include "testing/calls/leases_to_keep.h"
 #include "testing/naive/signal_masks.h"
 
 namespace ffgrant::testing {
 namespace {
-
-constexpr std::int64_t kTtl = 3000;
-
-ExecutionIdView Id(char last = '1') {
-  static const std::string texts[] = {"{fp:7}:11111111-1111-4111-8111-111111111111",
-                                      "{fp:8}:11111111-1111-4111-8111-111111111112"};
-  return ParseExecutionId(texts[last == '1' ? 0 : 1], ParseMode::kStrict).id;
-}
-Lease LeaseOf(std::uint64_t epoch = 1) {
-  Lease lease;
-  lease.fence.lease_epoch = {epoch};
-  lease.attempt_index = {2};
-  return lease;
-}
 
 // The first `hangs` renewals wait until Thaw(), as on a server that accepts connections and does
 // not answer.
