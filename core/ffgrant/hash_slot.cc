@@ -40,8 +40,8 @@ std::string_view FindHashTag(std::string_view key) noexcept {
   return key.substr(open + 1, close - open - 1);
 }
 
-// With SSE2, needs no loop for a key of at least 32 bytes whose first 32 bytes hold both braces, as
-// those of an execution's keys do.
+// With SSE2, needs no loop for a key of at least 32 bytes whose first 32 bytes hold both braces. An
+// execution's keys are such keys.
 inline std::string_view HashTagOf(std::string_view key) noexcept {
 #ifdef FFGRANT_HAS_SSE2
   if (key.size() >= 32) {

@@ -330,8 +330,8 @@ class GrantPipeline::Impl {
     Stop();
   }
 
-  // Lets libcurl use the socket of `event`. Returns true, and does nothing, if `event` is not that
-  // of a socket but that of the stop descriptor.
+  // Lets libcurl use the socket of `event`. Does nothing and returns true if `event` is about the
+  // stop descriptor.
   bool Use(const epoll_event& event) {
     if (event.data.fd == options_.stop_descriptor) return true;
     const int ready = ((event.events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |

@@ -54,8 +54,7 @@ ClaimRequestView Claiming() {
       .lane_id = "main", .worker_instance_id = "w1-i1", .capabilities = {}, .grant_ttl_ms = 5000};
 }
 
-// Returns the completions that Poll() has not returned yet, by their tags; waits for those of
-// requests under way.
+// Polls until no request is under way. Returns the completions by their tags.
 std::map<std::uint64_t, GrantPipeline::Completion> All(GrantPipeline& grants) {
   std::map<std::uint64_t, GrantPipeline::Completion> all;
   do {

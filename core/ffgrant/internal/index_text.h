@@ -16,7 +16,7 @@ enum class IndexSpelling : std::uint8_t { kCanonical, kPlusSign, kLeadingZero, k
 struct IndexText {
   IndexSpelling spelling;
   std::uint16_t value;  // 0 if kInvalid
-  std::size_t offset;   // if kInvalid, that of the first wrong byte, or the end; else 0
+  std::size_t offset;   // of the first wrong byte, or of the end, if kInvalid; else 0
 };
 
 // Parses any bytes of any length, one byte at a time.

@@ -18,8 +18,9 @@
 namespace ffgrant::internal {
 
 enum class Path : std::uint8_t {
-  // For string_scan.h the length is that of the text that is left, or for kPlain and kCopy that of
-  // the whole text.
+  // For string_scan.h the length is the size of the text that is left. For kPlain and kCopy it is
+  // the
+  // size of the whole text.
   kFindFirst16,
   kFind32,
   kFindLast16,
@@ -57,8 +58,8 @@ enum class Path : std::uint8_t {
   kCanonicalUuid,
   kUuidAvx2,
   kUuidLoop,
-  // For claim responses the length is that of the document, for kNumberOf the number of digits, and
-  // for kWriteAny the length of the grant key.
+  // For claim responses the length is the size of the document. For kNumberOf it is the number of
+  // digits, and for kWriteAny the size of the grant key.
   kUsualResponse,
   kCanonicalResponse,
   kAnyGrant,

@@ -282,6 +282,9 @@ class Search {
   // scheduler was faster, or answers with an error: another execution may still be granted.
   Found Issue(const ExecutionIdView& id, bool& fault) noexcept {
     if (TimeIsUp()) return Found::kNotAll;
+    // A server that has fallen silent may have this partition, too.
+    const Session::Sooner sooner(session_,
+                                 outcome.partitions_unreachable > 0 ? DeadlineBehind() : deadline_);
     IssueOutcome issued;
     impl_.Issue(session_,
                 {.execution_id = id,

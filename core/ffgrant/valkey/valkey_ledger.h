@@ -176,6 +176,11 @@ class ValkeyLedger final : public ClaimLedger {
   // waits longer, but for no more than request_timeout_ms in all. Later calls don't wait for that
   // server until it answers again, unless they have partitions of silent servers only. (Calls that
   // are under way at the same time each find out by themselves that this server does not answer.)
+  // For a server that has answered and then falls silent, the call waits longer: for half of the
+  // time that is left if it looks behind the head of a partition, and like any other call if it
+  // asks for a grant. If another partition could not be reached in this call, it waits for the
+  // answer about a grant for half of the time that is left, too, unless the call has one partition
+  // only.
   ClaimForWorkerOutcome ClaimForWorker(const ClaimForWorkerArgs& args) noexcept override;
   ClaimOutcome Claim(const ClaimArgs& args, ErrorDetails* details = nullptr) noexcept override;
   ClaimOutcome ClaimResumed(const ClaimResumedArgs& args,

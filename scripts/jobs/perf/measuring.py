@@ -68,8 +68,10 @@ class _Run:
         names = [name for name in made.listed if name.metric == metric and (
             name not in made.results or (made.results[name].verdict == decide.INCONCLUSIVE
                                          and made.results[name].out_of_time))]
-        found = live.slowed(names, {name: made.results[name].head.ratio
-                                    for name in names if name in made.results})
+        # Pairs of another metric say nothing about the time.
+        ratios = {name: made.results[name].head.ratio for name in names
+                  if name.metric == metrics.TIME and name in made.results}
+        found = live.slowed(names, ratios)
         told = {one.benchmark for one in found}
         made.unmeasured += found
         made.listed = [name for name in made.listed

@@ -169,7 +169,7 @@ class Memory(decide.Source):
             on_start=peak.start, on_tick=peak.look, every=_EVERY)
         self._life = run.ended.seconds
         kept = self._live.keep(
-            name.suite, f"memory-{chr(ord('a') + self._phase % 26)}{self._done + 1:02}."
+            name.suite, f"memory-{samples.round_name(self._phase, self._done)}."
             f"{self.benchmarks.index(name) + 1:03}", arm, run.data)
         if kept:
             kept.with_suffix(".bytes").write_text(f"{peak.bytes}\n", encoding="ascii")

@@ -261,8 +261,7 @@ class Live(decide.Source):
             run = program.measure(
                 [key.name for key in group], self._effort, self._directory / "out.json",
                 max(0.05, limit), filter_text="." if whole else None, on_tick=self._show)
-            self.keep(suite.name, f"{chr(ord('a') + self._phase % 26)}{self._done + 1:02}", arm,
-                      run.data)
+            self.keep(suite.name, samples.round_name(self._phase, self._done), arm, run.data)
             self.facts.contexts[suite.name] = run.context or self.facts.contexts[suite.name]
             if run.ended.failed or not run.whole:
                 if run.ended.stopped and limit == left:

@@ -78,6 +78,12 @@ class Run:
     data: bytes = b""
 
 
+def round_name(phase, done):
+    """The name of a round in the files of --raw: b07. phase: how often copies were made anew; done:
+    how many rounds came before since then."""
+    return f"{chr(ord('a') + phase % 26)}{done + 1:02}"
+
+
 def numbered(names):
     """The Keys for names, in their order. Equal names get the numbers 1, 2, ..."""
     seen = {}

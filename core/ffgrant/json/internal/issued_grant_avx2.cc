@@ -3,8 +3,8 @@
 // Reads the documents that a Valkey-backed issuer writes. These documents are canonical: the
 // partition key is the id's own tag, the grant key follows from the id (contract 3), and the time
 // has 13 digits. The size of the document tells the number of digits of the index, and so where
-// everything is. All bytes but those of the time, and of the copies of the id and of its index, are
-// then known in advance.
+// everything is. The document holds the time, and copies of the id and of its index. All other
+// bytes are then known in advance.
 //
 //   {"execution_id":"{fp:7}:<uuid>","partition_key":"{fp:7}",
 //    "grant_key":"ff:exec:{fp:7}:{fp:7}:<uuid>:claim_grant","expires_at_ms":1700000000000}

@@ -119,10 +119,7 @@ void ATokenIsAnHmacOfTheWaitpoint(Run& run) {
     std::string secret = "0f";
     while (secret.size() < 2 * static_cast<std::size_t>(bytes)) secret += "ab";
     Execution& e = run.Leased();
-    const RawCall rotate = RawRotate(run, e, "kid", secret);
-    run.CheckEqual(
-        "rotate", "1 OK",
-        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    InstallSecret(run, e, secret);
     const std::string waitpoint = run.Name("wp");
     const RawCall call = RawSuspend(run, e, waitpoint);
     const RawStore::Answer answer = run.store().Call("ff_suspend_execution", call.keys, call.args);
@@ -153,10 +150,7 @@ void AReasonIsWhatBlocks(Run& run) {
       {"unheard of", "waiting_for_signal"}};
   for (const auto& [reason, blocking] : kRows) {
     Execution& e = run.Leased();
-    const RawCall rotate = RawRotate(run, e, "kid", "00ff");
-    run.CheckEqual(
-        "rotate", "1 OK",
-        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    InstallSecret(run, e);
     RawCall call = RawSuspend(run, e, run.Name("wp"));
     call.args[8] = reason;
     const RawStore::Answer answer = run.store().Call("ff_suspend_execution", call.keys, call.args);
@@ -176,10 +170,7 @@ void AConditionHasALimit(Run& run) {
     return "{\"required_signal_names\":[" + names + "]}";
   };
   Execution& e = run.Leased();
-  const RawCall rotate = RawRotate(run, e, "kid", "00ff");
-  run.CheckEqual(
-      "rotate", "1 OK",
-      FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+  InstallSecret(run, e);
   // The reference has no limit. functions/README.md lists this difference.
   if (run.engine().library() != "flowfabric") {
     ExpectRaw(run, "101",
@@ -228,10 +219,7 @@ void ASuspensionTakesWhatIsANumber(Run& run) {
                {10, "-1", -1}};
   for (const auto& row : kRows) {
     Execution& e = run.Leased();
-    const RawCall rotate = RawRotate(run, e, "kid", "00ff");
-    run.CheckEqual(
-        "rotate", "1 OK",
-        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    InstallSecret(run, e);
     RawCall suspend = RawSuspend(run, e, run.Name("wp"));
     suspend.args[row.place] = row.text;
     const std::string what = std::to_string(row.place) + " '" + row.text + "'";
@@ -252,10 +240,7 @@ void ASuspensionTakesWhatIsANumber(Run& run) {
 void AResumeTakesTheTimeoutAway(Run& run) {
   for (const std::string delay : {"0", "50000"}) {
     Execution& e = run.Leased();
-    const RawCall rotate = RawRotate(run, e, "kid", "00ff");
-    run.CheckEqual(
-        "rotate", "1 OK",
-        FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+    InstallSecret(run, e);
     RawCall suspend = RawSuspend(run, e, run.Name("wp"));
     suspend.args[10] = std::to_string(run.engine().Now() + kLong);
     run.CheckEqual(

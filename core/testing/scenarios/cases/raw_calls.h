@@ -218,6 +218,14 @@ inline std::string FirstTexts(RawStore::Answer answer) {
   return AllTexts(answer);
 }
 
+// Gives the partition of `e` a waitpoint secret, which suspensions need.
+inline void InstallSecret(Run& run, const Execution& e, const std::string& secret = "00ff") {
+  const RawCall rotate = RawRotate(run, e, "kid", secret);
+  run.CheckEqual(
+      "rotate", "1 OK",
+      FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", rotate.keys, rotate.args)));
+}
+
 // Returns all texts of the answer to a call.
 inline std::string AnswerTo(Run& run, const std::string& function, const RawCall& call) {
   return AllTexts(run.store().Call(function, call.keys, call.args));
