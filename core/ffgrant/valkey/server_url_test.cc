@@ -160,8 +160,6 @@ TEST(SetServers, RefusesByName) {
   EXPECT_EQ(Refused("valkey://db#x"), "a server's URL has no fragment");
   EXPECT_EQ(Refused("http://db"),
             "of URLs valkey://, valkeys:// (or redis://, rediss://) and unix:// are known");
-  EXPECT_EQ(Refused("valkey://a@x,valkey://b@x"), "all servers of one client have the same user");
-  EXPECT_EQ(Refused("valkey://a@x,y:1"), "all servers of one client have the same user");
   EXPECT_EQ(Refused("valkey://%@db"), "the user in the URL has a broken %XX");
   // The last group of such an address would be taken for a port, and what is before it for a host.
   for (const std::string_view text :
@@ -192,6 +190,28 @@ TEST(SetServers, RefusesByName) {
                                       "://db:1"}) {
     (void)Refused(text);
   }
+}
+
+// A user that only some servers of a list name would be sent to the others too.
+TEST(SetServers, TakesOneUserForAllServers) {
+  const std::string users[] = {"", "a@", "b@"};
+  for (const std::string& first : users) {
+    for (const std::string& second : users) {
+      for (const std::string& third : users) {
+        const std::string text =
+            "valkey://" + first + "x,valkey://" + second + "y,valkey://" + third + "z";
+        if (first == second && second == third) {
+          ClientOptions options;
+          EXPECT_EQ(SetServers(text, options), "") << text;
+          EXPECT_EQ(options.username, first.substr(0, first.find('@'))) << text;
+        } else {
+          EXPECT_EQ(Refused(text), "all servers of one client have the same user") << text;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(Refused("valkey://a@x,y:1"), "all servers of one client have the same user");
+  EXPECT_EQ(Refused("y:1,valkey://a@x"), "all servers of one client have the same user");
 }
 
 // ---- passwords -----------------------------------------------------------------------

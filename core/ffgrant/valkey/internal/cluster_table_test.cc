@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -163,6 +165,35 @@ TEST(AddTable, GivesMembersTheAddressesToBeUsed) {
   EXPECT_EQ(none[1].endpoint, (Endpoint{"name-b", 2}));
   EXPECT_EQ(none[2].endpoint, (Endpoint{"name-d", 4}));
   EXPECT_FALSE(none[2].primary);
+}
+
+// Whoever compares two tables goes through both in the order of the ids.
+TEST(AddTable, SortsMembersById) {
+  const auto node = [](const std::string& id, std::int64_t port) {
+    return std::vector<Reply>{Text("host"), Number(port), Text(id)};
+  };
+  for (const bool known : {false, true}) {
+    std::vector<std::string> ids = {"aa", "bb", "cc", "dd"};
+    do {
+      const std::vector<Reply> nodes[] = {node(ids[0], 1), node(ids[1], 2), node(ids[2], 3),
+                                          node(ids[3], 4)};
+      const std::vector<Reply> first = {Number(0), Number(1), List(nodes[0]), List(nodes[1])};
+      const std::vector<Reply> second = {Number(2), Number(3), List(nodes[2]), List(nodes[3])};
+      const std::vector<Reply> table = {List(first), List(second)};
+      std::vector<Member> members;
+      if (known) {
+        members = Read(
+            "bb 10.0.0.2:7@1 master - 0 0 5 connected\n"
+            "dd 10.0.0.4:7@1 master - 0 0 5 connected\n"
+            "cc 10.0.0.3:7@1 master - 0 0 5 connected\n"
+            "aa 10.0.0.1:7@1 master - 0 0 5 connected\n");
+      }
+      AddTable(List(table), "own", members);
+      std::vector<std::string> found;
+      for (const Member& member : members) found.push_back(member.id);
+      EXPECT_EQ(found, (std::vector<std::string>{"aa", "bb", "cc", "dd"}));
+    } while (std::next_permutation(ids.begin(), ids.end()));
+  }
 }
 
 // A node whose address nobody knows is no reason to do without the others.

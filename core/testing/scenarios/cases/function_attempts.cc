@@ -175,6 +175,96 @@ void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
   }
 }
 
+// Each call that ends an attempt, or interrupts it, takes the execution out of the index that the
+// scanner of attempts' timeouts reads. Otherwise the scanner would end a later attempt by the
+// timeout of an earlier one.
+void AnAttemptThatEndedRunsOutOfNoTime(Run& run) {
+  const std::string retry = R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":500}})";
+  const auto fail = [&run](const Execution& e, const std::string& policy) {
+    return RawFail(run, e, 0, "1", policy);
+  };
+  const struct {
+    const char* what;
+    const char* function;
+    std::string answer;  // its first two texts
+    std::function<RawCall(const Execution&)> call;
+  } kRows[] = {
+      {"suspend", "ff_suspend_execution", "1 OK",
+       [&run](const Execution& e) {
+         InstallSecret(run, e);
+         RawCall call = RawSuspend(run, e, run.Name("wp"));
+         call.args[2] = kRawAttempt;
+         call.args[3] = kRawLease;
+         return call;
+       }},
+      {"complete", "ff_complete_execution", "1 OK",
+       [&](const Execution& e) {
+         RawCall call = fail(e, "");
+         call.keys.erase(call.keys.begin() + 5);  // `delayed`
+         call.keys.insert(call.keys.begin() + 9, e.expected.ExecutionKey("result"));
+         call.args = {e.expected.id, kRawLease, "1", kRawAttempt, "done"};
+         return call;
+       }},
+      {"fail for good", "ff_fail_execution", "1 OK",
+       [&](const Execution& e) { return fail(e, ""); }},
+      {"fail with a retry", "ff_fail_execution", "1 OK",
+       [&](const Execution& e) { return fail(e, retry); }},
+      {"reclaim once too often", "ff_reclaim_execution", "0 max_retries_exhausted",
+       [&run](const Execution& e) {
+         const Outcome revoked = run.ledger().Revoke({e.id()});
+         run.CheckEqual("revoke", "ok", revoked ? "ok" : std::string(ErrorName(revoked.error)));
+         RawCall call = RawReclaim(run, e);
+         call.args[8] = "0";
+         return call;
+       }},
+  };
+  for (const auto& row : kRows) {
+    Execution& e = run.Create();
+    run.Issue(e);
+    const RawCall claim = RawClaim(run, e, {.timeout = "9000"});
+    run.CheckEqual("claim", "1 OK",
+                   FirstTexts(run.store().Call("ff_claim_execution", claim.keys, claim.args)));
+    const auto timeout = [&] {
+      return run.store().Score(e.expected.IndexKey("attempt_timeout"), e.expected.id);
+    };
+    run.Check("the attempt has a timeout", timeout().has_value());
+    const RawCall end = row.call(e);
+    run.CheckEqual(row.what, row.answer,
+                   FirstTexts(run.store().Call(row.function, end.keys, end.args)));
+    run.Check(std::string("no timeout after ") + row.what, !timeout().has_value());
+    for (const std::string& key : end.keys) {
+      if (key.starts_with("ff:sec:") || key.starts_with("ff:wp:")) run.store().Delete(key);
+    }
+    run.store().Delete(e.expected.ExecutionKey("result"));
+  }
+}
+
+// A lease that was resumed or reclaimed is not told that an earlier lease has expired or was
+// revoked.
+void ANewLeaseForgetsHowTheLastOneEnded(Run& run) {
+  const auto check = [&run](const char* function, Execution& e, const RawCall& call) {
+    const char* const kEnds[] = {"lease_expired_at", "lease_revoked_at", "lease_revoke_reason"};
+    const std::string core = e.expected.ExecutionKey("core");
+    for (const char* const name : kEnds) run.store().SetField(core, name, "12345");
+    run.CheckEqual(function, "1 OK", FirstTexts(run.store().Call(function, call.keys, call.args)));
+    Fields fields = run.store().Hash(core);
+    for (const char* const name : kEnds) {
+      run.CheckEqual(std::string(function) + ", " + name, "", fields[name]);
+    }
+  };
+  Execution& resumed = run.Interrupted();
+  run.Issue(resumed);
+  check("ff_claim_resumed_execution", resumed, RawClaimResumed(run, resumed));
+  Execution& fused = run.Interrupted();
+  check("ff_issue_grant_and_claim", fused, RawFusedClaim(run, fused));
+  Execution& reclaimed = run.RevokedOne();
+  run.IssueReclaim(reclaimed, {.worker = kWorker1});
+  check("ff_reclaim_execution", reclaimed, RawReclaim(run, reclaimed));
+  for (const char* const rest : {"", ":usage"}) {
+    run.store().Delete(reclaimed.expected.AttemptKey(1) + rest);
+  }
+}
+
 // An execution may be gone although an index still has it.
 void MarkingWhatIsGoneCleansTheIndex(Run& run) {
   Execution& e = run.Leased(kShort);
@@ -495,6 +585,8 @@ void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
   add("F3", "an_attempt_keeps_its_policy_and_times", AnAttemptKeepsItsPolicyAndTimes);
   add("F3", "the_renewal_deadline_is_the_callers", TheRenewalDeadlineIsTheCallers);
   add("F3", "an_attempt_without_timeout_is_in_no_index", AnAttemptWithoutTimeoutIsInNoIndex);
+  add("F3", "an_attempt_that_ended_runs_out_of_no_time", AnAttemptThatEndedRunsOutOfNoTime);
+  add("F3", "a_new_lease_forgets_how_the_last_one_ended", ANewLeaseForgetsHowTheLastOneEnded);
   add("F2", "a_workers_tokens_are_counted", AWorkersTokensAreCounted);
   add("F2", "a_workers_offer_is_limited_without_need", AWorkersOfferIsLimitedWithoutNeed);
   add("F3", "a_deadline_outlives_a_retry", ADeadlineOutlivesARetry);

@@ -94,6 +94,26 @@ void DeadlinesReachAsFarAsATime(Run& run) {
   run.Check("the deadline is in its index", score && *score == 9223372036854775808.0);
 }
 
+// Each of the three indexes has the execution by its own rule, whatever the other two have.
+void ACreationEntersEachIndexByItself(Run& run) {
+  const std::string ahead = std::to_string(run.engine().Now() + kLong);
+  for (const std::string& delay : {std::string(), ahead}) {
+    for (const std::string deadline : {"", "1999999999999"}) {
+      const std::string what = "delay '" + delay + "', deadline '" + deadline + "'";
+      Execution& e = run.New();
+      ExpectRaw(run, what, "1 OK " + e.expected.id + (delay.empty() ? " waiting" : " delayed"),
+                "ff_create_execution", RawCreate(e, {.delay = delay, .deadline = deadline}));
+      const auto has = [&](const std::string& key) {
+        return run.store().Score(key, e.expected.id).has_value();
+      };
+      run.Check(what + ": eligible", has(e.expected.LaneKey("eligible")) == delay.empty());
+      run.Check(what + ": delayed", has(e.expected.LaneKey("delayed")) == !delay.empty());
+      run.Check(what + ": deadline",
+                has(e.expected.IndexKey("execution_deadline")) == !deadline.empty());
+    }
+  }
+}
+
 // A client of another make may send a delay that is over already. The execution is then as eligible
 // as one without a delay, and its core has no time that could be mistaken for the end of a later
 // delay.
@@ -206,6 +226,7 @@ void AddFunctionCreationScenarios(std::vector<Scenario>& to) {
   add("F2", "create_gives_who_took_an_idempotency_key", AnIdempotencyKeyGivesWhoTookIt);
   add("F2", "create_remembers_a_key_for_a_time", AnIdempotencyKeyNeedsATime);
   add("F2", "create_checks_its_arguments", CreationChecksItsArguments);
+  add("F3", "a_creation_enters_each_index_by_itself", ACreationEntersEachIndexByItself);
   add("F2", "create_stores_no_delay_that_is_over", ADelayThatIsOverIsNotStored);
   add("F2", "create_deadlines_as_far_as_a_time_reaches", DeadlinesReachAsFarAsATime);
   add("F2", "create_refuses_policies", PoliciesThatAreRefused);
