@@ -54,10 +54,12 @@ class BisectTest(fake.RepositoryCase):
             """Takes the place of commands.run in the first comparison."""
             self.assertEqual(argv[:5], ["gate", "--base", commits[0], "--head", commits[3]])
             self.assertEqual(argv[5:7], ["--filter", "^(BM_A/1)$"])
+            self.assertEqual(argv[7:], ["--budget", "90.0"])
             return self.status
 
         def bisect(_terminal, good, bad, command, path):
             self.assertIn("--step", command)
+            self.assertEqual(command[command.index("--budget"):], ["--budget", "90.0"])
             return perf_bisect_bisect(_terminal, good, bad, _STEP, path)
 
         perf_bisect_bisect = perf_bisect.bisect
@@ -70,7 +72,7 @@ class BisectTest(fake.RepositoryCase):
                     mock.patch.object(perf_bisect, "bisect", bisect), \
                     contextlib.redirect_stdout(output):
                 status = perf_bisect.main(["--good", commits[0], "--bad", "main",
-                                           "--benchmark", "BM_A/1"])
+                                           "--benchmark", "BM_A/1", "--budget", "90"])
             self.assertEqual(status, expected)
             self.assertIn(text, output.getvalue())
             if not text:

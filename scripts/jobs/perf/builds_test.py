@@ -48,6 +48,18 @@ class BuildsTest(fake.RepositoryCase):
         self.assertEqual((tree / "builds").read_text(encoding="utf-8"), "x\n")
         self.assertEqual(self.git("status", "--porcelain"), "")
 
+    def test_the_builds_that_were_used_last_stay(self):
+        first = self.build(self.first)
+        others = [self.build(self.commit(100.0 + number)) for number in range(1, builds._KEPT)]
+        for age, built in enumerate([*reversed(others), first], 1):  # the first one is the oldest
+            tree = built.programs[0].parents[1]
+            os.utime(tree, (tree.stat().st_atime, tree.stat().st_mtime - 100 * age))
+        self.build(self.first)
+        self.build(self.commit(200.0))
+        self.assertTrue(first.programs[0].exists())
+        self.assertEqual([built.programs[0].exists() for built in others],
+                         [False] + [True] * (len(others) - 1))
+
     def test_a_cache_in_the_checkout_is_no_part_of_the_head(self):
         self.replace(home, "cache", lambda: self.root / ".perf" / "cache")
         self.build(self.first)

@@ -105,6 +105,20 @@ class DecideTest(unittest.TestCase):
         self.assertEqual(self.results["a"].pairs, 20)  # 10 pairs have p = 1 / 1024 * 40: too large
         self.assertEqual([len(names) for names, _ in source.asked], [40, 1, 1])
 
+    def test_the_whole_suite_counts_however_few_are_looked_at_together(self):
+        """The time may not suffice for all benchmarks at once. What is looked at alone needs as
+        many pairs as among all others."""
+        class InTurn(Source):
+            def affords(self, names, count):
+                return count if len(names) == 1 else 0
+
+        source = InTurn({f"b{i}": 0.0 for i in range(39)} | {"a": math.log(1.05)})
+        verdicts = self.verdicts(source)
+        self.assertEqual(verdicts.pop("a"), REGRESSED)
+        self.assertEqual(set(verdicts.values()), {CLEAN})
+        self.assertEqual(self.results["a"].pairs, 20)
+        self.assertTrue(all(len(names) == 1 for names, _ in source.asked))
+
     def test_what_went_away_is_not_a_regression(self):
         source = Source({"a": lambda number: math.log(1.1) if number <= 10 else 0.0})
         self.assertEqual(self.verdicts(source), {"a": CLEAN})

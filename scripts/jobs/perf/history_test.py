@@ -122,6 +122,14 @@ class BranchTest(fake.RepositoryCase):
         self.assertEqual(self.git("-C", str(self.worktree), "status", "--short").split(),
                          ["M", str(path.relative_to(self.worktree))])
 
+    def test_a_remote_that_takes_no_push_is_an_error(self):
+        self.two()
+        history_files.append(self.at(0), self.worktree)
+        self.on_push("exit 1")
+        with self.assertRaises(PerfError):
+            self.commit(push=True)
+        self.assertEqual(self.pushed(), ([], []))
+
     def test_a_damaged_line_stops_no_push_and_stays_where_it_is(self):
         other = self.two()
         for number, worktree in enumerate((other, self.worktree)):

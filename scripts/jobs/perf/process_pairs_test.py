@@ -4,6 +4,7 @@ import io
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from jobs.common.terminal import Terminal
 from jobs.perf import fake, process_pairs
@@ -183,6 +184,19 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(live.take((B,), 1), [{B: (10.0, 10.0, 11.0)}])
             self.assertEqual(live.facts.incidents, ["head: a process of suite ended by SIGSEGV"])
         self.assertIn("suite.blame.head.json", [path.name for path in raw.iterdir()])
+
+    def test_a_benchmark_that_hangs_in_the_rounds_is_lost_and_the_others_go_on(self):
+        with self.live() as live:
+            text = self.head.path.read_text(encoding="utf-8")
+            hanging = 'case $names in *BM_A*) exec sleep 60 ;; esac\nseparator='
+            self.head.path.write_text(text.replace("separator=\n", hanging + "\n", 1),
+                                      encoding="utf-8")
+            live.fresh((A, B))
+            with mock.patch.object(process_pairs, "stall", return_value=0.5), \
+                    mock.patch.object(live, "seconds", return_value=0.02):
+                self.assertEqual(live.take((A, B), 1), [{}])
+            self.assertEqual(live.lost, {A})
+            self.assertEqual(live.take((B,), 1), [{B: (10.0, 10.0, 11.0)}])
 
     def test_checks_itself_once_and_no_more(self):
         extra = f'echo "${{{process_pairs.SKIP_CHECK}-checked}}" >>"{self.directory}/checks"'

@@ -76,7 +76,8 @@ def measure(terminal, programs, reference, filter_text, arguments, directory=Non
                 raise PerfError("the budget was up before a single pair")
             raise PerfError("the reference kernel could not be measured")
         if len(live.benchmarks) < 2 and not live.unmeasured:
-            raise PerfError(f"no benchmark matches {filter_text!r}")
+            raise PerfError("; ".join(live.facts.incidents)
+                            or f"no benchmark matches {filter_text!r}")
         seconds = live.round_seconds(live.benchmarks)
         terminal.line(f"{len(live.benchmarks) - 1} benchmarks, {arguments.pairs} pairs: about "
                       f"{duration(seconds * arguments.pairs)}")

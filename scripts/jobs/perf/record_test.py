@@ -124,6 +124,26 @@ class RecordTest(unittest.TestCase):
         self.assertEqual(history_files.parse_point(kept.read_text(encoding="utf-8")).suite,
                          "other")
 
+    def fails(self, path):
+        path.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+        path.chmod(0o755)
+        return path
+
+    def test_a_program_that_fails_as_a_whole_is_status_2_and_the_others_are_recorded(self):
+        self.fails(self.folder / "c_benchmark")
+        out = self.directory / "out.json"
+        status, _, history = self.record("--json", str(out))
+        self.assertEqual((status, sorted(suite for _, suite in history)), (2, ["a", "b"]))
+        document = json.loads(out.read_text(encoding="utf-8"))
+        schema.check(document)
+        self.assertEqual((document["verdict"], document["exit_status"]), ("unmeasured", 2))
+        self.assertIn("ended with status 3", " ".join(document["incidents"]))
+
+    def test_the_only_program_that_fails_says_why(self):
+        path = self.fails(self.directory / "bad")
+        with self.assertRaisesRegex(PerfError, "ended with status 3"):
+            self.record("--bin", str(path), "--suite", "bad", "--revision", "aaaaaaaaaaaa")
+
     def test_all_is_recorded_even_if_nobody_reads_the_output(self):
         class Broken(io.StringIO):
             def write(self, text):

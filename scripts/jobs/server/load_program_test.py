@@ -82,6 +82,19 @@ class OnRedis(unittest.TestCase):
         libraries = [entry[1] for entry in self.client.function_list()]
         self.assertEqual(libraries, [b"ffgrant"])
 
+    def test_a_removal_that_is_refused_keeps_nothing_else_there(self):
+        f = functions
+        before = f.state(self.client)
+        last = self.execution("ours", f.create)
+        others = [functions.Execution(partition=9, lane="ours") for _ in range(501)]
+        tag = last.id[:last.id.index("}") + 1]
+        self.client.set(f"ff:exec:{tag}:{others[0].id}:core", "no hash")
+        self.ids.write_text("".join(e.id + "\n" for e in (*others, last)), encoding="ascii")
+        self.target.load_limits()
+        self.target.forget()
+        self.client.delete(f"ff:exec:{tag}:{others[0].id}:core")
+        self.assertEqual(f.state(self.client), before)
+
     def test_a_library_that_was_not_there_before_goes_again(self):
         self.client.function_flush()
         target = load_program.Target([self.server.address], "ours", 1, owned=False)
