@@ -94,6 +94,7 @@ class OnRedis(unittest.TestCase):
         self.target.forget()
         self.client.delete(f"ff:exec:{tag}:{others[0].id}:core")
         self.assertEqual(f.state(self.client), before)
+        self.target.leave()
 
     def test_a_library_that_was_not_there_before_goes_again(self):
         self.client.function_flush()
