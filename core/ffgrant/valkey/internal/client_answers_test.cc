@@ -120,6 +120,36 @@ TEST(Obstacles, OfEarlierCommandsDoNotCount) {
   }
 }
 
+// A command may end while it waits for the server to which another server has led it. The next
+// command in its place is led nowhere yet.
+TEST(Obstacles, OfACommandThatEndedDoNotCount) {
+  for (const std::string redirection : {"-ASK 0 :3\r\n", "-MOVED 16383 :3\r\n"}) {
+    ClientOptions options = RigOptions();
+    options.max_in_flight = 1;
+    options.request_timeout_ms = 200;
+    options.connect_timeout_ms = 30'000;
+    ClientRig rig(options);
+    bool redirects = false;
+    rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("run" + std::to_string(port), "master", "cluster");
+      if (command[0] == "CLUSTER") return Array({Range(0, 16382, 1), Range(16383, 16383, 2)});
+      return command[0] == "GET" && redirects ? redirection : std::optional<std::string>();
+    };
+    ASSERT_EQ(rig.Get(true, 0), "a of 1");
+    ASSERT_EQ(rig.Get(true, 16383), "a of 2");
+    rig.network->SetScript([&rig](Operation operation) -> Fault {
+      const auto last = static_cast<std::int64_t>(rig.network->connections());
+      const bool silent = operation == Operation::kOpen && rig.network->endpoint(last).port == 3;
+      return {silent ? Kind::kWouldBlock : Kind::kNone};
+    });
+    redirects = true;
+    EXPECT_TRUE(rig.Get(true, 16383).starts_with("unavailable")) << redirection;
+    redirects = false;
+    EXPECT_EQ(rig.Get(true, 0), "a of 1") << redirection;
+    EXPECT_EQ(rig.Count("ASKING"), 0);
+  }
+}
+
 // If a function raises an error, it may have written something before.
 TEST(Errors, OfARunningFunctionAreAnswers) {
   for (const std::string error :
