@@ -247,9 +247,11 @@ class SeriesTest(unittest.TestCase):
         self.assertIn("BM_B of s on old ended on 2026-11-25: later points lack it", said)
 
     def test_the_series_of_the_newest_point_goes_on_wherever_the_point_stands(self):
-        new = [point(date=DATE + datetime.timedelta(days=days), machine=dict(MACHINE, compiler="13"))
-               for days in (9, 1)]
-        gone = point(date=DATE + datetime.timedelta(days=2))
+        def on(days, compiler):
+            return point(date=DATE + datetime.timedelta(days=days),
+                         machine=dict(MACHINE, compiler=compiler))
+
+        new, gone = [on(9, "13"), on(1, "13")], on(2, "12")
         for points in (new, new[::-1]):
             (said,) = history_files.ended({("old", "s"): [gone], ("new", "s"): points})
             self.assertIn("s on old ended", said)
