@@ -3,8 +3,8 @@
 // Writes values that the input chooses and reads them back (contract 3 - 5). The JSON of every DTO
 // must be, byte for byte, what naive concatenation makes. The parser and the naive decoder must
 // give the values back, published sizes must hold, and a buffer that is too short must stay
-// untouched. Key names must be what naive concatenation makes, too. Owning grants must keep the
-// values that they got.
+// untouched. Key names and the bodies of the issuer's requests must be what naive concatenation
+// makes, too. Owning grants must keep the values that they got.
 
 #include <algorithm>
 #include <cstddef>
@@ -13,6 +13,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "ffgrant/grant.h"
 #include "ffgrant/ids.h"
@@ -20,6 +22,7 @@
 #include "ffgrant/json/claim_request.h"
 #include "ffgrant/json/claim_response.h"
 #include "ffgrant/json/error_body.h"
+#include "ffgrant/json/issuer_bodies.h"
 #include "ffgrant/json/lease_results.h"
 #include "ffgrant/json/partition_config.h"
 #include "ffgrant/json/reclaim_request.h"
@@ -180,6 +183,62 @@ void CheckGrants(ValueChoices& values) {
   Observe(json);
 }
 
+// --- bodies of the issuer's requests ---
+
+// Checks what `write` leaves in a string that has another text before. `texts_are_utf8`: whether
+// the writer must take the request.
+template <class Write>
+void CheckBody(const std::string& json, bool texts_are_utf8, Write write) {
+  std::string out = "before";
+  if (write(out) != texts_are_utf8 || out != (texts_are_utf8 ? json : "")) {
+    Fail("a request's body", json, texts_are_utf8 ? "it is written" : "it is refused", out);
+  }
+  Observe(json);
+}
+
+void CheckIssuerBodies(ValueChoices& values) {
+  const std::string_view id = values.Text();
+  const std::int64_t now = values.I64();
+  std::vector<std::pair<std::string_view, std::string_view>> tags;
+  for (std::uint32_t i = values.choices().Below(4); i > 0; --i) {
+    const std::string_view name = values.Text();
+    tags.emplace_back(name, values.Text());
+  }
+  CreateRequest create;
+  create.execution_id = id;
+  create.ns = values.Text();
+  create.lane_id = values.Text();
+  create.execution_kind = values.Text();
+  create.payload = values.Bytes();
+  create.priority = static_cast<std::int32_t>(values.U32());
+  create.creator_identity = values.Text();
+  create.tags = tags;
+  if (values.choices().OneIn(2)) create.policy_json = "{\"max_retries\":3}";
+  if (values.choices().OneIn(2)) create.delay_until = TimestampMs{values.I64()};
+  const std::uint16_t partition = values.U16();
+  const std::string created = NaiveCreateBody(create, partition, now);
+  // Bytes of a payload are written as numbers, so the whole body is UTF-8 if the texts are.
+  CheckBody(created, NaiveIsUtf8(created),
+            [&](std::string& out) { return WriteCreateBody(create, partition, now, out); });
+
+  const CancelRequest cancel = {.reason = values.Text(), .source = values.Text()};
+  const std::string cancelled = NaiveCancelBody(id, cancel, now);
+  CheckBody(cancelled, NaiveIsUtf8(cancelled),
+            [&](std::string& out) { return WriteCancelBody(id, cancel, now, out); });
+
+  SignalRequest signal;
+  for (std::string_view* const text :
+       {&signal.waitpoint_id, &signal.signal_id, &signal.name, &signal.category,
+        &signal.source_type, &signal.source_identity, &signal.target_scope,
+        &signal.waitpoint_token}) {
+    *text = values.Text();
+  }
+  signal.payload = values.Bytes();
+  const std::string signalled = NaiveSignalBody(id, signal, now);
+  CheckBody(signalled, NaiveIsUtf8(signalled),
+            [&](std::string& out) { return WriteSignalBody(id, signal, now, out); });
+}
+
 void CheckSubject(ValueChoices& values) {
   switch (values.choices().Below(10)) {
     case 0:
@@ -205,7 +264,8 @@ void CheckSubject(ValueChoices& values) {
                SerializeClaimedResult);
       return CheckNumbers(values);
     case 8:
-      return CheckGrants(values);
+      CheckGrants(values);
+      return CheckIssuerBodies(values);
     default:
       return CheckKeyNames(values);
   }

@@ -30,6 +30,15 @@ std::string GrantMembers(const ClaimResponseView& view) {
          ",\"expires_at_ms\":" + to_string(view.expires_at_ms);
 }
 
+std::string ByteList(std::string_view bytes) {
+  std::string json = "[";
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i > 0) json += ',';
+    json += to_string(static_cast<unsigned char>(bytes[i]));
+  }
+  return json + "]";
+}
+
 std::string Handle(const HandleView& view) {
   constexpr const char* kBackends[] = {"Valkey", "Postgres", "Sqlite"};
   constexpr const char* kKinds[] = {"Fresh", "Resumed", "Suspended", "Reclaimed"};
@@ -37,12 +46,7 @@ std::string Handle(const HandleView& view) {
   json += kBackends[static_cast<std::size_t>(view.backend)];
   json += "\",\"kind\":\"";
   json += kKinds[static_cast<std::size_t>(view.kind)];
-  json += "\",\"opaque\":[";
-  for (std::size_t i = 0; i < view.opaque.size(); ++i) {
-    if (i > 0) json += ',';
-    json += to_string(static_cast<unsigned char>(view.opaque[i]));
-  }
-  return json + "]}";
+  return json + "\",\"opaque\":" + ByteList(view.opaque) + "}";
 }
 
 }  // namespace
@@ -149,6 +153,46 @@ std::string NaiveJson(const PartitionConfig& view) {
   return "{\"num_flow_partitions\":" + to_string(view.num_flow_partitions) +
          ",\"num_budget_partitions\":" + to_string(view.num_budget_partitions) +
          ",\"num_quota_partitions\":" + to_string(view.num_quota_partitions) + "}";
+}
+
+std::string NaiveCreateBody(const CreateRequest& request, std::uint16_t partition,
+                            std::int64_t now_ms) {
+  std::string tags;
+  for (const auto& [name, value] : request.tags) {
+    tags += (tags.empty() ? "" : ",") + NaiveQuoted(name) + ":" + NaiveQuoted(value);
+  }
+  std::string json =
+      "{\"execution_id\":" + NaiveQuoted(request.execution_id) +
+      ",\"namespace\":" + NaiveQuoted(request.ns) + ",\"lane_id\":" + NaiveQuoted(request.lane_id) +
+      ",\"execution_kind\":" + NaiveQuoted(request.execution_kind) +
+      ",\"input_payload\":" + ByteList(request.payload) +
+      ",\"payload_encoding\":null,\"priority\":" + to_string(request.priority) +
+      ",\"creator_identity\":" + NaiveQuoted(request.creator_identity) + ",\"tags\":{" + tags + "}";
+  if (!request.policy_json.empty()) json += ",\"policy\":" + std::string(request.policy_json);
+  if (request.delay_until) json += ",\"delay_until\":" + to_string(request.delay_until->value);
+  return json + ",\"partition_id\":" + to_string(partition) + ",\"now\":" + to_string(now_ms) + "}";
+}
+
+std::string NaiveCancelBody(std::string_view execution_id, const CancelRequest& request,
+                            std::int64_t now_ms) {
+  return "{\"execution_id\":" + NaiveQuoted(execution_id) +
+         ",\"reason\":" + NaiveQuoted(request.reason) +
+         ",\"source\":" + NaiveQuoted(request.source) + ",\"now\":" + to_string(now_ms) + "}";
+}
+
+std::string NaiveSignalBody(std::string_view execution_id, const SignalRequest& request,
+                            std::int64_t now_ms) {
+  std::string json = "{\"execution_id\":" + NaiveQuoted(execution_id) +
+                     ",\"waitpoint_id\":" + NaiveQuoted(request.waitpoint_id) +
+                     ",\"signal_id\":" + NaiveQuoted(request.signal_id) +
+                     ",\"signal_name\":" + NaiveQuoted(request.name) +
+                     ",\"signal_category\":" + NaiveQuoted(request.category) +
+                     ",\"source_type\":" + NaiveQuoted(request.source_type) +
+                     ",\"source_identity\":" + NaiveQuoted(request.source_identity);
+  if (!request.payload.empty()) json += ",\"payload\":" + ByteList(request.payload);
+  return json + ",\"target_scope\":" + NaiveQuoted(request.target_scope) +
+         ",\"waitpoint_token\":" + NaiveQuoted(request.waitpoint_token) +
+         ",\"now\":" + to_string(now_ms) + "}";
 }
 
 }  // namespace ffgrant::fuzz
