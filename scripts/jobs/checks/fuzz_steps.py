@@ -62,9 +62,8 @@ def run_watched(terminal, label, starts, lanes, judge):
 
 def shares(grading, names):
     """Returns the seconds of CPU that each target gets, and the seconds that the grading of the
-    targets by mutants asks for where that is more: (name -> seconds, name -> seconds). Gradings of
-    before 30 November 2026 say nothing of targets."""
-    asked = {need["target"]: need["seconds"] for need in grading["figures"].get("targets", ())}
+    targets by mutants asks for where that is more: (name -> seconds, name -> seconds)."""
+    asked = {need["target"]: need["seconds"] for need in grading["figures"]["targets"]}
     given = {name: min(max(asked.get(name, UNGRADED_SECONDS), LEAST_SECONDS), MOST_SECONDS)
              for name in names}
     return given, {name: asked[name] for name in names if asked.get(name, 0) > given[name]}
