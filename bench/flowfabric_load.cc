@@ -61,7 +61,8 @@ ABSL_FLAG(std::string, worker, "", "what the names of workers begin with");
 ABSL_FLAG(std::string, ids, "", "a file with the ids of executions, one a line");
 ABSL_FLAG(std::uint32_t, partitions, 256, "of the deployment");
 ABSL_FLAG(std::size_t, workers, 64, "at once, at most");
-ABSL_FLAG(std::uint64_t, seed, 1, "of the moments of an open load");
+ABSL_FLAG(std::uint64_t, seed, 1,
+          "of the moments of an open load, and of the pauses of idle workers");
 
 namespace ffgrant::bench {
 namespace {

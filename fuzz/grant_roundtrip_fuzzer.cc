@@ -105,7 +105,8 @@ void CheckNames(ValueChoices& values) {
   if (name != expected) Fail("name of an attempt type", std::to_string(number), expected, name);
 }
 
-// Checks the values that nobody has set: numbers and uuids are zero, enumerators are the first.
+// Checks the values that nobody has set: texts and lists are empty, numbers and uuids are zero,
+// enumerators are the first.
 void CheckUnset() {
   const ClaimRequestView claim;
   const ClaimResponseView granted;
@@ -114,6 +115,12 @@ void CheckUnset() {
   const LeaseFence fence;
   const ClaimGrantView grant;
   const ClaimGrant owned;
+  for (const std::string_view text :
+       {granted.execution_id, granted.partition_key, granted.grant_key, grant.partition_key,
+        grant.grant_key, grant.execution_id.text(), owned.view().partition_key,
+        owned.view().grant_key, owned.view().execution_id.text()}) {
+    if (!text.empty()) Fail("a text that nobody has set", text);
+  }
   if (claim.grant_ttl_ms != 0 || granted.expires_at_ms != 0 || reclaim.grant_ttl_ms != 0 ||
       grant.expires_at_ms != 0 || owned.view().expires_at_ms != 0 || fence.lease_epoch.value != 0 ||
       fence.lease_id.uuid != Uuid() || claimed.lease_epoch.value != 0 ||

@@ -322,7 +322,6 @@ void Expected::Renewed(const Moment& at, std::int64_t ttl_ms) {
   lease->insert_or_assign("renewal_deadline", deadline);
   lease->insert_or_assign("expires_at", expires);
   lease_renewed = at;
-  lease_renewed_ttl_ms = ttl_ms;
   // The score in the lane's active set is not changed: it stays at the first expiry.
   sorted_sets.insert_or_assign(IndexKey("lease_expiry"), expires);
 }

@@ -115,9 +115,8 @@ class Expected {
   std::string lane;
   Record core;
   std::optional<ExpectedGrant> grant;
-  std::optional<Record> lease;          // lease:current
-  std::optional<Moment> lease_renewed;  // last renewal; if set, the lease's key has an expiry
-  std::int64_t lease_renewed_ttl_ms = 0;
+  std::optional<Record> lease;               // lease:current
+  std::optional<Moment> lease_renewed;       // last renewal; if set, the lease's key has an expiry
   std::map<std::string, Value> sorted_sets;  // key -> score; the execution is in no others
   std::set<std::string> worker_sets;         // keys of the instances' sets that have the execution
   std::vector<Record> attempts;              // by attempt index
