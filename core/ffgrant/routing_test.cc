@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ffgrant/uuid.h"
 #include "testing/naive/naive_hash.h"
@@ -189,7 +190,11 @@ TEST(RoutingTest, AnExecutionsPartitionIsTheOneInItsText) {
 }
 
 TEST(RoutingTest, ScansStartWhereTheInstanceHashes) {
-  for (const std::string_view instance : {"", "w1-i1", "w2", "a much longer instance name"}) {
+  std::vector<std::string> instances = {"", "w1-i1", "w2", "a much longer instance name"};
+  for (int byte = 0; byte < 256; ++byte) {
+    instances.push_back("w-" + std::string(1, static_cast<char>(byte)) + "-1");
+  }
+  for (const std::string& instance : instances) {
     for (const std::uint16_t count : kCounts) {
       EXPECT_EQ(ScanStart({instance}, count), (NaiveFnv1a64(instance) & 0xFFFF) % count);
     }

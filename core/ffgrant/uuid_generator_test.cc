@@ -112,43 +112,50 @@ TEST(UuidGeneratorTest, ThreadsHaveStreamsOfTheirOwn) {
   EXPECT_EQ(seen.size(), kThreads * kEach);
 }
 
-// Each process of a family runs this function. `generations` is the number of generations that the
-// process has below it. If that is above 0, the process forks two children, one after the other,
-// and waits for each. Then it writes one id.
-void Live(int generations, int out) {
-  for (int i = 0; generations > 0 && i < 2; ++i) {
-    const pid_t child = fork();
-    if (child < 0) std::_Exit(1);
-    if (child == 0) {
-      Live(generations - 1, out);
-      std::_Exit(0);
-    }
-    int status = 0;
-    if (waitpid(child, &status, 0) != child || status != 0) std::_Exit(1);
-  }
+void WriteId(int out) {
   const Uuid uuid = RandomUuid();
   if (write(out, uuid.bytes.data(), uuid.bytes.size()) != static_cast<ssize_t>(uuid.bytes.size())) {
     std::_Exit(1);
   }
 }
 
-// No process repeats an id of its parent, of a sibling or of any other relative. The processes make
-// no ids between the forks, so all of them begin with a copy of the same stream.
+// Each process of a family runs this function. `generations` is the number of generations that the
+// process has below it. If that is above 0, the process forks two children, one after the other,
+// and waits for each. Then it writes one id; with `first`, it also writes one before it forks.
+void Live(int generations, int out, bool first) {
+  if (first) WriteId(out);
+  for (int i = 0; generations > 0 && i < 2; ++i) {
+    const pid_t child = fork();
+    if (child < 0) std::_Exit(1);
+    if (child == 0) {
+      Live(generations - 1, out, first);
+      std::_Exit(0);
+    }
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || status != 0) std::_Exit(1);
+  }
+  WriteId(out);
+}
+
+// No process repeats an id of its parent, of a sibling or of any other relative, whether it begins
+// with a copy of a stream that is used already or of one that nobody has used since a fork.
 TEST(UuidGeneratorTest, NoProcessOfAFamilyRepeatsAnother) {
   (void)RandomUuid();  // the first call seeds the stream that fork() copies
-  int pipe_ends[2];
-  ASSERT_EQ(pipe(pipe_ends), 0);
-  Live(2, pipe_ends[1]);
-  close(pipe_ends[1]);
-  std::set<Uuid> seen;
-  Uuid uuid;
-  while (read(pipe_ends[0], uuid.bytes.data(), uuid.bytes.size()) ==
-         static_cast<ssize_t>(uuid.bytes.size())) {
-    EXPECT_TRUE(IsVersion4(uuid));
-    EXPECT_TRUE(seen.insert(uuid).second) << "process " << seen.size();
+  for (const bool first : {false, true}) {
+    int pipe_ends[2];
+    ASSERT_EQ(pipe(pipe_ends), 0);
+    Live(2, pipe_ends[1], first);
+    close(pipe_ends[1]);
+    std::set<Uuid> seen;
+    Uuid uuid;
+    while (read(pipe_ends[0], uuid.bytes.data(), uuid.bytes.size()) ==
+           static_cast<ssize_t>(uuid.bytes.size())) {
+      EXPECT_TRUE(IsVersion4(uuid));
+      EXPECT_TRUE(seen.insert(uuid).second) << "id " << seen.size();
+    }
+    close(pipe_ends[0]);
+    EXPECT_EQ(seen.size(), first ? 14u : 7u);
   }
-  close(pipe_ends[0]);
-  EXPECT_EQ(seen.size(), 7u);
 }
 
 }  // namespace

@@ -380,6 +380,26 @@ TEST_F(ClaimResponseTest, TheScratchLimitsWhatNeedsIt) {
   EXPECT_EQ(ParseClaimResponse("", moved, response).error, kUnexpectedEnd);
 }
 
+// A canonical document needs no scratch, whatever its texts are, and whether or not the scratch has
+// its memory already.
+TEST_F(ClaimResponseTest, TheScratchNeverLimitsACanonicalDocument) {
+  const ClaimResponseView responses[] = {kResponse,
+                                         {"e", "p", "k", 1},
+                                         {std::string_view(), std::string_view(), "", 0},
+                                         {"{fp:7}:not-a-uuid", "{fp:7}", "k", UINT64_MAX}};
+  for (const ClaimResponseView& response : responses) {
+    std::string json(MaxClaimResponseJsonSize(response), '\0');
+    json.resize(SerializeClaimResponse(response, json).size);
+    for (const bool has_memory : {false, true}) {
+      JsonScratch small(8);
+      if (has_memory) small.Reserve();
+      ClaimResponseView read;
+      EXPECT_TRUE(ParseClaimResponse(json, small, read)) << json << " " << has_memory;
+      EXPECT_EQ(read, response) << json;
+    }
+  }
+}
+
 // A fault at the first byte is found before the reader begins. The result must be that of the
 // reader, which finds the fault itself if the scratch has no memory yet.
 TEST_F(ClaimResponseTest, EveryFirstByte) {

@@ -190,6 +190,10 @@ TEST_F(ReclaimResponseTest, Conversion) {
   EXPECT_EQ(conversion.lane_id, LaneIdError::kEmpty);
   EXPECT_EQ(conversion.execution_id, ExecutionIdError::kNone);
   EXPECT_FALSE(conversion);
+  conversion = ToReclaimGrant(
+      {{"{fp:9}:22222222-2222-4222-8222-222222222222", "{fp:9}", "other", 5}, ""}, grant);
+  EXPECT_EQ(conversion.lane_id, LaneIdError::kEmpty);
+  EXPECT_EQ(grant, before) << "a right grant with a wrong lane changes nothing";
   // The id is checked before the lane.
   conversion = ToReclaimGrant({{"{fp:x}:", "", "", 0}, ""}, grant);
   EXPECT_EQ(conversion.execution_id, ExecutionIdError::kInvalidPartitionIndex);
