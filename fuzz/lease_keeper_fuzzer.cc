@@ -2,9 +2,10 @@
 //
 // Keeps leases (lease_keeper.h) on a clock that the input moves, with a ledger that answers as the
 // input says and takes its time. A naive list of leases knows until when each is held and when its
-// next renewal is due, and judges each renewal, each loss that is told, and every answer of
-// the keeper. Then ends an attempt (ending.h) on a ledger whose answers are lost as the input says.
-// A naive reading of these answers says how often the call is made and what comes of it.
+// next renewal is due, and judges each renewal, each loss that is told, and every answer of the
+// keeper. Then the target ends an attempt (ending.h) on a ledger whose answers are lost as the
+// input says. A naive reading of these answers says how often the call is made and what comes of
+// it.
 
 #include <algorithm>
 #include <cmath>

@@ -137,8 +137,8 @@ void Live(int generations, int out, bool first) {
   WriteId(out);
 }
 
-// No process repeats an id of its parent, of a sibling or of any other relative, whether it begins
-// with a copy of a stream that is used already or of one that nobody has used since a fork.
+// No process repeats an id of its parent, of a sibling or of any other relative, whether or not its
+// parent has made ids before the fork.
 TEST(UuidGeneratorTest, NoProcessOfAFamilyRepeatsAnother) {
   (void)RandomUuid();  // the first call seeds the stream that fork() copies
   for (const bool first : {false, true}) {

@@ -120,8 +120,8 @@ TEST(Obstacles, OfEarlierCommandsDoNotCount) {
   }
 }
 
-// A command may end while it waits for the server to which another server has led it. The next
-// command in its place is led nowhere yet.
+// A command may end while it waits for the server to which another server has sent it. The next
+// command in its place goes to the server of its own slot.
 TEST(Obstacles, OfACommandThatEndedDoNotCount) {
   for (const std::string redirection : {"-ASK 0 :3\r\n", "-MOVED 16383 :3\r\n"}) {
     ClientOptions options = RigOptions();

@@ -239,7 +239,7 @@ void AnAttemptThatEndedRunsOutOfNoTime(Run& run) {
   }
 }
 
-// A lease that was resumed or reclaimed is not told that an earlier lease has expired or was
+// When an execution gets a new lease, its core no longer says that an earlier lease expired or was
 // revoked.
 void ANewLeaseForgetsHowTheLastOneEnded(Run& run) {
   const auto check = [&run](const char* function, Execution& e, const RawCall& call) {

@@ -94,7 +94,8 @@ void DeadlinesReachAsFarAsATime(Run& run) {
   run.Check("the deadline is in its index", score && *score == 9223372036854775808.0);
 }
 
-// Each of the three indexes has the execution by its own rule, whatever the other two have.
+// The delay alone decides which lane's set gets the execution, and the deadline alone whether the
+// index of deadlines does.
 void ACreationEntersEachIndexByItself(Run& run) {
   const std::string ahead = std::to_string(run.engine().Now() + kLong);
   for (const std::string& delay : {std::string(), ahead}) {
