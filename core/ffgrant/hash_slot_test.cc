@@ -77,6 +77,22 @@ TEST(HashSlotTest, AgreesWithTheOracleOnEveryShortKey) {
   });
 }
 
+// A key of 32 bytes and more may be searched in another way than a short one.
+TEST(HashSlotTest, AgreesWithTheOracleOnEveryShortTextInALongKey) {
+  GuardedBuffer buffer;
+  ForEachString("{}a", 6, [&](const std::string& text) {
+    for (const std::size_t before : {0, 13, 27, 31, 40}) {
+      for (const std::string_view after : {"", "{b}"}) {
+        const std::string whole =
+            std::string(before, 'x') + text + std::string(33, 'y') + std::string(after);
+        const std::string_view key = buffer.AtEnd(whole);
+        ASSERT_EQ(HashTag(key), NaiveHashTag(key)) << whole;
+        ASSERT_EQ(HashSlot(key), NaiveHashSlot(key)) << whole;
+      }
+    }
+  });
+}
+
 TEST(HashSlotTest, AgreesWithTheOracleOnMutations) {
   GuardedBuffer buffer;
   std::mt19937_64 random(4);
