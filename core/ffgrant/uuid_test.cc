@@ -157,6 +157,26 @@ TEST(UuidTest, AgreesWithTheOracleOnEverySingleByteEdit) {
   }
 }
 
+// Of two bytes that break the rule, the first one is reported, in each form.
+TEST(UuidTest, TheFirstOfTwoWrongBytesIsReported) {
+  GuardedBuffer buffer;
+  for (const std::string_view form :
+       {"550e8400-e29b-41d4-a716-446655440000", "550e8400e29b41d4a716446655440000",
+        "{550e8400-e29b-41d4-a716-446655440000}",
+        "urn:uuid:550e8400-e29b-41d4-a716-446655440000"}) {
+    for (std::size_t first = 0; first < form.size(); ++first) {
+      for (std::size_t second = first + 1; second < form.size(); ++second) {
+        std::string text(form);
+        text[first] = text[second] = '_';
+        Compare(text, buffer);
+        const UuidResult result = ParseUuid(text, ParseMode::kLenient);
+        ASSERT_EQ(result.error, kInvalidCharacter) << text;
+        ASSERT_EQ(result.offset, first) << text;
+      }
+    }
+  }
+}
+
 TEST(UuidTest, AgreesWithTheOracleOnMutations) {
   GuardedBuffer buffer;
   std::mt19937_64 random(1);
