@@ -112,6 +112,21 @@ class BuildsTest(fake.RepositoryCase):
         options.add_metrics(parser)
         return choice.choose(Terminal(io.StringIO()), parser.parse_args(argv), parser)
 
+    def test_a_base_that_is_no_commit_says_what_to_do(self):
+        def error_of(text, top):
+            with self.assertRaises(PerfError) as caught:
+                builds.commit_named(text, top)
+            return str(caught.exception)
+
+        self.assertEqual(error_of("nosuch", self.root), "'nosuch' is no commit that git knows here")
+        self.assertEqual(error_of("", self.root), "'' is no commit that git knows here")
+        self.assertIn("where a branch is new", error_of("0" * 40, self.root))
+        self.commit(130.0)
+        shallow = self.root.parent / "shallow"
+        self.git("clone", "--quiet", "--depth", "1", f"file://{self.root}", str(shallow))
+        self.assertIn("this clone is shallow", error_of(self.first, shallow))
+        self.assertIn("not a git repository", error_of("main", self.root.parent))
+
     def test_what_the_gate_compares(self):
         self.git("checkout", "--quiet", "-b", "topic")
         self.commit(130.0)

@@ -25,8 +25,17 @@ def git(*words, env=None, directory=None):
 
 def commit_of(text, directory=None):
     """The full id of the commit that git knows by this name."""
-    return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}",
-               directory=directory)
+    try:
+        return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}",
+                   directory=directory)
+    except PerfError:  # it says nothing; where there is no git or no repository, the next line does
+        shallow = git("rev-parse", "--is-shallow-repository", directory=directory) == "true"
+    if text and not text.strip("0"):
+        raise PerfError(f"{text} is no commit: CI systems name it where a branch is new and had no "
+                        "commit before; name another base, such as origin/main")
+    raise PerfError(f"{text!r} is no commit that git knows here" + (
+        "; this clone is shallow, so fetch more of the history (actions/checkout: fetch-depth: 0)"
+        if shallow else ""))
 
 
 def working_tree(directory=None):
