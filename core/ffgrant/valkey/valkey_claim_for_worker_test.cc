@@ -821,6 +821,34 @@ TEST_F(Shards, ASlowServerIsNotPassedOverForEver) {
   EXPECT_GT(tried, 0);
 }
 
+// A call that finds nothing elsewhere waits for servers that have not answered within 10 ms, until
+// its time is up. So it is granted what a slow server has, wherever that partition is. It does not
+// wait any longer for a silent server that it has asked as well.
+TEST_F(Shards, ASilentServerHoldsUpNoSlowOne) {
+  slow_ms_ = 30;  // up to five answers have to come one after the other
+  for (const bool frozen : {true, false}) {
+    for (std::uint16_t silent = 1; silent <= 3; ++silent) {
+      for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
+        if (PortOf(partition) == silent) continue;
+        const std::string lane =
+            (frozen ? "frozen" : "dead") + std::to_string(silent) + "-" + std::to_string(partition);
+        SCOPED_TRACE(lane);
+        lane_ = ParseLaneId(lane).lane;
+        Connect(kPartitions);
+        Create(partition);
+        slow_ = static_cast<std::uint16_t>(PortOf(partition));
+        frozen ? Freeze(silent) : Kill(silent);
+        const ClaimForWorkerOutcome outcome = Choose();
+        ASSERT_TRUE(outcome) << ErrorName(outcome.error);
+        EXPECT_EQ(outcome.grant.view().execution_id.partition().index, partition);
+        EXPECT_LT(took_, kLimitMs);
+        Recover();
+        slow_ = 0;
+      }
+    }
+  }
+}
+
 // An answer to an earlier call, for another lane, is ignored.
 TEST_F(Shards, LateAnswersMisleadNobody) {
   CreateOneInEach();
