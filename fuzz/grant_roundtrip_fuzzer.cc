@@ -105,8 +105,8 @@ void CheckNames(ValueChoices& values) {
   if (name != expected) Fail("name of an attempt type", std::to_string(number), expected, name);
 }
 
-// Checks the values that nobody has set: texts and lists are empty, numbers and uuids are zero,
-// enumerators are the first.
+// Checks the values that nobody has set: texts and lists are empty, optional members absent,
+// numbers and uuids zero, and enumerators the first.
 void CheckUnset() {
   const ClaimRequestView claim;
   const ClaimResponseView granted;
@@ -116,12 +116,15 @@ void CheckUnset() {
   const ClaimGrantView grant;
   const ClaimGrant owned;
   for (const std::string_view text :
-       {granted.execution_id, granted.partition_key, granted.grant_key, grant.partition_key,
-        grant.grant_key, grant.execution_id.text(), owned.view().partition_key,
+       {claim.lane_id, claim.worker_instance_id, granted.execution_id, granted.partition_key,
+        granted.grant_key, reclaim.worker_id, reclaim.worker_instance_id, reclaim.lane_id,
+        grant.partition_key, grant.grant_key, grant.execution_id.text(), owned.view().partition_key,
         owned.view().grant_key, owned.view().execution_id.text()}) {
     if (!text.empty()) Fail("a text that nobody has set", text);
   }
-  if (claim.grant_ttl_ms != 0 || granted.expires_at_ms != 0 || reclaim.grant_ttl_ms != 0 ||
+  if (claim.capabilities.size() != 0 || reclaim.worker_capabilities.size() != 0 ||
+      reclaim.capability_hash || reclaim.route_snapshot_json || reclaim.admission_summary ||
+      claim.grant_ttl_ms != 0 || granted.expires_at_ms != 0 || reclaim.grant_ttl_ms != 0 ||
       grant.expires_at_ms != 0 || owned.view().expires_at_ms != 0 || fence.lease_epoch.value != 0 ||
       fence.lease_id.uuid != Uuid() || claimed.lease_epoch.value != 0 ||
       claimed.attempt_index.value != 0 || claimed.lease_expires_at.value != 0 ||
@@ -192,13 +195,14 @@ void CheckGrants(ValueChoices& values) {
 
 // --- bodies of the issuer's requests ---
 
-// Checks what `write` leaves in a string that has another text before. `texts_are_utf8`: whether
-// the writer must take the request.
+// Checks that `write` replaces a string by `json`, or empties the string and refuses if a text of
+// the request is not UTF-8. A payload is written as numbers, so `json` is UTF-8 if the texts are.
 template <class Write>
-void CheckBody(const std::string& json, bool texts_are_utf8, Write write) {
+void CheckBody(const std::string& json, Write write) {
+  const bool is_utf8 = NaiveIsUtf8(json);
   std::string out = "before";
-  if (write(out) != texts_are_utf8 || out != (texts_are_utf8 ? json : "")) {
-    Fail("a request's body", json, texts_are_utf8 ? "it is written" : "it is refused", out);
+  if (write(out) != is_utf8 || out != (is_utf8 ? json : "")) {
+    Fail("a request's body", json, is_utf8 ? "it is written" : "it is refused", out);
   }
   Observe(json);
 }
@@ -223,14 +227,11 @@ void CheckIssuerBodies(ValueChoices& values) {
   if (values.choices().OneIn(2)) create.policy_json = "{\"max_retries\":3}";
   if (values.choices().OneIn(2)) create.delay_until = TimestampMs{values.I64()};
   const std::uint16_t partition = values.U16();
-  const std::string created = NaiveCreateBody(create, partition, now);
-  // Bytes of a payload are written as numbers, so the whole body is UTF-8 if the texts are.
-  CheckBody(created, NaiveIsUtf8(created),
+  CheckBody(NaiveCreateBody(create, partition, now),
             [&](std::string& out) { return WriteCreateBody(create, partition, now, out); });
 
   const CancelRequest cancel = {.reason = values.Text(), .source = values.Text()};
-  const std::string cancelled = NaiveCancelBody(id, cancel, now);
-  CheckBody(cancelled, NaiveIsUtf8(cancelled),
+  CheckBody(NaiveCancelBody(id, cancel, now),
             [&](std::string& out) { return WriteCancelBody(id, cancel, now, out); });
 
   SignalRequest signal;
@@ -241,8 +242,7 @@ void CheckIssuerBodies(ValueChoices& values) {
     *text = values.Text();
   }
   signal.payload = values.Bytes();
-  const std::string signalled = NaiveSignalBody(id, signal, now);
-  CheckBody(signalled, NaiveIsUtf8(signalled),
+  CheckBody(NaiveSignalBody(id, signal, now),
             [&](std::string& out) { return WriteSignalBody(id, signal, now, out); });
 }
 

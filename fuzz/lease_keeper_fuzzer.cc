@@ -36,17 +36,11 @@ namespace {
 using testing::Answer;
 using testing::Call;
 
-template <class T, std::size_t n>
-T OneOf(Choices& choices, const T (&values)[n]) {
-  return values[choices.Below(n)];
-}
-
 // ---- the keeper ----------------------------------------------------------------
 
-// What is expected of one lease.
+// What the keeper must say about one lease.
 struct Expected {
-  std::string id_text;
-  ExecutionIdView id;
+  std::string id;
   std::uint64_t epoch = 0;
   std::int64_t ttl_ms = 0;
   std::int64_t held_until = 0;
@@ -129,7 +123,7 @@ class Keeping : public testing::CallingLedger {
     if (renew == nullptr) fuzz::Fail("a call that is no renewal", input_);
     Expected* found = nullptr;
     for (Expected& lease : expected_) {
-      if (lease.id.text() == renew->args.execution_id.text()) found = &lease;
+      if (lease.id == renew->args.execution_id.text()) found = &lease;
     }
     if (found == nullptr || !renew->args.fence.lease_epoch ||
         renew->args.fence.lease_epoch->value != found->epoch ||
@@ -221,8 +215,7 @@ class Keeping : public testing::CallingLedger {
     const std::int64_t ttls[] = {3000, 1, 99, 100, 101, 333, 1000, 30'000};
     const std::int64_t ages[] = {0, 0, 1, 50, 500};
     auto& lease = *expected_.emplace(expected_.end());
-    lease.id_text = "{fp:7}:11111111-1111-4111-8111-11111111111" + std::to_string(leases_.size());
-    lease.id = ParseExecutionId(lease.id_text, ParseMode::kStrict).id;
+    lease.id = "{fp:7}:11111111-1111-4111-8111-11111111111" + std::to_string(leases_.size());
     lease.epoch = leases_.size() + 1;
     lease.ttl_ms = OneOf(choices_, ttls);
     const std::int64_t sent = now_ - OneOf(choices_, ages);
@@ -232,7 +225,7 @@ class Keeping : public testing::CallingLedger {
     taken.fence.lease_epoch = {lease.epoch};
     taken.attempt_index = {static_cast<std::uint32_t>(lease.epoch + 1)};
     // The keeper copies the id, so the text may go at once.
-    const std::string text = lease.id_text;
+    const std::string text = lease.id;
     const ExecutionIdView id = ParseExecutionId(text, ParseMode::kStrict).id;
     leases_.push_back(keeper_->Keep(id, taken, lease.ttl_ms, sent));
   }
@@ -250,7 +243,7 @@ class Keeping : public testing::CallingLedger {
 
   void Told(const ExecutionIdView& id, ClaimError why) {
     for (Expected& lease : expected_) {
-      if (lease.id.text() != id.text()) continue;
+      if (lease.id != id.text()) continue;
       Pass(0);
       if (lease.is_released || lease.told++ > 0 || lease.error == ClaimError::kNone ||
           lease.error != why) {

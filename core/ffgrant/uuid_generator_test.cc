@@ -121,14 +121,15 @@ void WriteId(int out) {
 
 // Each process of a family runs this function. `generations` is the number of generations that the
 // process has below it. If that is above 0, the process forks two children, one after the other,
-// and waits for each. Then it writes one id; with `first`, it also writes one before it forks.
-void Live(int generations, int out, bool first) {
-  if (first) WriteId(out);
+// and waits for each. Then it writes one id. If `before_forking` is true, it also writes one at
+// first.
+void Live(int generations, int out, bool before_forking) {
+  if (before_forking) WriteId(out);
   for (int i = 0; generations > 0 && i < 2; ++i) {
     const pid_t child = fork();
     if (child < 0) std::_Exit(1);
     if (child == 0) {
-      Live(generations - 1, out, first);
+      Live(generations - 1, out, before_forking);
       std::_Exit(0);
     }
     int status = 0;
@@ -141,10 +142,10 @@ void Live(int generations, int out, bool first) {
 // parent has made ids before the fork.
 TEST(UuidGeneratorTest, NoProcessOfAFamilyRepeatsAnother) {
   (void)RandomUuid();  // the first call seeds the stream that fork() copies
-  for (const bool first : {false, true}) {
+  for (const bool before_forking : {false, true}) {
     int pipe_ends[2];
     ASSERT_EQ(pipe(pipe_ends), 0);
-    Live(2, pipe_ends[1], first);
+    Live(2, pipe_ends[1], before_forking);
     close(pipe_ends[1]);
     std::set<Uuid> seen;
     Uuid uuid;
@@ -154,7 +155,7 @@ TEST(UuidGeneratorTest, NoProcessOfAFamilyRepeatsAnother) {
       EXPECT_TRUE(seen.insert(uuid).second) << "id " << seen.size();
     }
     close(pipe_ends[0]);
-    EXPECT_EQ(seen.size(), first ? 14u : 7u);
+    EXPECT_EQ(seen.size(), before_forking ? 14u : 7u);
   }
 }
 

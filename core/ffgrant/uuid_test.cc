@@ -157,7 +157,7 @@ TEST(UuidTest, AgreesWithTheOracleOnEverySingleByteEdit) {
   }
 }
 
-// Of two bytes that break the rule, the first one is reported, in each form.
+// If two bytes of a text are wrong, the error names the place of the first one.
 TEST(UuidTest, TheFirstOfTwoWrongBytesIsReported) {
   GuardedBuffer buffer;
   for (const std::string_view form :

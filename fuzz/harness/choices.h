@@ -54,6 +54,11 @@ class Choices {
   std::string_view bytes_;
 };
 
+template <class T, std::size_t kSize>
+T OneOf(Choices& choices, const T (&values)[kSize]) {
+  return values[choices.Below(kSize)];
+}
+
 }  // namespace ffgrant::fuzz
 
 #endif  // FFGRANT_FUZZ_HARNESS_CHOICES_H_

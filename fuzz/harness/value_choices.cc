@@ -62,11 +62,6 @@ constexpr std::string_view kNotUtf8[] = {"\xFF",
                                          "\xF4\x90\x80\x80",
                                          "\xF5\x80\x80\x80"};
 
-template <class T, std::size_t kSize>
-T OneOf(Choices& choices, const T (&values)[kSize]) {
-  return values[choices.Below(kSize)];
-}
-
 }  // namespace
 
 std::string ValueChoices::IdText(bool canonical) {

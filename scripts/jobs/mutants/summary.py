@@ -179,11 +179,14 @@ def needs(results):
 def needs_table(results):
     rows = [[need.target, str(need.mutants), need.slowest, f"{need.mean:.2f}",
              f"{need.seconds:.1f}"] for need in needs(results)]
-    return Table("To find the slowest mutant", "of those that the target was first to kill; mean: "
-                 "the seconds of CPU over the number of seeds that killed; 95 %: three times the "
-                 "mean, which is what 95 of 100 runs take at most if a mutant is as likely to be "
-                 "found in one second as in another", ["target", "mutants", "slowest", "mean",
-                                                       "95 %"], rows=rows)
+    return Table(
+        "To find the slowest mutant",
+        "a mutant counts for the target that killed it with the most seeds; a row names the mutant "
+        "that took its target longest. mean: the seconds of CPU that the target spent on this "
+        "mutant, also in vain, divided by the number of seeds that killed it. 95 %: three times "
+        "the mean; if a mutant is as likely to be found in one second as in another, 95 of 100 runs "
+        "find it in this time",
+        ["target", "mutants", "slowest", "mean", "95 %"], rows=rows)
 
 
 def ways(results):
@@ -214,28 +217,29 @@ def unusable(results):
 def method(arguments):
     return (
         f"mutants are drawn by lot (seed {arguments.seed}) from all edits that the operators of "
-        "scripts/jobs/mutants/operators.py make in those sources; files get "
-        "shares in proportion to their edits, at least one each, and in a file the operators take "
-        "turns. One that doesn't compile, or compiles (-O2, no instrumentation) to the same "
-        "objects of the libraries and targets, gives way to the next of its file and operator. "
-        "A target fits if it executes the mutated place when it fuzzes the original for a while; "
-        f"of those, the {reach.MOST} that execute the least of everything else (of what is "
-        "no code of its own, all that execute the file, or include it) are each "
-        f"given {arguments.seconds} s ({min(arguments.seconds, runner.FAST_SECONDS)} s of a "
-        f"mutant that is listed as equivalent) with each of {len(runner.SEEDS)} seeds, from an "
-        "empty "
-        "corpus, with its own options, in turn until one kills; a seed's time is that of the "
-        "one that killed, counted from the start of the process; seconds are of CPU, of one core; "
-        "a mutant is killed in 10 s if the "
-        "median "
-        f"of the seeds is at most 10 s, that is, if {len(runner.SEEDS) // 2 + 1} of them were. "
-        "A time-out or a report of a sanitizer kills as a failed check does. A survivor in code "
-        "that no target reached isn't run. " + (
-            "No test was asked about what targets have let live" if arguments.grader else
-            "What targets have let live and no argument excuses is then built into the tests: all "
-            "tests of ctest but those that take minutes, the replay of the seed corpora, both once "
-            "more with sanitizers, and the thread tests under ThreadSanitizer may kill it")
-        + "; the share is that of the targets alone")
+        "scripts/jobs/mutants/operators.py make in those sources. A file gets a share in "
+        "proportion to its edits, at least one mutant, and within a file the operators take turns. "
+        "A mutant that does not compile, or that compiles (-O2, no instrumentation) to the same "
+        "objects of the libraries and targets, gives way to the next one of its file and operator. A target "
+        "fits a mutant if it executes the mutated place when it fuzzes the original for a while. "
+        f"The {reach.MOST} fitting targets that execute the least of all other code fuzz the "
+        "mutant; a place without code of its own is fuzzed by all targets that execute or include "
+        f"its file. Each target starts from an empty corpus, with its own options, and gets "
+        f"{arguments.seconds} s with each of {len(runner.SEEDS)} seeds "
+        f"({min(arguments.seconds, runner.FAST_SECONDS)} s if the mutant is listed as equivalent). "
+        "For each seed the targets run one after the other until one of them kills the mutant; the "
+        "seed's time is the time of this target, from the start of its process. All seconds are of "
+        "CPU, of one core. A mutant is killed in 10 s if the median of the seeds' times is at most "
+        f"10 s, so {len(runner.SEEDS) // 2 + 1} seeds must have killed it. A time-out or a report "
+        "of a sanitizer kills as a failed check does. A survivor in code that no target reached is "
+        "not run. " + (
+            "No test was asked about the mutants that the targets let live. "
+            if arguments.grader else
+            "A mutant that the targets let live and that no argument excuses is then built into "
+            "the tests. All tests of ctest but those that take minutes may kill it, as may the "
+            "replay of the seed corpora, both once more with sanitizers, and the thread tests "
+            "under ThreadSanitizer. ")
+        + "The share is the share of the targets alone")
 
 
 def _survivor(result):

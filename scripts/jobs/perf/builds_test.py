@@ -120,7 +120,7 @@ class BuildsTest(fake.RepositoryCase):
 
         self.assertEqual(error_of("nosuch", self.root), "'nosuch' is no commit that git knows here")
         self.assertEqual(error_of("", self.root), "'' is no commit that git knows here")
-        self.assertIn("where a branch is new", error_of("0" * 40, self.root))
+        self.assertIn("the first push of a branch", error_of("0" * 40, self.root))
         self.commit(130.0)
         shallow = self.root.parent / "shallow"
         self.git("clone", "--quiet", "--depth", "1", f"file://{self.root}", str(shallow))

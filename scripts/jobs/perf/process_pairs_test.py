@@ -192,7 +192,7 @@ class LiveTest(unittest.TestCase):
             self.head.path.write_text(text.replace("separator=\n", hanging + "\n", 1),
                                       encoding="utf-8")
             live.fresh((A, B))
-            with mock.patch.object(process_pairs, "stall", return_value=0.5), \
+            with mock.patch.object(process_pairs, "stall", return_value=2.0), \
                     mock.patch.object(live, "seconds", return_value=0.02):
                 self.assertEqual(live.take((A, B), 1), [{}])
             self.assertEqual(live.lost, {A})

@@ -28,11 +28,13 @@ def commit_of(text, directory=None):
     try:
         return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{text}^{{commit}}",
                    directory=directory)
-    except PerfError:  # it says nothing; where there is no git or no repository, the next line does
-        shallow = git("rev-parse", "--is-shallow-repository", directory=directory) == "true"
-    if text and not text.strip("0"):
-        raise PerfError(f"{text} is no commit: CI systems name it where a branch is new and had no "
-                        "commit before; name another base, such as origin/main")
+    except PerfError as error:
+        if not str(error).endswith(": "):
+            raise  # git says itself what is wrong: no repository, or a name for two commits
+    if len(text) >= 40 and not text.strip("0"):
+        raise PerfError(f"{text} is no commit. CI systems name it as the state before the first "
+                        "push of a branch: choose another base, such as origin/main")
+    shallow = git("rev-parse", "--is-shallow-repository", directory=directory) == "true"
     raise PerfError(f"{text!r} is no commit that git knows here" + (
         "; this clone is shallow, so fetch more of the history (actions/checkout: fetch-depth: 0)"
         if shallow else ""))

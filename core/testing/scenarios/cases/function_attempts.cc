@@ -175,9 +175,9 @@ void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
   }
 }
 
-// Each call that ends an attempt, or interrupts it, takes the execution out of the index that the
-// scanner of attempts' timeouts reads. Otherwise the scanner would end a later attempt by the
-// timeout of an earlier one.
+// A call that suspends or ends an attempt takes the execution out of the index that the scanner of
+// attempts' timeouts reads. Otherwise the scanner would end a later attempt by the timeout of an
+// earlier one. The calls that revoke a lease or mark it as expired have no key of this index.
 void AnAttemptThatEndedRunsOutOfNoTime(Run& run) {
   const std::string retry = R"({"max_retries":1,"backoff":{"type":"fixed","delay_ms":500}})";
   const auto fail = [&run](const Execution& e, const std::string& policy) {
@@ -198,13 +198,7 @@ void AnAttemptThatEndedRunsOutOfNoTime(Run& run) {
          return call;
        }},
       {"complete", "ff_complete_execution", "1 OK",
-       [&](const Execution& e) {
-         RawCall call = fail(e, "");
-         call.keys.erase(call.keys.begin() + 5);  // `delayed`
-         call.keys.insert(call.keys.begin() + 9, e.expected.ExecutionKey("result"));
-         call.args = {e.expected.id, kRawLease, "1", kRawAttempt, "done"};
-         return call;
-       }},
+       [&run](const Execution& e) { return RawComplete(run, e); }},
       {"fail for good", "ff_fail_execution", "1 OK",
        [&](const Execution& e) { return fail(e, ""); }},
       {"fail with a retry", "ff_fail_execution", "1 OK",

@@ -114,6 +114,17 @@ inline RawCall RawFail(Run& run, const Execution& e, std::size_t attempt, const 
       {x.id, kRawLease, epoch, kRawAttempt, "no disk", "transient", retry_policy}};
 }
 
+// Completes the first attempt of an execution whose first lease RawClaim() made.
+inline RawCall RawComplete(Run& run, const Execution& e) {
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.AttemptKey(0), x.IndexKey("lease_expiry"),
+           x.WorkerLeasesKey(run.Named(kWorker1).instance), x.LaneKey("terminal"),
+           x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"), x.LaneKey("active"),
+           "ff:stream:" + RawTag(e) + ":" + x.id + ":0:meta", x.ExecutionKey("result"),
+           x.IndexKey("attempt_timeout"), x.IndexKey("execution_deadline")},
+          {x.id, kRawLease, "1", kRawAttempt, "done"}};
+}
+
 // Reclaims an execution whose first attempt was interrupted.
 inline RawCall RawReclaim(Run& run, const Execution& e) {
   const Worker worker = run.Named(kWorker1);
