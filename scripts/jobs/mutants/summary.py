@@ -184,8 +184,8 @@ def needs_table(results):
         "a mutant counts for the target that killed it with the most seeds; a row names the mutant "
         "that took its target longest. mean: the seconds of CPU that the target spent on this "
         "mutant, also in vain, divided by the number of seeds that killed it. 95 %: three times "
-        "the mean; if a mutant is as likely to be found in one second as in another, 95 of 100 runs "
-        "find it in this time",
+        "the mean; if a mutant is as likely to be found in one second as in another, 95 of 100 "
+        "runs find it in this time",
         ["target", "mutants", "slowest", "mean", "95 %"], rows=rows)
 
 
@@ -220,8 +220,9 @@ def method(arguments):
         "scripts/jobs/mutants/operators.py make in those sources. A file gets a share in "
         "proportion to its edits, at least one mutant, and within a file the operators take turns. "
         "A mutant that does not compile, or that compiles (-O2, no instrumentation) to the same "
-        "objects of the libraries and targets, gives way to the next one of its file and operator. A target "
-        "fits a mutant if it executes the mutated place when it fuzzes the original for a while. "
+        "objects of the libraries and targets, gives way to the next one of its file and operator. "
+        "A target fits a mutant if it executes the mutated place when it fuzzes the original for a "
+        "while. "
         f"The {reach.MOST} fitting targets that execute the least of all other code fuzz the "
         "mutant; a place without code of its own is fuzzed by all targets that execute or include "
         f"its file. Each target starts from an empty corpus, with its own options, and gets "
