@@ -128,6 +128,7 @@ class Grader:
         self._configured: set[str] = set()
         self._originals: dict[str, dict[str, str]] = {}  # build -> its programs
         self._kills: Counter[str] = Counter()  # fuzz target -> faults that it has found
+        self._found: dict[str, set[str]] = {}  # build -> numbers of tests that have found a fault
 
     # ---- sources ----
 
@@ -170,7 +171,7 @@ class Grader:
                                         "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={build.clang()}",
                                         "-DCMAKE_BUILD_TYPE=None", "-DFFGRANT_INSTALL=OFF",
                                         "-DFFGRANT_BUILD_BENCHMARKS=OFF",
-                                        "-DFFGRANT_REFERENCE=OFF", *options])
+                                        "-DFFGRANT_REFERENCE=OFF", "-DFFGRANT_LLD=ON", *options])
             if status != 0:
                 raise GraderError(f"cmake failed:\n{output[-2000:]}")
             self._configured.add(name)
@@ -233,17 +234,27 @@ class Grader:
         such as a busy machine. A test need not fail again if a sanitizer has reported what is
         wrong, since a race is not seen each time."""
         chosen = self._chosen(name, ["-LE", "long", *filters])
-        while chosen:
-            output = self._run_tests(name, chosen, to_the_end)
+        if to_the_end:
+            return list(failed_tests(self._run_tests(name, chosen, True)).values()) if chosen else []
+        # The tests that have found another fault come first: they are the likeliest to find this
+        # one.
+        found = self._found.setdefault(name, set())
+        return (self._first_failure(name, [number for number in chosen if number in found])
+                or self._first_failure(name, [number for number in chosen if number not in found]))
+
+    def _first_failure(self, name: str, numbers: list[str]) -> list[str]:
+        while numbers:
+            output = self._run_tests(name, numbers)
             failed = failed_tests(output)
-            if not failed or to_the_end:
-                return list(failed.values())
+            if not failed:
+                break
             reported = reported_tests(output) if name != "tests" else set()
             for number, test in failed.items():
                 if number in reported or failed_tests(self._run_tests(name, [number])):
+                    self._found[name].add(number)
                     return [test]
             # ctest has stopped at a failure that says nothing. The other tests judge.
-            chosen = [number for number in chosen if number not in failed]
+            numbers = [number for number in numbers if number not in failed]
         return []
 
     # ---- graders: the killer's name, "" if the fault survived, None if it does not compile ----

@@ -165,6 +165,7 @@ class GraderTest(unittest.TestCase):
     def test_runs_only_what_the_fault_changes(self) -> None:
         self.assertIn("Other.One", self.log_of("tests"))
         self.grader.control(["tests", "fuzz"])
+        self.grader._found.clear()  # so that ctest runs once, whatever other tests have found
         self.assertEqual(self.judge("2 * x", "x == 5 ? 7 : 2 * x", "tests"), [""])
         self.assertIn("Unit.Three", self.log())
         self.assertNotIn("Other.One", self.log())
@@ -184,8 +185,10 @@ class GraderTest(unittest.TestCase):
 class AgainTest(unittest.TestCase):
     """Runs of ctest, whose outputs are given."""
 
-    def killer(self, build_name: str, *outputs: str) -> tuple[list[str], list[list[str]]]:
-        """Returns the tests that fail, and the numbers of the tests that each run of ctest ran."""
+    def killer(self, build_name: str, *outputs: str,
+               faults: int = 1) -> tuple[list[str], list[list[str]]]:
+        """Lets the tests judge this many faults. Returns the tests that fail for the last one, and
+        the numbers of the tests that each run of ctest ran."""
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             grader = Grader(Terminal(), 1, 1, work)
@@ -198,7 +201,8 @@ class AgainTest(unittest.TestCase):
 
             with mock.patch.object(grader, "_run", run), \
                     mock.patch.object(grader, "_chosen", lambda *_: ["3", "5", "9"]):
-                found = grader._ctest(build_name, [])
+                for _ in range(faults):
+                    found = grader._ctest(build_name, [])
             self.assertEqual(left, [])
             return found, ran
 
@@ -224,6 +228,17 @@ class AgainTest(unittest.TestCase):
         both = self.failed("5 - A.B", "9 - C.D")
         self.assertEqual(self.killer("tests", both, self.PASSED, second),
                          (["C.D"], [["3", "5", "9"], ["5"], ["9"]]))
+
+    def test_a_test_that_has_found_a_fault_judges_the_next_one_first(self) -> None:
+        failed, other = self.failed("5 - A.B"), self.failed("9 - C.D")
+        self.assertEqual(self.killer("tests", failed, failed, failed, failed, faults=2),
+                         (["A.B"], [["3", "5", "9"], ["5"], ["5"], ["5"]]))
+        self.assertEqual(self.killer("tests", failed, failed, self.PASSED, other, other, faults=2),
+                         (["C.D"], [["3", "5", "9"], ["5"], ["5"], ["3", "9"], ["9"]]))
+        # A failure that does not come again finds nothing.
+        self.assertEqual(self.killer("tests", failed, self.PASSED, self.PASSED, other, other,
+                                     faults=2)[1],
+                         [["3", "5", "9"], ["5"], ["3", "9"], ["3", "5", "9"], ["9"]])
 
     def test_a_report_of_a_sanitizer_counts_at_once(self) -> None:
         for said in ("WARNING: ThreadSanitizer: data race", "==1==ERROR: LeakSanitizer: leaks",

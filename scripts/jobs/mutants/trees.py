@@ -118,7 +118,7 @@ class Tree:
             f"-DCMAKE_CXX_FLAGS={kind.flags}", f"-DFFGRANT_FUZZ_ENGINE={kind.engine}",
             "-DFFGRANT_BUILD_FUZZERS=ON", "-DFFGRANT_BUILD_TESTS=OFF",
             "-DFFGRANT_BUILD_BENCHMARKS=OFF", "-DFFGRANT_INSTALL=OFF",
-            "-DFFGRANT_REFERENCE=OFF"])
+            "-DFFGRANT_REFERENCE=OFF", "-DFFGRANT_LLD=ON"])
         if status != 0:
             raise TreeError(f"cmake failed:\n{output[-3000:]}")
 
