@@ -235,7 +235,8 @@ class Grader:
         wrong, since a race is not seen each time."""
         chosen = self._chosen(name, ["-LE", "long", *filters])
         if to_the_end:
-            return list(failed_tests(self._run_tests(name, chosen, True)).values()) if chosen else []
+            output = self._run_tests(name, chosen, True) if chosen else ""
+            return list(failed_tests(output).values())
         # The tests that have found another fault come first: they are the likeliest to find this
         # one.
         found = self._found.setdefault(name, set())
