@@ -407,6 +407,43 @@ void AReclaimWithoutACap(Run& run) {
   }
 }
 
+// An execution whose delay no longer holds leaves the index of delayed ones and is not changed; one
+// whose delay is not over stays there.
+void OnlyADelayedExecutionIsPromoted(Run& run) {
+  const struct {
+    const char* field;  // of the core hash; nullptr: the hash is deleted
+    const char* text;
+    const char* answer;
+  } kRows[] = {
+      {"lifecycle_phase", "active", "1 OK not_runnable_cleaned"},
+      {"lifecycle_phase", "terminal", "1 OK not_runnable_cleaned"},
+      {"lifecycle_phase", "", "1 OK not_runnable_cleaned"},
+      {"eligibility_state", "eligible_now", "1 OK not_delayed_cleaned"},
+      {nullptr, nullptr, "1 OK not_found_cleaned"},
+  };
+  for (const auto& row : kRows) {
+    Execution& e = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+    const std::string core = e.expected.ExecutionKey("core");
+    const auto in = [&](const char* role) {
+      return run.store().Score(e.expected.LaneKey(role), e.expected.id).has_value();
+    };
+    const RawCall promote = {{core, e.expected.LaneKey("delayed"), e.expected.LaneKey("eligible")},
+                             {e.expected.id, std::to_string(run.engine().Now())}};
+    ExpectRaw(run, "too early", "1 OK not_yet_due", "ff_promote_delayed", promote);
+    run.Check("stays in the index", in("delayed"));
+    if (row.field) {
+      run.store().SetField(core, row.field, row.text);
+    } else {
+      run.store().Delete(core);
+    }
+    const Fields before = run.store().Hash(core);
+    ExpectRaw(run, row.answer, row.answer, "ff_promote_delayed", promote);
+    run.Check("leaves the index", !in("delayed"));
+    run.Check("is not eligible", !in("eligible"));
+    run.Check("is not changed", run.store().Hash(core) == before);
+  }
+}
+
 // The index may have an execution that is not eligible, and may lack one that will be eligible
 // later.
 void AFusedClaimNeedsAnEligibleExecution(Run& run) {
@@ -588,6 +625,7 @@ void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
   add("F3", "a_fused_claim_needs_an_eligible_execution", AFusedClaimNeedsAnEligibleExecution);
   add("F3", "a_fused_claim_takes_a_delayed_resume", AFusedClaimTakesADelayedResume);
+  add("F3", "only_a_delayed_execution_is_promoted", OnlyADelayedExecutionIsPromoted);
   add("F3", "a_failure_checks_its_retry_policy", AFailureChecksItsRetryPolicy);
   add("F3", "a_retry_policy_has_defaults", ARetryPolicyHasDefaults);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);
