@@ -17,8 +17,10 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 # A pattern for the tests of each part. The empty pattern stands for all tests that fit no other.
-# The parts take about the same time. The tests of the first two mostly wait for other programs.
-PARTS = (r"jobs\.perf\.outside\.", r"jobs\.perf\.(package|action|metrics)_test\.|jobs\.live\.", "")
+# The parts take about the same time. All of them wait for other programs most of the time, so there
+# are more parts than a small machine has cores.
+PARTS = (r"jobs\.perf\.outside\.", r"jobs\.perf\.(package|action|metrics)_test\.|jobs\.live\.",
+         r"jobs\.(claims|fuzz|mutants|page|server)\.", "")
 
 
 def _tests(suite):

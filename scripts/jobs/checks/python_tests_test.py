@@ -20,7 +20,7 @@ class PartsTest(unittest.TestCase):
         for name, part in (("unittest.loader._FailedTest.jobs.perf.outside.outside_test", 0),
                            ("unittest.loader.ModuleSkipped.jobs.page.svg_test", 2),
                            ("jobs.perf.package_test.ContentsTest.test_x", 1),
-                           ("jobs.perf.packages_test.X.test_x", 2)):
+                           ("jobs.perf.packages_test.X.test_x", 3)):
             self.assertEqual(python_tests.part_of(name), part, name)
 
 
