@@ -411,15 +411,17 @@ void AReclaimWithoutACap(Run& run) {
 // whose delay is not over stays there.
 void OnlyADelayedExecutionIsPromoted(Run& run) {
   const struct {
-    const char* field;  // of the core hash; nullptr: the hash is deleted
+    bool deletes;       // whether the core hash is deleted, before the field is set
+    const char* field;  // of the core hash; may be nullptr
     const char* text;
     const char* answer;
   } kRows[] = {
-      {"lifecycle_phase", "active", "1 OK not_runnable_cleaned"},
-      {"lifecycle_phase", "terminal", "1 OK not_runnable_cleaned"},
-      {"lifecycle_phase", "", "1 OK not_runnable_cleaned"},
-      {"eligibility_state", "eligible_now", "1 OK not_delayed_cleaned"},
-      {nullptr, nullptr, "1 OK not_found_cleaned"},
+      {false, "lifecycle_phase", "active", "1 OK not_runnable_cleaned"},
+      {false, "lifecycle_phase", "terminal", "1 OK not_runnable_cleaned"},
+      {false, "lifecycle_phase", "", "1 OK not_runnable_cleaned"},
+      {true, "priority", "0", "1 OK not_runnable_cleaned"},
+      {false, "eligibility_state", "eligible_now", "1 OK not_delayed_cleaned"},
+      {true, nullptr, nullptr, "1 OK not_found_cleaned"},
   };
   for (const auto& row : kRows) {
     Execution& e = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
@@ -431,11 +433,8 @@ void OnlyADelayedExecutionIsPromoted(Run& run) {
                              {e.expected.id, std::to_string(run.engine().Now())}};
     ExpectRaw(run, "too early", "1 OK not_yet_due", "ff_promote_delayed", promote);
     run.Check("stays in the index", in("delayed"));
-    if (row.field) {
-      run.store().SetField(core, row.field, row.text);
-    } else {
-      run.store().Delete(core);
-    }
+    if (row.deletes) run.store().Delete(core);
+    if (row.field) run.store().SetField(core, row.field, row.text);
     const Fields before = run.store().Hash(core);
     ExpectRaw(run, row.answer, row.answer, "ff_promote_delayed", promote);
     run.Check("leaves the index", !in("delayed"));
