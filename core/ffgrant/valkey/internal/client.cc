@@ -424,6 +424,8 @@ void Client::Connect(Node& node, std::int64_t now) noexcept {
   node.abandoned = 0;
   node.deadline = Later(now, ConnectLimit());
   node.stream->SetOpenLimit(ConnectLimit());
+  node.fence_again_at = 0;
+  node.greeted = false;
   node.state = Node::State::kConnecting;
   counts_.connects.Add();
   const IoStatus status = node.stream->Open(node.endpoint);
@@ -594,12 +596,12 @@ void Client::FailedToRead(Node& node, IoStatus status) noexcept {
 }
 
 void Client::CountEnd(const Node& node) noexcept {
-  (node.state == Node::State::kReady ? counts_.connections_lost : counts_.connects_failed).Add();
+  (node.greeted ? counts_.connections_lost : counts_.connects_failed).Add();
 }
 
 void Client::Down(Node& node, std::string_view reason) noexcept {
   if (node.state == Node::State::kDown) return;
-  const bool greeted = node.state == Node::State::kReady;
+  const bool greeted = node.greeted;
   CountEnd(node);
   Log(LogLevel::kWarning, greeted ? "connection lost: " : "no connection: ", NameOf(node.endpoint),
       ": ", reason);

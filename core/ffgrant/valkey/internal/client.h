@@ -52,6 +52,15 @@ inline bool IsForbidden(std::string_view error) noexcept {
   return error.starts_with("NOPERM ") || error.starts_with("ERR unknown command");
 }
 
+// Whether a server's error says that the command was not executed now, but may be executed later.
+inline bool IsRefusedForNow(std::string_view error) noexcept {
+  for (const std::string_view code :
+       {"TRYAGAIN ", "LOADING ", "CLUSTERDOWN ", "BUSY ", "MASTERDOWN ", "READONLY "}) {
+    if (error.starts_with(code)) return true;
+  }
+  return false;
+}
+
 // Whether a server's error says that the server has no such function.
 inline bool IsMissingFunction(std::string_view error) noexcept {
   return error.starts_with("ERR Function not found");
@@ -279,7 +288,7 @@ class Client {
   // (client_fences.cc).
   void Lose(Node& node, CommandKey key, bool open);
   // Asks `node` to shut the next lost connection that led to the node's own process. Returns false
-  // if there is no such connection.
+  // if there is no such connection, or if the node has just refused that for now.
   bool FenceNext(Node& node);
   void OnFenceReply(Node& node, const Reply& reply);
   void AdvanceSettlings(std::int64_t now) noexcept;
@@ -365,6 +374,8 @@ class Client {
 
   // The next functions decide whether FlowFabric's functions or ours are called on a server
   // (client_functions.cc).
+  // Lets a connection that was ready greet again, with a limit of its own.
+  void GreetAgain(Node& node) noexcept;
   void CheckFunctions(Node& node) noexcept;
   bool MayLoad(const Node& node) const noexcept;
   void OnOwnVersion(Node& node, const Reply& reply) noexcept;

@@ -101,6 +101,26 @@ TEST(Client, ConnectsAgainAtOnceButOnce) {
   EXPECT_GE(opened[2] - opened[1], 50);
 }
 
+// The connection breaks while the client looks for the functions again. It was connected before,
+// so the server is as good as the next one.
+TEST(Client, AConnectionThatBreaksAsItGreetsAgainWasConnected) {
+  ClientRig rig(TwoServers());
+  ASSERT_EQ(rig.Get(), "a of 1");
+  bool missing = true;
+  rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "FCALL") return std::nullopt;
+    if (command[1] == "ff_x") return missing ? kMissing : Bulk("done");
+    if (!missing) return std::nullopt;
+    missing = false;
+    rig.network->HangUp(1);
+    return "";
+  };
+  EXPECT_EQ(rig.Do({"FCALL", "ff_x", "0"}), "done");
+  EXPECT_EQ(rig.Count("2 "), 0);
+  EXPECT_EQ(rig.client.counts().connections_lost.value(), 1u);
+  EXPECT_EQ(rig.client.counts().connects_failed.value(), 0u);
+}
+
 TEST(Client, SaysThatTheServerClosedTheConnection) {
   ClientRig rig;
   ASSERT_EQ(rig.Get(), "a of 1");
@@ -123,6 +143,8 @@ TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
     std::string full;
   } kCases[] = {{"AUTH", "ERR max number of clients reached"},
                 {"AUTH", "ERR max number of clients + cluster connections reached"},
+                {"CLIENT", "ERR max number of clients reached"},
+                {"CLIENT", "ERR max number of clients + cluster connections reached"},
                 {"INFO", "ERR max number of clients reached"},
                 {"INFO", "ERR max number of clients + cluster connections reached"}};
   for (const auto& c : kCases) {
@@ -130,6 +152,7 @@ TEST(Client, SaysWhyItWasSentAwayWhateverItAsked) {
     const std::string& full = c.full;
     ClientOptions options = RigOptions();
     if (asked == "AUTH") options.password = "pw";
+    if (asked == "CLIENT") options.connection_name = "worker-7";
     ClientRig rig(options);
     bool is_full = true;
     rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {

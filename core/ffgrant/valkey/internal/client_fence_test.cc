@@ -380,6 +380,26 @@ TEST(Fence, ThatCouldNotBePutUpIsNotForgottenForTheNext) {
   EXPECT_TRUE(rig.Settle(300));
 }
 
+// A script is running on the server, which takes no other command until the script has ended.
+TEST(Fence, IsTriedAgainIfTheServerRefusesItForNow) {
+  ClientRig rig;
+  bool busy = true;
+  rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "INFO") return Info("x");
+    if (busy && command[0] == "CLIENT" && command[1] == "KILL") return "-BUSY a script runs\r\n";
+    return std::nullopt;
+  };
+  ASSERT_EQ(rig.Get(), "a of 1");
+  const internal::ServerIdentity server = {.run_id = "x", .endpoint = At(1)};
+  (void)rig.lost->Add(server, 99, 0, ClientRig::kKey, false);
+  EXPECT_FALSE(rig.Settle(200));
+  EXPECT_GT(rig.Count("1 CLIENT KILL ID 99"), 1);
+  EXPECT_LE(rig.Count("1 CLIENT KILL ID 99"), 11) << "at most every 20 ms";
+  busy = false;
+  EXPECT_TRUE(rig.Settle(200));
+  EXPECT_EQ(rig.network->connections(), 1u) << "the connection stands all the time";
+}
+
 TEST(Fence, OfAServerThatDoesNotSayWhoItIsStaysOpen) {
   ClientRig rig;
   std::string info = "-NOPERM no\r\n";

@@ -24,6 +24,7 @@ void Client::Lose(Node& node, CommandKey key, bool open) {
 }
 
 bool Client::FenceNext(Node& node) {
+  if (network_->NowMs() < node.fence_again_at) return false;
   const auto fence = deployment_->lost.NextFence(node.run_id);
   if (!fence) return false;
   node.fencing = *fence;
@@ -35,6 +36,8 @@ void Client::OnFenceReply(Node& node, const Reply& reply) {
   if (reply.is(Reply::Type::kInteger)) {  // 0: the connection was gone already
     deployment_->lost.Resolve(node.fencing.number);
     counts_.fences.Add();
+  } else if (IsRefusedForNow(reply.text)) {
+    node.fence_again_at = network_->NowMs() + kSettleEveryMs;
   } else {
     deployment_->lost.SetUnfenceable(node.fencing.number);
   }

@@ -25,19 +25,20 @@ bool IsThereAlready(std::string_view error) noexcept {
 
 }  // namespace
 
+void Client::GreetAgain(Node& node) noexcept {
+  node.deadline = Later(network_->NowMs(), ConnectLimit());
+  node.state = Node::State::kGreeting;
+}
+
 void Client::CheckFunctions(Node& node) noexcept {
-  // A connection that was ready greets again, with a limit of its own.
-  if (node.state != Node::State::kGreeting) {
-    node.deadline = Later(network_->NowMs(), ConnectLimit());
-    node.state = Node::State::kGreeting;
-  }
+  if (node.state != Node::State::kGreeting) GreetAgain(node);
   node.load_tried = false;
   node.own_version.clear();
   node.library_refusal.clear();
   if (node.replica) {
     // A replica has the functions of its primary, and refuses to run those that write. Once the
     // replica is promoted, FlowFabric's functions are called there; if one of them is not found,
-    // the client calls CheckFunctions() again.
+    // the client asks the server again who it is.
     node.functions = Functions::kUnchecked;
     AfterLibrary(node);
   } else {

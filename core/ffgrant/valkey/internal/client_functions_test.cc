@@ -238,6 +238,28 @@ TEST(ClientFunctions, EachNodeOfAClusterHasItsOwn) {
   EXPECT_EQ(rig.server.loads, 1);
 }
 
+// A replica is promoted while the client's connection to it stands. The client finds our functions
+// there, or loads them, as it does on any other primary.
+TEST(ClientFunctions, AReplicaThatWasPromotedIsAskedForThem) {
+  for (const bool there : {true, false}) {
+    ClientRig rig;
+    rig.server.has_library = there;
+    std::string role = "slave";
+    rig.play = [&](std::uint16_t, const Words& command) -> std::optional<std::string> {
+      if (command[0] == "INFO") return Info("x", role, "cluster");
+      if (command[0] == "CLUSTER") return Array({Range(0, 16383, 1)});
+      if (command[0] != "FCALL" || command[1] != "ff_x") return std::nullopt;
+      return rig.server.WasCalled("ffgrant_x") ? Bulk("done") : kMissing;
+    };
+    ASSERT_EQ(rig.Get(), "a of 1");
+    EXPECT_EQ(rig.Count("1 FCALL"), 0) << "a replica is not asked";
+    role = "master";
+    EXPECT_EQ(rig.Do({"FCALL", "ff_x", "0"}), "done") << there;
+    EXPECT_EQ(rig.server.loads, there ? 0 : 1);
+    EXPECT_EQ(rig.network->connections(), 1u);
+  }
+}
+
 // ---- the library -----------------------------------------------------------------
 
 TEST(Client, LoadsTheLibraryWhereItMay) {

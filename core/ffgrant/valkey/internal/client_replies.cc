@@ -49,15 +49,6 @@ bool IsOfAFunction(std::string_view error) noexcept {
          error.find("@user_") != std::string_view::npos;
 }
 
-// Whether the error says that the command was not executed now, but may be executed later.
-bool IsRefusedForNow(std::string_view error) noexcept {
-  for (const std::string_view code :
-       {"TRYAGAIN ", "LOADING ", "CLUSTERDOWN ", "BUSY ", "MASTERDOWN ", "READONLY "}) {
-    if (error.starts_with(code)) return true;
-  }
-  return false;
-}
-
 // Whether the error says that the command was not executed, and would hardly be if it were sent
 // again soon.
 bool IsRefused(std::string_view error) noexcept {
@@ -168,7 +159,13 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     // Nothing more is sent to this server until the client has found out which functions the server
     // has.
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
-      CheckFunctions(node);
+      if (node.replica) {
+        // The server may have been promoted since it said that it was a replica.
+        GreetAgain(node);
+        Run(node, Errand::kInfo);
+      } else {
+        CheckFunctions(node);
+      }
     }
     return true;
   }
@@ -327,9 +324,16 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       }
       break;
     case Errand::kSetName:
-      // An ACL may forbid CLIENT SETNAME; the connection then has no name. If the client has to log
-      // in first, the answer to the next errand says so.
-      Run(node, Errand::kInfo);
+      // An ACL may forbid CLIENT SETNAME; the connection then has no name.
+      if (!reply.is(Reply::Type::kError)) {
+        Run(node, Errand::kInfo);
+      } else if (IsRefusedForGood(reply.text)) {
+        Refuse(node, reply.text);
+      } else if (IsFull(reply.text)) {
+        Down(node, reply.text);
+      } else {
+        Run(node, Errand::kInfo);
+      }
       break;
     case Errand::kPing:
       break;  // any answer shows that the connection is alive
@@ -373,7 +377,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       OnSlots(node, reply);
       if (!node.up()) break;
       if (node.has_library || node.stranger) {
-        node.state = Node::State::kReady;
+        node.BecomeReady();
       } else {
         CheckFunctions(node);
       }
@@ -458,7 +462,7 @@ void Client::AfterLibrary(Node& node) noexcept {
   if (refresh_at_ != kNever && MayTell(node)) {
     AskForSlots(node);
   } else {
-    node.state = Node::State::kReady;
+    node.BecomeReady();
   }
 }
 

@@ -140,6 +140,10 @@ struct Node {
   Node(int number, Endpoint where, std::unique_ptr<Stream> s, const ReplyLimits& limits)
       : index(number), endpoint(std::move(where)), stream(std::move(s)), reader(limits) {}
 
+  void BecomeReady() noexcept {
+    state = State::kReady;
+    greeted = true;
+  }
   bool up() const noexcept { return state == State::kGreeting || state == State::kReady; }
   // Where the bytes that are in `out` now end, counted from the first byte written on this
   // connection.
@@ -149,6 +153,7 @@ struct Node {
   Endpoint endpoint;
   std::unique_ptr<Stream> stream;
   State state = State::kDown;
+  bool greeted = false;  // this connection has been ready; it may be greeting again
   ReplyReader reader;
   OutputBuffer out;
   std::uint64_t written = 0;  // bytes written on this connection
@@ -207,9 +212,10 @@ struct Node {
   // How many requests under way here have already been ended. No request is sent after them,
   // because the server may be dead.
   std::size_t abandoned = 0;
-  std::int64_t heard_at = 0;       // when anything was last received
-  std::uint64_t lost = 0;          // this connection's number among the lost ones; 0: none
-  LostConnections::Fence fencing;  // the connection that kFence shuts
+  std::int64_t heard_at = 0;        // when anything was last received
+  std::uint64_t lost = 0;           // this connection's number among the lost ones; 0: none
+  LostConnections::Fence fencing;   // the connection that kFence shuts
+  std::int64_t fence_again_at = 0;  // until then kFence is not run, since it was refused for now
 
   ServerIdentity identity() const noexcept {
     return {.node_id = node_id,

@@ -181,6 +181,24 @@ TEST(Client, ProtectedModeIsARefusalForGood) {
   EXPECT_EQ(rig.network->connections(), 1u);
 }
 
+// The server's refusal is read as the answer to the first command of the greeting, whichever it is.
+TEST(Client, ProtectedModeIsARefusalForGoodWhateverWasAsked) {
+  for (const std::string name : {"", "worker-7"}) {
+    for (const std::string password : {"", "pw"}) {
+      ClientOptions options = RigOptions();
+      options.connection_name = name;
+      options.password = password;
+      ClientRig rig(options);
+      rig.play = [](std::uint16_t, const Words&) -> std::optional<std::string> {
+        return "-DENIED Redis is running in protected mode\r\n";
+      };
+      EXPECT_EQ(rig.Get(), "unavailable: DENIED Redis is running in protected mode");
+      EXPECT_EQ(rig.Get(), "unavailable: DENIED Redis is running in protected mode");
+      EXPECT_EQ(rig.log.size(), 1u) << name << password;
+    }
+  }
+}
+
 TEST(Client, ClientsThatShareTheirRefusalsAskOnce) {
   ClientOptions options = RigOptions();
   options.password = "pw";
