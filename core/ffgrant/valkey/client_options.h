@@ -79,7 +79,8 @@ struct ClientOptions {
   // TRYAGAIN, LOADING, CLUSTERDOWN or BUSY.
   Backoff retry = {.first_ms = 2, .longest_ms = 100};
   // How many calls of one pipeline, or commands of one call of a ledger, may be under way at once,
-  // 1..65536.
+  // 1..65536. Only ClaimForWorker() may have more under way: up to twice as many, and the questions
+  // of earlier calls that no server has answered yet.
   std::size_t max_in_flight = 256;
   // An idle connection may be dead although neither end knows it, because a NAT or a proxy forgot
   // the connection. After `keepalive_s` seconds of silence TCP keepalive sends a probe to the other

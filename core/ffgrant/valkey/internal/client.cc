@@ -2,6 +2,8 @@
 
 #include "ffgrant/valkey/internal/client.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <climits>
 #include <stdexcept>
@@ -74,6 +76,10 @@ Client::Client(const ClientOptions& options, std::unique_ptr<Network> network,
 Client::~Client() { Close(); }
 
 void Client::Close() noexcept {
+  // In a forked child nobody waits for what is under way, and the calls' threads do not exist. They
+  // may have held any lock, so the child takes none. The streams close their descriptors.
+  // Never true: `getpid() != owner_`: nothing counts what a child of the tests executes.
+  if (getpid() != owner_) return;
   for (const auto& node : nodes_) Down(*node, "the client was closed");
   for (Request& request : requests_) {  // Down() may have put some of them back to be sent again
     if (request.state == Request::State::kWaiting) {
@@ -293,6 +299,28 @@ std::string Client::WhyUnsent(const Request& request) const {
   return "no reply in time";
 }
 
+std::string_view Client::WhyHeldBack(const Request& request, std::int64_t now) noexcept {
+  Node* const node = Route(request);
+  if (node == nullptr) return WhyNobodyTells(now);
+  return IsHeldBack(*node, now) ? std::string_view(node->down_reason) : std::string_view();
+}
+
+std::string_view Client::WhyNobodyTells(std::int64_t now) noexcept {
+  const auto is_refused = [&](const Endpoint& endpoint) {
+    return deployment_->refusals.Find(endpoint, now).has_value();
+  };
+  if (!std::all_of(options_.servers.begin(), options_.servers.end(), is_refused)) return {};
+  for (const Member& member : members_) {
+    if (member.endpoint.port != 0 && !is_refused(member.endpoint)) return {};
+  }
+  Node* refused = nullptr;
+  for (const auto& node : nodes_) {
+    if (!IsHeldBack(*node, now)) return {};
+    refused = node.get();
+  }
+  return refused->down_reason;
+}
+
 void Client::SendWaiting(std::int64_t now) noexcept {
   // Looks only at the requests that wait now: a request that begins to wait meanwhile stays behind
   // them.
@@ -306,8 +334,8 @@ void Client::SendWaiting(std::int64_t now) noexcept {
       Fail(request, CallFailure::kUnavailable, kCancelled);
     } else if (request.deadline <= now) {
       Fail(request, CallFailure::kUnavailable, WhyUnsent(request));
-    } else if (Node* const node = Route(request); node != nullptr && IsHeldBack(*node, now)) {
-      Fail(request, CallFailure::kUnavailable, node->down_reason);
+    } else if (const std::string_view refusal = WhyHeldBack(request, now); !refusal.empty()) {
+      Fail(request, CallFailure::kUnavailable, refusal);
     } else if (request.retry_at > now || !TrySend(request)) {
       waiting_[kept++] = number;
     }

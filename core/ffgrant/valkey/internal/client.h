@@ -28,6 +28,8 @@
 #ifndef FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 #define FFGRANT_VALKEY_INTERNAL_CLIENT_H_
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -103,7 +105,7 @@ class Client {
   // client has one of its own. Throws std::invalid_argument for options out of range.
   Client(const ClientOptions& options, std::unique_ptr<Network> network,
          std::shared_ptr<Deployment> deployment = nullptr);
-  ~Client();  // ends everything under way, as Close() does
+  ~Client();  // does what Close() does
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
@@ -188,7 +190,7 @@ class Client {
   // has every slot.
   int NodeOf(std::uint16_t slot) const noexcept { return slots_.empty() ? 0 : slots_[slot]; }
 
-  // Ends everything under way.
+  // Ends everything under way. Does nothing in a child of the process that made the client.
   void Close() noexcept;
 
   // Ends all commands under way at the next turn; a turn that waits stops waiting at once. A
@@ -280,6 +282,11 @@ class Client {
   // way there, and the client sends nothing else on the connection until the answer has come.
   bool Probes(Node& node, std::int64_t now) noexcept;
   std::string WhyUnsent(const Request& request) const;
+  // If no server will take the request for now, because the server that has the request's slot, or
+  // every server that could say who has the slot, refuses the client: the reason of one of them.
+  // Otherwise an empty text.
+  std::string_view WhyHeldBack(const Request& request, std::int64_t now) noexcept;
+  std::string_view WhyNobodyTells(std::int64_t now) noexcept;
   void SendWaiting(std::int64_t now) noexcept;
   void FailLate(std::int64_t now) noexcept;
   void Abandon(Node& node, Request& request, Expected& expected, std::string_view why) noexcept;
@@ -376,6 +383,8 @@ class Client {
   // (client_functions.cc).
   // Lets a connection that was ready greet again, with a limit of its own.
   void GreetAgain(Node& node) noexcept;
+  // Lets such a connection ask again who the server is, and then for the rest of the greeting.
+  void AskWhoItIs(Node& node) noexcept;
   void CheckFunctions(Node& node) noexcept;
   bool MayLoad(const Node& node) const noexcept;
   void OnOwnVersion(Node& node, const Reply& reply) noexcept;
@@ -385,6 +394,7 @@ class Client {
   void UseFunctions(Node& node, Functions functions, std::string_view refusal = {}) noexcept;
 
   ClientOptions options_;
+  const pid_t owner_ = getpid();  // the process that made the client
   std::unique_ptr<Network> network_;
   std::shared_ptr<Deployment> deployment_;
   std::vector<Request> requests_;

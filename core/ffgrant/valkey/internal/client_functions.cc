@@ -30,6 +30,11 @@ void Client::GreetAgain(Node& node) noexcept {
   node.state = Node::State::kGreeting;
 }
 
+void Client::AskWhoItIs(Node& node) noexcept {
+  GreetAgain(node);
+  Run(node, Errand::kInfo);
+}
+
 void Client::CheckFunctions(Node& node) noexcept {
   if (node.state != Node::State::kGreeting) GreetAgain(node);
   node.load_tried = false;

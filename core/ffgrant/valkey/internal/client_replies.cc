@@ -161,8 +161,7 @@ bool Client::OnRefusal(Node& node, Request& request, std::string_view text) noex
     if (node.state == Node::State::kReady && node.errand == Errand::kNone) {
       if (node.replica) {
         // The server may have been promoted since it said that it was a replica.
-        GreetAgain(node);
-        Run(node, Errand::kInfo);
+        AskWhoItIs(node);
       } else {
         CheckFunctions(node);
       }
@@ -375,7 +374,7 @@ void Client::OnErrandReply(Node& node, const Reply& reply) noexcept {
       break;
     case Errand::kSlots:
       OnSlots(node, reply);
-      if (!node.up()) break;
+      if (!node.up() || node.errand != Errand::kNone) break;
       if (node.has_library || node.stranger) {
         node.BecomeReady();
       } else {

@@ -4,6 +4,8 @@
 // it writes, and what is left when it is closed.
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -411,5 +413,42 @@ TEST(Client, SubmitTellsNobodyThatTheConnectionBroke) {
   for (int i = 0; i < 100 && rig.ends.count(2) == 0; ++i) rig.client.Poll(50);
   EXPECT_EQ(rig.ends[2], "OK") << "none of it was sent";
 }
+// What is under way belongs to threads that a child does not have.
+TEST(Client, AForkedChildThatDestroysItsCopyEndsNothing) {
+  ScriptedServer server;
+  server.answer = [](std::int64_t, const Words& command) -> std::optional<std::string> {
+    return command[0] == "GET" ? std::optional<std::string>("") : std::nullopt;
+  };
+  auto client = std::make_unique<Client>(RigOptions(), std::make_unique<ScriptedNetwork>(server));
+  int ends = 0;
+  const CallTarget target = {
+      .self = &ends,
+      .on_reply = [](void*, std::uint64_t, const Reply&) noexcept { return true; },
+      .on_failure = [](void* self, std::uint64_t, CallFailure,
+                       std::string_view) noexcept { ++*static_cast<int*>(self); }};
+  const auto submit = [&] {
+    ASSERT_TRUE(client->Submit(0, true, target, [](RespCommand& command) {
+      command.Begin(2);
+      command.Arg("GET");
+      command.Arg("a");
+    }));
+  };
+  submit();
+  client->Poll(10);
+  submit();  // one command is sent, the other one waits
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    client.reset();
+    _exit(ends);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(ends, 0);
+  client.reset();
+  EXPECT_EQ(ends, 2);
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::testing

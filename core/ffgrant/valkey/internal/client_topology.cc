@@ -231,6 +231,10 @@ void Client::OnSlots(Node& node, const Reply& reply) noexcept {
     }
     return;
   }
+  if (node.state == Node::State::kReady && !node.told_own_id.empty() && !node.node_id.empty() &&
+      node.told_own_id != node.node_id) {
+    AskWhoItIs(node);
+  }
   node.refused_at = network_->NowMs();
   node.forbids_tables = reply.is(Reply::Type::kError) && IsForbidden(reply.text);
   tables_forbidden_ |= node.forbids_tables && tells;
@@ -301,8 +305,13 @@ void Client::Adopt(Node& teller, const Reply& reply, std::vector<Member> told) {
     if (node->leaving && node->state == Node::State::kDown) node->wanted = false;
     if (node->state != Node::State::kReady) continue;
     node->stranger = IsStranger(*node);
-    if (!node->stranger && !node->has_library && node->errand == Errand::kNone &&
+    if (node->stranger && !node->announced_id.empty() && node->errand == Errand::kNone &&
         node.get() != &teller) {
+      // The server may have another id by now: CLUSTER RESET HARD gives it one, and closes no
+      // connection.
+      AskWhoItIs(*node);
+    } else if (!node->stranger && !node->has_library && node->errand == Errand::kNone &&
+               node.get() != &teller) {
       CheckFunctions(*node);
     }
   }

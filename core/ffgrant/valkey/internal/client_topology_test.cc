@@ -55,6 +55,49 @@ TEST_F(Topology, AMemberThatLeftForAnotherClusterHasNoSay) {
   }
 }
 
+// A member is reset to a new id and takes part again, at the same address and with the same slots,
+// while the client's connections stand.
+TEST_F(Topology, AMemberMayGetANewIdOnTheSameConnection) {
+  ClientRig rig(Patient());
+  Meet(rig);
+  clusters.nodes[3].id = A().members[2].id = "c-anew";
+  A().ranges[2].ids = {"c-anew"};
+  HangUp(rig, 1);
+  rig.Pass(60);
+  ASSERT_EQ(rig.Get(true, 0), "a of 1") << "which gives the client the new table";
+  const std::int64_t begin = rig.network->NowMs();
+  EXPECT_EQ(rig.Get(true, 10'000), "a of 3");
+  EXPECT_EQ(rig.Get(true, 5000), "a of 2");
+  EXPECT_LT(rig.network->NowMs(), begin + 200);
+  EXPECT_EQ(rig.Count("3 INFO"), 2) << "asked anew who it is, once";
+  EXPECT_EQ(rig.network->connections(), 4u) << "on the same connection";
+}
+
+// The only node of a cluster is reset. Its own table is the only one, so the client believes it
+// after half a minute, and needs no new connection for this.
+TEST_F(Topology, TheOnlyMemberMayGetANewIdOnTheSameConnection) {
+  A() = {{{"a", 1}}, {{0, 16383, {"a"}}}};
+  ClientRig rig(Patient());
+  rig.play = clusters.play();
+  ASSERT_EQ(rig.Get(true, 0), "a of 1");
+  clusters.nodes[1].id = A().members[0].id = "a-anew";
+  A().ranges[0].ids = {"a-anew"};
+  // The node lost its slots and has them again.
+  int missing = 1;
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] == "GET" && missing-- > 0) return "-CLUSTERDOWN Hash slot not served\r\n";
+    return clusters.Answer(port, command);
+  };
+  const std::int64_t begin = rig.network->NowMs();
+  while (rig.client.counts().slot_tables.value() < 2 && rig.network->NowMs() < begin + 60'000) {
+    (void)rig.Get(true, 0);
+    rig.Pass(100);
+  }
+  EXPECT_EQ(rig.client.counts().slot_tables.value(), 2u);
+  EXPECT_EQ(rig.Get(true, 0), "a of 1");
+  EXPECT_EQ(rig.network->connections(), 1u);
+}
+
 // A node that has left answers MOVED, which leads to its new cluster, before any table says that
 // the node has left.
 TEST_F(Topology, AMemberThatLeftSendsNobodyElsewhere) {
@@ -362,8 +405,9 @@ TEST_F(Topology, WithoutTheRightForTablesAReplicaIsAskedIfThereIsNoPrimary) {
 }
 
 // The connection to a node stands while the node is reset and joins again, under a new id. The
-// node's table also names the old id, but at another address.
-TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {
+// node's table also names the old id, but at another address. So the table is not accepted before
+// the node has said who it is now.
+TEST_F(Topology, ATellerThatHasAnotherIdByNowIsAskedWhoItIs) {
   ClientOptions options = Patient();
   options.servers = {At(1), At(3)};
   ClientRig rig(options);
@@ -376,12 +420,12 @@ TEST_F(Topology, ATableIsNoneIfItsTellerHasAnotherIdByNow) {
   rig.network->SetScript(AllUnreachable(rig, {1, 2, 9}));
   HangUp(rig, 1);
   HangUp(rig, 2);
-  const int before = rig.Count("3 CLUSTER SLOTS");
-  EXPECT_EQ(rig.Get(true, 0), "unavailable: can't connect");
-  EXPECT_GT(rig.Count("3 CLUSTER SLOTS"), before);
-  // On a new connection the client learns who the node is now.
-  HangUp(rig, 3);
+  const int tables = rig.Count("3 CLUSTER SLOTS");
+  EXPECT_EQ(rig.Count("3 CLUSTER MYID"), 1);
   EXPECT_EQ(rig.Get(true, 0), "a of 3");
+  EXPECT_EQ(rig.Count("3 CLUSTER MYID"), 2);
+  EXPECT_GT(rig.Count("3 CLUSTER SLOTS"), tables + 1);
+  EXPECT_EQ(rig.Count("3 GET"), 2);
 }
 
 // The client does not believe a server about a cluster that the server does not belong to.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -197,6 +198,39 @@ TEST(Client, ProtectedModeIsARefusalForGoodWhateverWasAsked) {
       EXPECT_EQ(rig.log.size(), 1u) << name << password;
     }
   }
+}
+
+// The client has the members of a table that another client has accepted, and no slots yet. Every
+// member refuses it, so nobody will ever say who has a slot.
+TEST(Client, EveryMembersRefusalEndsTheCallAtOnce) {
+  FakeClusters clusters;
+  clusters.nodes = {{1, {"a", "run-a", "T"}}, {2, {"b", "run-b", "T"}}};
+  clusters.tables["T"] = {{{"a", 1}, {"b", 2}}, {{0, 99, {"a"}}, {100, 16383, {"b"}}}};
+  ClientRig first;
+  first.play = clusters.play();
+  ASSERT_EQ(first.Get(true, 100), "a of 2");
+  ClientOptions options = RigOptions();
+  options.password = "old";
+  options.request_timeout_ms = 2000;
+  ClientRig rig(options, first.deployment);
+  std::set<std::uint16_t> refusing = {1, 2};
+  rig.play = [&](std::uint16_t port, const Words& command) -> std::optional<std::string> {
+    if (command[0] != "AUTH") return clusters.Answer(port, command);
+    return refusing.count(port) != 0 ? "-WRONGPASS no\r\n" : "+OK\r\n";
+  };
+  std::int64_t begin = rig.network->NowMs();
+  EXPECT_EQ(rig.Get(true, 100), "unavailable: WRONGPASS no");
+  EXPECT_LT(rig.network->NowMs(), begin + 500);
+  EXPECT_EQ(rig.Count("1 AUTH"), 1);
+  EXPECT_EQ(rig.Count("2 AUTH"), 1);
+  begin = rig.network->NowMs();
+  EXPECT_EQ(rig.Get(true, 100), "unavailable: WRONGPASS no");
+  EXPECT_LT(rig.network->NowMs(), begin + 50);
+  EXPECT_EQ(rig.network->connections(), 2u);
+  // A server that takes the client may say who has the slot.
+  refusing = {1};
+  rig.Pass(options.refusal_pause_ms);
+  EXPECT_EQ(rig.Get(true, 100), "a of 2");
 }
 
 TEST(Client, ClientsThatShareTheirRefusalsAskOnce) {
