@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +28,8 @@ _WORDS = 4000  # the most characters of a failed build's output that are shown
 @dataclass(frozen=True)
 class Recipe:
     """How revisions are built. command: a line for sh, which runs in the worktree's top folder.
-    programs: paths, relative to this folder, of programs or of folders in which all executables are
-    programs."""
+    programs: paths, relative to this folder and inside of it, of programs or of folders in which
+    all executables are programs."""
     command: str
     programs: tuple
 
@@ -64,12 +63,11 @@ def _key(commit, recipe, top):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _forget_old(folder, top):
+def _forget_old(folder):
     kept = sorted((path for path in folder.iterdir() if path.is_dir()),
                   key=lambda path: path.stat().st_mtime, reverse=True)
     for path in kept[_KEPT:]:
-        shutil.rmtree(path, ignore_errors=True)
-    repository.git("worktree", "prune", directory=top)
+        repository.remove_worktree(path)
 
 
 def _run(terminal, recipe, tree, label):
@@ -86,12 +84,27 @@ def _run(terminal, recipe, tree, label):
 
 
 def _check_out(commit, tree, top):
-    shutil.rmtree(tree, ignore_errors=True)
+    repository.remove_worktree(tree)
     tree.parent.mkdir(parents=True, exist_ok=True)
-    repository.git("worktree", "prune", directory=top)
     repository.git("worktree", "add", "--detach", "--force", str(tree), commit, directory=top)
     if (tree / ".gitmodules").is_file():
         repository.git("submodule", "update", "--init", "--recursive", "--quiet", directory=tree)
+
+
+def _lacking(recipe, tree):
+    return [path for path in recipe.programs if not (tree / path).exists()]
+
+
+def _refuse_outside(recipe, tree):
+    """Raises PerfError if a program is outside of the worktree, by its name or through a link. All
+    revisions would have the same file there: that of the last build."""
+    for path in recipe.programs:
+        named = tree / path
+        inner = [one for one in named.iterdir() if os.access(one, os.X_OK) and one.is_file()
+                 ] if named.is_dir() else []
+        if not all(one.resolve().is_relative_to(tree.resolve()) for one in (named, *inner)):
+            raise PerfError(f"--program {path}: a path inside of the checkout is needed, since each "
+                            "revision is built in a checkout of its own")
 
 
 def build(terminal, commit, label, recipe, top):
@@ -106,18 +119,20 @@ def build(terminal, commit, label, recipe, top):
 
 def _built(terminal, commit, label, recipe, top, folder):
     tree = folder / _key(commit, recipe, top)
-    if not (tree / _DONE).is_file():
+    _refuse_outside(recipe, tree)
+    if not (tree / _DONE).is_file() or _lacking(recipe, tree):
         _check_out(commit, tree, top)
         _run(terminal, recipe, tree, label)
-        lacking = [path for path in recipe.programs if not (tree / path).exists()]
+        lacking = _lacking(recipe, tree)
         if lacking:
             raise PerfError(f"--build left no {', '.join(lacking)} for {label}")
+        _refuse_outside(recipe, tree)
         (tree / _DONE).write_text(json.dumps({"commit": commit, "command": recipe.command}) + "\n",
                                   encoding="utf-8")
     else:
         terminal.line(f"{label} was built before")
     os.utime(tree)
-    _forget_old(folder, top)
+    _forget_old(folder)
     return Built(commit, label, tuple(tree / path for path in recipe.programs), tree)
 
 
@@ -133,9 +148,9 @@ def commit_named(text, top):
     return commit, f"working tree ({commit[:12]})"
 
 
-def base_named(text, top):
-    """Like commit_named(), but None stands for the commit at which HEAD left main."""
+def base_named(text, top, head="HEAD"):
+    """Like commit_named(), but None stands for the commit at which `head` left main."""
     if text is not None:
         return commit_named(text, top)
-    commit, name = repository.merge_base(top)
+    commit, name = repository.merge_base(top, head)
     return commit, f"merge base with {name} ({commit[:12]})"

@@ -100,6 +100,58 @@ class BuildsTest(fake.RepositoryCase):
         with self.assertRaisesRegex(PerfError, "left no out/other"):
             self.build("HEAD", builds.Recipe(_COMMAND, ("out/other",)))
 
+    def test_a_program_outside_of_the_checkout_is_refused(self):
+        """All revisions would have the same program, that of the last build."""
+        out = self.root.parent / "out"
+        fake.program(out / "bench")
+        link = "mkdir -p out && ln -sf ../../../../out/bench out/bench"
+        for command, path in (("true", str(out / "bench")), ("true", "../../../out/bench"),
+                              ("true", str(out)), (f"ln -s {out} linked", "linked/bench"),
+                              (f"ln -s {out} linked", "linked"),
+                              (f"mkdir here && ln -s {out}/bench here/bench", "here"),
+                              (link.replace("../../../../out", str(out)), "out/bench")):
+            for _ in range(2):
+                with self.assertRaisesRegex(PerfError, "inside of the checkout", msg=path):
+                    self.build("HEAD", builds.Recipe(command, (path,)))
+
+    def test_a_kept_build_without_its_program_is_built_again(self):
+        (program,) = self.build(self.first).programs
+        program.unlink()
+        self.assertEqual(self.build(self.first).programs, (program,))
+        self.assertTrue(program.is_file())
+
+    def test_worktrees_of_others_stay(self):
+        self.git("worktree", "add", "--quiet", "--detach", "../away")
+        (self.root.parent / "away").rename(self.root.parent / "elsewhere")
+        for number in range(1, builds._KEPT + 2):
+            self.build(self.commit(100.0 + number))
+        self.assertIn("/away\n", self.git("worktree", "list", "--porcelain"))
+        self.assertEqual(self.git("worktree", "list").count("/cache/"), builds._KEPT)
+
+    def test_the_base_of_a_named_head_is_where_that_head_left_main(self):
+        self.git("checkout", "--quiet", "-b", "topic")
+        topic = self.commit(130.0)
+        self.git("checkout", "--quiet", "main")
+        self.commit(140.0)
+        self.git("checkout", "--quiet", "-b", "other")
+        self.commit(150.0)
+        chosen = self.choose("--build", _COMMAND, "--program", "out/bench", "--head", topic)
+        self.assertIn(self.first[:12], chosen.base)
+
+    def test_says_what_only_the_head_has_and_what_another_compiler_made(self):
+        old, new = self.root.parent / "old", self.root.parent / "new"
+        for folder, names in ((old, ("a",)), (new, ("a", "b"))):
+            for name in names:
+                fake.program(folder / name)
+        with mock.patch.object(fingerprint, "compiler_of",
+                               lambda path: f"compiler of {path.parent.name}"):
+            chosen = self.choose("--base-bin", str(old), "--head-bin", str(new))
+        self.assertEqual(chosen.lacking, ())
+        self.assertEqual(chosen.remarks, (
+            "only the head has the program b, so it is not compared",
+            "a: compiled by compiler of old in the base and by compiler of new in the head"))
+        self.assertEqual(self.choose("--base-bin", str(old), "--head-bin", str(old)).remarks, ())
+
     def test_the_base_is_where_head_left_main(self):
         self.git("checkout", "--quiet", "-b", "topic")
         self.commit(130.0)

@@ -33,6 +33,7 @@ class Chosen:
     sources: tuple = (None, None)  # the folders from which names of sources start
     directory: object = None  # the folder for copies; None: the system's folder for temporary files
     lacking: tuple = ()
+    remarks: tuple = ()  # what else a reader should know about the two sides
     known: perf_known.Known = field(default_factory=perf_known.Known)
     metrics: tuple = (metrics.TIME,)
     sections: tuple = ()  # sections of programs to measure; none: the whole file
@@ -79,8 +80,8 @@ def _executables(folder):
 
 
 def _pairs(bases, heads):
-    """([(base path, head path)], the names of programs that head lacks)."""
-    pairs, lacking = [], []
+    """([(base path, head path)], the names of programs that head lacks, those that base lacks)."""
+    pairs, lacking, added = [], [], []
     for base, head in zip(bases, heads):
         if base.is_dir() != head.is_dir():
             raise PerfError(f"{base} and {head}: two programs are needed, or two folders")
@@ -90,9 +91,27 @@ def _pairs(bases, heads):
         old, new = _executables(base), _executables(head)
         pairs += [(path, new[name]) for name, path in old.items() if name in new]
         lacking += [name for name in old if name not in new]
+        added += [name for name in new if name not in old]
         if not old:
             raise PerfError(f"{base}: no programs in this folder")
-    return pairs, lacking
+    return pairs, lacking, added
+
+
+def _added(names):
+    return [f"only the head has the program {name}, so it is not compared" for name in names]
+
+
+def _compilers(suites):
+    """(the compilers of the heads' programs, a remark on each suite whose two programs were made by
+    different compilers)."""
+    heads, remarks = set(), []
+    for suite in suites:
+        base, head = (fingerprint.compiler_of(suite.arms[arm].path) for arm in ("base", "head"))
+        heads.add(head)
+        if base != head:
+            remarks.append(f"{suite.name}: compiled by {base} in the base and by {head} in the "
+                           "head")
+    return ", ".join(sorted(heads)), remarks
 
 
 def _suite_names(paths):
@@ -108,7 +127,7 @@ def _suite_names(paths):
 
 
 def _programs(arguments):
-    pairs, lacking = _pairs(arguments.base_bin, arguments.head_bin)
+    pairs, lacking, added = _pairs(arguments.base_bin, arguments.head_bin)
     if not pairs:
         raise PerfError("the folders have no program in common")
     suites = []
@@ -116,11 +135,11 @@ def _programs(arguments):
         suites.append(process_pairs.Suite(name, arms_of(
             program_at(base, arguments, arguments.base_env),
             program_at(head, arguments, arguments.head_env))))
-    compilers = {fingerprint.compiler_of(suite.arms["head"].path) for suite in suites}
+    compiler, remarks = _compilers(suites)
     return Chosen(suites, ", ".join(map(str, arguments.base_bin)),
                   ", ".join(map(str, arguments.head_bin)), arguments.filter or "",
-                  ", ".join(sorted(compilers)), "unknown", lacking=tuple(lacking),
-                  known=_known(arguments))
+                  compiler, "unknown", lacking=tuple(lacking),
+                  remarks=(*_added(added), *remarks), known=_known(arguments))
 
 
 def _known(arguments):
@@ -129,7 +148,7 @@ def _known(arguments):
 
 def _suites_of(folders, arguments):
     """Returns (suites of the benchmark programs that both base's and head's folders have, the names
-    of programs that the head lacks)."""
+    of programs that the head lacks, those that the base lacks)."""
     from jobs.perf import revisions
     found = [revisions.suites(folder) for folder in folders]
     suites = []
@@ -143,7 +162,8 @@ def _suites_of(folders, arguments):
     if not suites:
         raise PerfError("the revisions have no benchmark program in common")
     return (sorted(suites, key=lambda suite: suite.name),
-            tuple(sorted(found[0].keys() - found[1].keys())))
+            tuple(sorted(found[0].keys() - found[1].keys())),
+            sorted(found[1].keys() - found[0].keys()))
 
 
 def _sides_differ(arguments):
@@ -158,17 +178,18 @@ def _revisions(terminal, arguments):
     if arguments.baseline:
         base = baseline.opened(terminal, arguments.baseline)
     else:
-        base = (revisions.resolve(arguments.base) if arguments.base else revisions.default_base())
+        base = (revisions.resolve(arguments.base) if arguments.base
+                else revisions.default_base(arguments.head or "HEAD"))
     head = (revisions.resolve(arguments.head) if arguments.head else revisions.working_tree())
     filter_text = OURS if arguments.filter is None else arguments.filter
     if base.content == head.content and not _sides_differ(arguments):
         return Chosen([], base.label, head.label, filter_text, "", "", same_files=True)
     folders = [revisions.directory_of(terminal, revision) for revision in (base, head)]
-    suites, lacking = _suites_of(folders, arguments)
+    suites, lacking, added = _suites_of(folders, arguments)
     sources = tuple(map(revisions.source_of, folders))
     return Chosen(suites, base.label, head.label, filter_text,
                   fingerprint.compiler_version(revisions.COMPILER), revisions.FLAGS,
-                  sources, revisions.PERF / "run", lacking, _known(arguments),
+                  sources, revisions.PERF / "run", lacking, tuple(_added(added)), _known(arguments),
                   compile=_compiling(arguments, *sources))
 
 
@@ -178,7 +199,8 @@ def _built(terminal, arguments):
     recipe = builds.Recipe(arguments.build, tuple(arguments.program))
     top = builds.top_folder()
     (base_commit, base_label), (head_commit, head_label) = (
-        builds.base_named(arguments.base, top), builds.commit_named(arguments.head, top))
+        builds.base_named(arguments.base, top, arguments.head or "HEAD"),
+        builds.commit_named(arguments.head, top))
     if builds.same_files(base_commit, head_commit, top) and not _sides_differ(arguments):
         return Chosen([], base_label, head_label, arguments.filter or "", "", "", same_files=True)
     base = builds.build(terminal, base_commit, base_label, recipe, top)
@@ -232,7 +254,15 @@ def _names_sides(arguments):
 
 
 def choose(terminal, arguments, parser):
-    """Builds or finds what the arguments of gate and counts ask for."""
+    """Builds or finds what the arguments of gate and counts ask for, and says what a reader should
+    know about it."""
+    chosen = _chosen(terminal, arguments, parser)
+    for remark in chosen.remarks:
+        terminal.line(remark)
+    return chosen
+
+
+def _chosen(terminal, arguments, parser):
     if getattr(arguments, "metric", None) is None:  # counts has one metric of its own
         return _choose(terminal, arguments, parser)
     wanted = tuple(dict.fromkeys(metrics.ARGUMENTS[name] for name in arguments.metric)) \

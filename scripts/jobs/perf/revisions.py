@@ -68,9 +68,9 @@ def working_tree():
     return _of_commit(commit, f"working tree on {commit_of('HEAD')[:12]}", changed=True)
 
 
-def default_base():
-    """The Revision at which HEAD left main."""
-    commit, name = repository.merge_base()
+def default_base(head="HEAD"):
+    """The Revision at which `head` left main."""
+    commit, name = repository.merge_base(head=head)
     return _of_commit(commit, f"merge base with {name}")
 
 
@@ -92,7 +92,7 @@ def _forget_old(directory):
                    key=lambda path: path.stat().st_mtime, reverse=True)
     for path in built[_KEPT:]:
         shutil.rmtree(path, ignore_errors=True)
-        shutil.rmtree(PERF / "src" / path.name, ignore_errors=True)
+        repository.remove_worktree(PERF / "src" / path.name)
 
 
 def folder_name(revision, compiler=COMPILER, flags=FLAGS):
@@ -142,9 +142,8 @@ def check_out(revision, directory):
     """Makes the worktree of the revision whose programs are in this folder, or will be; returns its
     path. Raises PerfError, if git does not know the commit for one. The caller holds LOCK."""
     source = source_of(directory)
-    shutil.rmtree(source, ignore_errors=True)
+    repository.remove_worktree(source)
     source.parent.mkdir(parents=True, exist_ok=True)
-    git("worktree", "prune")
     git("worktree", "add", "--detach", "--force", str(source), revision.commit)
     return source
 
