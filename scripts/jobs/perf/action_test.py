@@ -181,12 +181,12 @@ class GateActionTest(Case):
 
     def test_what_the_gate_is_asked(self):
         tool = self.tool("ffgrant-perf", _STUB.replace("STATUS", "3"))
-        outputs = self.compare(BASE_PROGRAM="a b", HEAD_PROGRAM="c", FILTER="BM_[a]", BUDGET="7",
+        outputs = self.compare(BASE_PROGRAM="a b", HEAD_PROGRAM="c", FILTER="-BM_[a]", BUDGET="7",
                                ARGUMENTS="--env 'X=1 2'")
         self.assertEqual((outputs["status"], outputs["verdict"]), ("3", "0"))
         asked = Path(f"{tool}.log").read_text(encoding="utf-8").splitlines()
-        self.assertEqual(asked[:9], ["gate", "a b", "c", "--env", "X=1 2", "--filter", "BM_[a]",
-                                     "--budget", "7"])
+        self.assertEqual(asked[:8], ["gate", "a b", "c", "--env", "X=1 2",
+                                     "--filter=-BM_[a]", "--budget", "7"])
         self.assertEqual(self.compare(BASE_PROGRAM="a", HEAD_PROGRAM="b", STRICT="true")["verdict"],
                          "3")
 

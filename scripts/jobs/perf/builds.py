@@ -103,8 +103,8 @@ def _refuse_outside(recipe, tree):
         inner = [one for one in named.iterdir() if os.access(one, os.X_OK) and one.is_file()
                  ] if named.is_dir() else []
         if not all(one.resolve().is_relative_to(tree.resolve()) for one in (named, *inner)):
-            raise PerfError(f"--program {path}: a path inside of the checkout is needed, since each "
-                            "revision is built in a checkout of its own")
+            raise PerfError(f"--program {path}: a path inside of the checkout is needed, since "
+                            "each revision is built in a checkout of its own")
 
 
 def build(terminal, commit, label, recipe, top):

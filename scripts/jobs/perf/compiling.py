@@ -5,10 +5,13 @@ processes that it starts and waits for.
 There is a command of the base and a command of the head; each is a line for sh. A command has to do
 all of its work each time: nothing is measured if the command skips a file that is already there.
 So each command is tried twice, and a run that takes less than a fifth of a try's time is an error.
-ccache is switched off. A short command runs a few times in a round, and the least time counts, as
-with a benchmark's repetitions.
+ccache, distcc and icecc are switched off. The work of a server that compiles for others, such as
+sccache's, is no work of the command's processes and can't be told from the work for other clients:
+a run during which such a server worked is an error. A short command runs a few times in a round,
+and the least time counts, as with a benchmark's repetitions.
 """
 
+import contextlib
 import os
 import random
 import resource
@@ -26,9 +29,38 @@ _ENOUGH = 2.0  # seconds that an arm's runs in a round may take, if there is mor
 _MOST_RUNS = 5
 
 
+# With these variables the command's own processes compile.
+_NO_HELPERS = {"CCACHE_DISABLE": "1", "DISTCC_HOSTS": "localhost", "ICECC": "disable"}
+# Processes whose names begin like this compile for other processes.
+_SERVERS = ("sccache", "distccd", "iceccd", "bazel", "java", "buildkitd", "dockerd")
+_SERVERS_SHARE = 0.1  # a server that takes more than this share of the command's time worked for it
+
+
 def _processor_time():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _servers(proc=Path("/proc")):
+    """(process id, name) -> processor time in seconds, for each server that may compile for
+    others."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir(proc)):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            text = (proc / name / "stat").read_text(encoding="utf-8", errors="replace")
+            called = text[text.index("(") + 1:text.rindex(")")]
+            if called.startswith(_SERVERS):
+                fields = text[text.rindex(")") + 2:].split()
+                ticks = int(fields[11]) + int(fields[12])
+                found[name, called] = ticks / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+def _busiest(before, after):
+    """(the name of the server that has worked most between two calls of _servers(), seconds)."""
+    worked = {who: seconds - before.get(who, 0.0) for who, seconds in after.items()}
+    who = max(worked, key=lambda each: worked[each], default=("", ""))
+    return who[1], worked.get(who, 0.0)
 
 
 class Compiling(decide.Source):
@@ -88,14 +120,18 @@ class Compiling(decide.Source):
         """The nanoseconds of one run; None if the command failed, did not do all of its work, or
         had not ended when the time was up."""
         line, folder = self._commands[arm]
-        before = _processor_time()
+        servers, before = _servers(), _processor_time()
         ended = bounded.run(["sh", "-e", "-c", line], max(0.05, self._clock.left()),
-                            cwd=folder, env={**os.environ, "CCACHE_DISABLE": "1"})
+                            cwd=folder, env={**os.environ, **_NO_HELPERS})
         seconds = _processor_time() - before
+        helper, helped = _busiest(servers, _servers())
         if ended.stopped and self._clock.left() <= 0:
             self._lose(arm, "the time was up before it had ended", late=True)
         elif ended.failed:
             self._lose(arm, f"the command {ended.why()}: {ended.words(3)}")
+        elif helped > max(_SERVERS_SHARE * seconds, 2 / os.sysconf("SC_CLK_TCK")):
+            self._lose(arm, f"{helper} worked meanwhile, perhaps for the command, and the work of "
+                            "such a server can't be counted: the command has to do without it")
         elif seconds < _LEAST:
             self._lose(arm, "the command takes no time: it has to do all of its work each time")
         elif seconds < _SAME_WORK * self._work.get("base" if arm == "copy" else arm, 0.0):

@@ -40,6 +40,8 @@ class FirstRun:
 
     def trial(self, suite, arm):
         """The trial.Trial of an arm, run from a path where the program works. Raises PerfError."""
+        while self._copies.loads_others(suite, arm) and self._copies.next_way(suite, arm):
+            pass
         while True:
             try:
                 trial = self._here(suite, arm)

@@ -67,7 +67,8 @@ def main(argv):
         outcome = answer.Outcome(
             date, command, time.monotonic() - start, chosen.base, chosen.head,
             fingerprint.identity(context, chosen.compiler, chosen.flags),
-            "; ".join([fingerprint.conditions(context), *chosen.remarks]), measured.results, measured.unmeasured,
+            "; ".join([fingerprint.conditions(context), *chosen.remarks]),
+            measured.results, measured.unmeasured,
             [f"{name}: the base has this program, the head lacks it" for name in chosen.lacking]
             + facts.incidents + no_match,
             facts.notes, {suite.name: facts.contexts.get(suite.name, {})

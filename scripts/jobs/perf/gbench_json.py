@@ -108,20 +108,26 @@ def _name_of(row):
     name = row.get("run_name")
     if not isinstance(name, str):
         name = str(row.get("name", ""))
-        suffix = f"_{row.get('aggregate_name')}"
-        if "aggregate_name" in row and name.endswith(suffix):
-            name = name[:-len(suffix)]
+        if _statistic(row):
+            name = name.removesuffix(f"_{_statistic(row)}")
     return name
 
 
+def _statistic(row):
+    """The statistic of which the row is; empty if it is that of a run. A program may have a counter
+    of any name, but a counter is a number."""
+    name = row.get("aggregate_name")
+    return name if isinstance(name, str) else ""
+
+
 def _is_aggregate(row):
-    return row.get("run_type", "iteration") != "iteration" or "aggregate_name" in row
+    return row.get("run_type", "iteration") != "iteration" or bool(_statistic(row))
 
 
 def _is_of_family(row):
     """Whether a row is about a whole family, as the rows of complexity are, and not about a
     benchmark."""
-    return row.get("aggregate_name") in ("BigO", "RMS") or "big_o" in row or "rms" in row
+    return _statistic(row) in ("BigO", "RMS")
 
 
 def by_key(rows):
@@ -174,7 +180,7 @@ def reading(key, rows):
     values = [_time(row, key.name) for row in rows if not _is_aggregate(row)]
     note = ""
     if not values:
-        named = {row.get("aggregate_name"): row for row in rows}
+        named = {_statistic(row): row for row in rows}
         chosen = next((name for name in _AGGREGATES if name in named), None)
         if chosen is None:
             return Reading(None, "its row has no time")

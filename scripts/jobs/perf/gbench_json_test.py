@@ -53,6 +53,14 @@ class ReadingsTest(unittest.TestCase):
                                     "aggregate_name": "BigO", "cpu_coefficient": 1.0}]
         self.assertEqual(times(*rows), {"a/8": 1.0})
 
+    def test_a_counter_may_have_the_name_of_a_field(self):
+        """A program may count what it likes: rms is what a benchmark of audio would count."""
+        for name in ("rms", "big_o", "RMS", "BigO", "aggregate_name", "cpu_coefficient", "median",
+                     "skipped", "error_occurred", "mean", "stddev", "cv", "label"):
+            self.assertEqual(times({**entry("a", 2.0), name: 0.5}), {"a": 2.0}, name)
+        no_run_name = {key: value for key, value in entry("a", 2.0).items() if key != "run_name"}
+        self.assertEqual(times({**no_run_name, "aggregate_name": 0.5}), {"a": 2.0})
+
     def test_what_is_no_time_has_a_reason(self):
         for value, reason in ((0.0, "its time is 0"), (float("nan"), "no finite number"),
                               (float("inf"), "no finite number"), (-1.0, "negative"),

@@ -5,7 +5,11 @@ history holds the values."""
 import contextlib
 import io
 import json
+import os
+import shutil
+import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -187,6 +191,25 @@ class CompilingTest(unittest.TestCase):
             self.assertEqual(source.benchmarks, [])
             self.assertTrue(source.unmeasured[0].blocks)
             self.assertIn(why, source.unmeasured[0].text)
+
+    def test_a_server_that_compiles_for_the_command_is_no_pass(self):
+        """A server that has nothing to do is none of the gate's business."""
+        with tempfile.TemporaryDirectory() as folder:
+            server = Path(folder) / "sccache"  # the kernel knows a process by its file's name
+            shutil.copy2("/bin/sh", server)
+            line = ('[ "$CCACHE_DISABLE$DISTCC_HOSTS$ICECC" = 1localhostdisable ] || exit 9; '
+                    + _WORK.format(20_000))
+            for task, text in (("sleep 60; :", ""),
+                               ("while :; do :; done", "sccache worked meanwhile")):
+                with subprocess.Popen([server, "-c", task], start_new_session=True) as running:
+                    try:
+                        while Path(f"/proc/{running.pid}/comm").read_text() != "sccache\n":
+                            time.sleep(0.01)
+                        source = self.source(line, line)
+                    finally:
+                        os.killpg(running.pid, signal.SIGKILL)
+                self.assertEqual(bool(source.unmeasured), bool(text), task)
+                self.assertIn(text, source.unmeasured[0].text if text else "")
 
     def test_what_works_only_the_first_time_is_no_pass(self):
         """The commands are like builds that find all their files there the second time. Finding

@@ -39,6 +39,8 @@ _SPECIAL = re.compile(r"([\\.\[({)*+?|^$])")
 # only what it prints besides names.
 _NOTHING = "^no benchmark has this name, as ffgrant hopes$"
 _LIST_SECONDS = 600
+# A line of ldd: "	libx.so.1 => /usr/lib/libx.so.1 (0x00007f0000000000)".
+_LIBRARY = re.compile(rb"^\s*(\S+) => (.*?)(?: \(0x[0-9a-f]+\))?$", re.MULTILINE)
 # Lines in which the library describes the machine; they explain no failure.
 BANNER = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d|Running |Run on \(|CPU Caches:|  L\d |Load Average:"
@@ -160,6 +162,7 @@ class Program:
     arguments: tuple = ()
     environment: dict = field(default_factory=dict)
     directory: object = None  # working folder; None: the caller's
+    called: str = ""  # the path as it is written in the command; empty: as in `path`
 
     @property
     def name(self):
@@ -176,11 +179,29 @@ class Program:
         """Runs the program with more flags; see jobs.common.bounded. Raises PerfError if it can't
         start."""
         try:
-            return bounded.run([str(self.path), *self.arguments, *flags], limit,
+            return bounded.run([self.called or str(self.path), *self.arguments, *flags], limit,
                                env=self.whole_environment(), cwd=self.directory, **options)
         except (OSError, ValueError) as error:
             text = getattr(error, "strerror", None) or error
             raise PerfError(f"{self.path} can't be run: {text}") from None
+
+    def libraries(self):
+        """The shared libraries that the program loads when it starts: name -> path. The dictionary
+        is empty if there are none, or if the system has no ldd."""
+        def told_by(command):
+            try:
+                ended = bounded.run(command, _LIST_SECONDS, cwd=self.directory, env={
+                    **self.whole_environment(), "LD_TRACE_LOADED_OBJECTS": "1"})
+            except OSError:
+                return {}
+            return {found[1].decode("utf-8", "surrogateescape"): found[2]
+                    for found in _LIBRARY.finditer(ended.stdout)}
+
+        # ldd takes a link's folder for the program's, but only ldd knows whether the program would
+        # list its libraries itself. One that would not runs: it is asked for something harmless.
+        if not told_by(["ldd", str(self.path)]):
+            return {}
+        return told_by([str(self.path), "--benchmark_list_tests=true"])
 
     def _printed(self, filter_text, limit):
         ended = self.run(["--benchmark_list_tests=true", f"--benchmark_filter={filter_text}",
