@@ -146,7 +146,7 @@ void TheRenewalDeadlineIsTheCallers(Run& run) {
 // In each claiming call that takes the attempt's time limit, an empty text and "0" both say that
 // there is none.
 void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
-  for (const std::string timeout : {"", "0", "7000"}) {
+  for (const std::string timeout : {"", "0", "00", "-5", "7000"}) {
     const auto check = [&](const char* what, const Execution& e) {
       const bool indexed =
           run.store().Score(e.expected.IndexKey("attempt_timeout"), e.expected.id).has_value();
@@ -154,19 +154,21 @@ void AnAttemptWithoutTimeoutIsInNoIndex(Run& run) {
                      timeout == "7000" ? "indexed" : "not indexed",
                      indexed ? "indexed" : "not indexed");
     };
-    Execution& claimed = run.Create();
-    run.Issue(claimed);
-    RawCall call = RawClaim(run, claimed, {.timeout = timeout});
-    run.CheckEqual("claim", "1 OK",
-                   FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
-    check("claim", claimed);
     Execution& resumed = run.Interrupted();
     run.Issue(resumed);
-    call = RawClaimResumed(run, resumed, timeout);
+    RawCall call = RawClaimResumed(run, resumed, timeout);
     run.CheckEqual(
         "claim resumed", "1 OK",
         FirstTexts(run.store().Call("ff_claim_resumed_execution", call.keys, call.args)));
     check("claim resumed", resumed);
+    // Only what is left of an interrupted attempt's time may be used up.
+    if (timeout == "00" || timeout == "-5") continue;
+    Execution& claimed = run.Create();
+    run.Issue(claimed);
+    call = RawClaim(run, claimed, {.timeout = timeout});
+    run.CheckEqual("claim", "1 OK",
+                   FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
+    check("claim", claimed);
     Execution& fused = run.Create();
     call = RawFusedClaim(run, fused, timeout);
     run.CheckEqual("issue and claim", "1 OK",
@@ -407,42 +409,6 @@ void AReclaimWithoutACap(Run& run) {
   }
 }
 
-// An execution whose delay no longer holds leaves the index of delayed ones and is not changed; one
-// whose delay is not over stays there.
-void OnlyADelayedExecutionIsPromoted(Run& run) {
-  const struct {
-    bool deletes;       // whether the core hash is deleted, before the field is set
-    const char* field;  // of the core hash; may be nullptr
-    const char* text;
-    const char* answer;
-  } kRows[] = {
-      {false, "lifecycle_phase", "active", "1 OK not_runnable_cleaned"},
-      {false, "lifecycle_phase", "terminal", "1 OK not_runnable_cleaned"},
-      {false, "lifecycle_phase", "", "1 OK not_runnable_cleaned"},
-      {true, "priority", "0", "1 OK not_runnable_cleaned"},
-      {false, "eligibility_state", "eligible_now", "1 OK not_delayed_cleaned"},
-      {true, nullptr, nullptr, "1 OK not_found_cleaned"},
-  };
-  for (const auto& row : kRows) {
-    Execution& e = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
-    const std::string core = e.expected.ExecutionKey("core");
-    const auto in = [&](const char* role) {
-      return run.store().Score(e.expected.LaneKey(role), e.expected.id).has_value();
-    };
-    const RawCall promote = {{core, e.expected.LaneKey("delayed"), e.expected.LaneKey("eligible")},
-                             {e.expected.id, std::to_string(run.engine().Now())}};
-    ExpectRaw(run, "too early", "1 OK not_yet_due", "ff_promote_delayed", promote);
-    run.Check("stays in the index", in("delayed"));
-    if (row.deletes) run.store().Delete(core);
-    if (row.field) run.store().SetField(core, row.field, row.text);
-    const Fields before = run.store().Hash(core);
-    ExpectRaw(run, row.answer, row.answer, "ff_promote_delayed", promote);
-    run.Check("leaves the index", !in("delayed"));
-    run.Check("is not eligible", !in("eligible"));
-    run.Check("is not changed", run.store().Hash(core) == before);
-  }
-}
-
 // The index may have an execution that is not eligible, and may lack one that will be eligible
 // later.
 void AFusedClaimNeedsAnEligibleExecution(Run& run) {
@@ -624,7 +590,6 @@ void AddFunctionAttemptScenarios(std::vector<Scenario>& to) {
   add("F3", "a_fused_claim_leaves_the_grant_of_another", AFusedClaimLeavesTheGrantOfAnother);
   add("F3", "a_fused_claim_needs_an_eligible_execution", AFusedClaimNeedsAnEligibleExecution);
   add("F3", "a_fused_claim_takes_a_delayed_resume", AFusedClaimTakesADelayedResume);
-  add("F3", "only_a_delayed_execution_is_promoted", OnlyADelayedExecutionIsPromoted);
   add("F3", "a_failure_checks_its_retry_policy", AFailureChecksItsRetryPolicy);
   add("F3", "a_retry_policy_has_defaults", ARetryPolicyHasDefaults);
   add("F3", "an_open_stream_is_closed_once", AnOpenStreamIsClosedOnce);

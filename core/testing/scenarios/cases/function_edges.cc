@@ -145,6 +145,86 @@ void ACoreOfAnotherType(Run& run) {
   run.store().Delete(e.expected.ExecutionKey("core"));
 }
 
+// An execution whose delay no longer holds leaves the index of delayed ones and is not changed; one
+// whose delay is not over stays there.
+void OnlyADelayedExecutionIsPromoted(Run& run) {
+  const struct {
+    bool deletes;       // whether the core hash is deleted, before the field is set
+    const char* field;  // of the core hash; may be nullptr
+    const char* text;
+    const char* answer;
+  } kRows[] = {
+      {false, "lifecycle_phase", "active", "1 OK not_runnable_cleaned"},
+      {false, "lifecycle_phase", "terminal", "1 OK not_runnable_cleaned"},
+      {false, "lifecycle_phase", "", "1 OK not_runnable_cleaned"},
+      {true, "priority", "0", "1 OK not_runnable_cleaned"},
+      {false, "eligibility_state", "eligible_now", "1 OK not_delayed_cleaned"},
+      {true, nullptr, nullptr, "1 OK not_found_cleaned"},
+  };
+  for (const auto& row : kRows) {
+    Execution& e = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+    const std::string core = e.expected.ExecutionKey("core");
+    const auto in = [&](const char* role) {
+      return run.store().Score(e.expected.LaneKey(role), e.expected.id).has_value();
+    };
+    const RawCall promote = {{core, e.expected.LaneKey("delayed"), e.expected.LaneKey("eligible")},
+                             {e.expected.id, std::to_string(run.engine().Now())}};
+    ExpectRaw(run, "too early", "1 OK not_yet_due", "ff_promote_delayed", promote);
+    run.Check("stays in the index", in("delayed"));
+    if (row.deletes) run.store().Delete(core);
+    if (row.field) run.store().SetField(core, row.field, row.text);
+    const Fields before = run.store().Hash(core);
+    ExpectRaw(run, row.answer, row.answer, "ff_promote_delayed", promote);
+    run.Check("leaves the index", !in("delayed"));
+    run.Check("is not eligible", !in("eligible"));
+    run.Check("is not changed", run.store().Hash(core) == before);
+  }
+}
+
+// A ledger reads the core hash before it calls these functions. Another client may not, and the
+// hash may be gone or broken by the time of the call.
+void AnEndNeedsAnExecution(Run& run) {
+  for (const char* const function : {"ff_complete_execution", "ff_fail_execution"}) {
+    Execution& e = run.Create();
+    const RawCall call = std::string_view(function) == "ff_fail_execution"
+                             ? RawFail(run, e, 0, "1", "")
+                             : RawComplete(run, e);
+    const std::string core = e.expected.ExecutionKey("core");
+    run.store().Delete(core);
+    ExpectRaw(run, "gone", "0 execution_not_found", function, call);
+    run.Check("nothing was made", !run.store().Exists(core));
+    run.store().SetField(core, "priority", "0");
+    run.CheckEqual("without a phase", "0 execution_not_active",
+                   FirstTexts(run.store().Call(function, call.keys, call.args)));
+    run.store().Delete(core);
+  }
+}
+
+// An execution that has failed for good is in the index of its lane. Where the core hash does not
+// say to which lane it belongs, the lane of the last lease counts.
+void AFailureForGoodIsInTheIndexOfItsLane(Run& run) {
+  for (const bool has_current : {true, false}) {
+    Execution& e = run.RevokedOne();
+    const std::string core = e.expected.ExecutionKey("core");
+    Fields fields = run.store().Hash(core);
+    run.store().Delete(core);
+    fields.erase("lane_id");
+    fields["current_lane"] = e.expected.lane;
+    if (!has_current) fields.erase("current_lane");
+    for (const auto& [name, text] : fields) run.store().SetField(core, name, text);
+    RawCall reclaim = RawReclaim(run, e);
+    reclaim.args[8] = "0";
+    run.CheckEqual("reclaim", "0 max_retries_exhausted 0",
+                   AnswerTo(run, "ff_reclaim_execution", reclaim));
+    std::string index = e.expected.LaneKey("terminal");
+    if (!has_current) {
+      index.replace(index.find(e.expected.lane), e.expected.lane.size(), "default");
+    }
+    run.Check(index, run.store().Score(index, e.expected.id).has_value());
+    run.store().RemoveMember(index, e.expected.id);
+  }
+}
+
 // All elements of a reply except the first are texts; numbers are sent as texts too (functions 1).
 void RepliesAsTheyAreOnTheWire(Run& run) {
   Execution& e = run.Create();
@@ -181,6 +261,11 @@ void AddFunctionEdgeScenarios(std::vector<Scenario>& to) {
   to.push_back({"7", "lease_ttl_that_is_no_number", ALeaseTtlThatIsNoNumber, kStoredKeys});
   to.push_back({"F5", "9_too_few_keys", TooFewKeys, kStoredKeys});
   to.push_back({"F5", "9_core_of_another_type", ACoreOfAnotherType, kStoredKeys});
+  to.push_back(
+      {"F3", "only_a_delayed_execution_is_promoted", OnlyADelayedExecutionIsPromoted, kStoredKeys});
+  to.push_back({"F5", "an_end_needs_an_execution", AnEndNeedsAnExecution, kStoredKeys});
+  to.push_back({"F3", "a_failure_for_good_is_in_the_index_of_its_lane",
+                AFailureForGoodIsInTheIndexOfItsLane, kStoredKeys});
   to.push_back({"F1", "replies_as_they_are_on_the_wire", RepliesAsTheyAreOnTheWire, kStoredKeys});
 }
 
