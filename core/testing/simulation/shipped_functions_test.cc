@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls the shipped functions with too few KEYS or ARGV, as no client does, and asks as two users
-// which commands are refused.
+// Calls the shipped functions with too few KEYS or ARGV, as no client does, at moments that only a
+// simulated clock meets, and as two users who ask which commands are refused.
 
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,27 @@ TEST_F(ShippedFunctions, TooFewKeysOrArgumentsChangeNothing) {
     EXPECT_EQ(server_.keys().Dump(), before) << name;
     const std::string enough = call(f.keys, f.args);
     EXPECT_FALSE(enough.starts_with("-")) << name << ": " << enough;
+  }
+}
+
+// A secret is valid until its grace has passed, the last millisecond included. The next rotation
+// removes the secrets that are not valid any more.
+TEST_F(ShippedFunctions, ARotationRemovesTheSecretsWhoseGraceIsOver) {
+  const auto rotate = [&](const std::string& kid) {
+    return console_.Do({"FCALL", "ffgrant_rotate_waitpoint_hmac_secret", "1", "{fp:7}:secrets", kid,
+                        "aabb", "1000"});
+  };
+  for (const std::int64_t late_ms : {0, 1}) {
+    EXPECT_EQ(console_.Do({"DEL", "{fp:7}:secrets"}), late_ms == 0 ? ":0" : ":1");
+    EXPECT_TRUE(rotate("k1").starts_with("[:1, OK, rotated"));
+    EXPECT_TRUE(rotate("k2").starts_with("[:1, OK, rotated"));
+    console_.now_ms += 1000 + late_ms;
+    EXPECT_TRUE(rotate("k3").starts_with("[:1, OK, rotated"));
+    const bool gone = late_ms != 0;
+    for (const char* const field : {"secret:k1", "expires_at:k1"}) {
+      EXPECT_EQ(console_.Do({"HGET", "{fp:7}:secrets", field}) == "nil", gone) << late_ms;
+    }
+    EXPECT_EQ(console_.Do({"HGET", "{fp:7}:secrets", "secret:k2"}), "aabb");
   }
 }
 
