@@ -108,7 +108,10 @@ std::int64_t Expected::Count(const std::string& name) const {
 }
 
 void Expected::Set(std::initializer_list<std::pair<const char*, Value>> fields) {
-  for (const auto& [name, value] : fields) core.insert_or_assign(name, value);
+  for (const auto& [name, value] : fields) {
+    core.insert_or_assign(name, value);
+    written.insert(name);
+  }
 }
 
 Value Expected::EligibleScore() const {

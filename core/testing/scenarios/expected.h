@@ -109,6 +109,9 @@ class Expected {
   // A grant disappears by itself when its time has ended (7.7, 6).
   void GrantGone() { grant.reset(); }
 
+  // The fields of the core that effects have set since the caller last cleared this.
+  std::set<std::string> written;
+
   // ---- what is there ----
   bool exists = false;
   std::string id;

@@ -392,6 +392,17 @@ void Run::Promote(Execution& e, bool due) {
   CheckStored(e);
 }
 
+bool Run::Try(const std::function<void()>& step) {
+  const std::size_t before = failures_.size();
+  try {
+    step();
+    return true;
+  } catch (const WentAstray&) {
+    failures_.resize(before);
+    return false;
+  }
+}
+
 void Run::Pass(std::int64_t ms) { engine_.PassUntil(engine_.Now() + ms); }
 
 }  // namespace ffgrant::claims_conformance

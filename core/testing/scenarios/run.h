@@ -150,6 +150,10 @@ class Run {
   // exactly if `due` is true.
   void Promote(Execution& e, bool due = true);
 
+  // Takes a step of the scenario that may fail: returns false, and notes no failure, if a call of
+  // the step does not get the answer that it must get.
+  bool Try(const std::function<void()>& step);
+
   // Lets at least `ms` pass; exactly `ms` on an engine whose time is exact.
   void Pass(std::int64_t ms);
   // Checks that everything that is stored of `e` is as expected.

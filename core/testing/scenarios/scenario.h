@@ -52,6 +52,7 @@ void AddFunctionEdgeScenarios(std::vector<Scenario>& to);
 void AddFunctionCreationScenarios(std::vector<Scenario>& to);
 void AddFunctionAttemptScenarios(std::vector<Scenario>& to);
 void AddFunctionSuspensionScenarios(std::vector<Scenario>& to);
+void AddFunctionFieldScenarios(std::vector<Scenario>& to);
 void AddFunctionLimitScenarios(std::vector<Scenario>& to);
 void AddCheckOrderScenarios(std::vector<Scenario>& to);
 void AddContractTableScenarios(std::vector<Scenario>& to);

@@ -21,6 +21,7 @@ std::vector<Scenario> AllScenarios() {
   AddFunctionAttemptScenarios(all);
   AddFunctionSuspensionScenarios(all);
   AddFunctionEdgeScenarios(all);
+  AddFunctionFieldScenarios(all);
   AddFunctionLimitScenarios(all);
   AddCheckOrderScenarios(all);
   AddContractTableScenarios(all);

@@ -34,6 +34,8 @@ void SecretsRotate(Run& run) {
   for (const auto& [call, code] : std::initializer_list<std::pair<RawCall, const char*>>{
            {RawRotate(run, e, "", "aa"), "invalid_kid"},
            {RawRotate(run, e, "a:b", "aa"), "invalid_kid"},
+           {RawRotate(run, e, ":b", "aa"), "invalid_kid"},
+           {RawRotate(run, e, "a:", "aa"), "invalid_kid"},
            {RawRotate(run, e, "k2", "abc"), "invalid_secret_hex"},
            {RawRotate(run, e, "k2", "xx"), "invalid_secret_hex"},
            {RawRotate(run, e, "k2", "bb", "-1"), "invalid_grace_ms"},

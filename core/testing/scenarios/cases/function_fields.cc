@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tests which fields calls write, and with which texts: every field of the core hash that a call
+// has to write first gets a text that no call writes, and each argument has a text of its own.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "testing/scenarios/cases/raw_calls.h"
+#include "testing/scenarios/run.h"
+#include "testing/scenarios/scenario.h"
+
+namespace ffgrant::claims_conformance {
+namespace {
+
+constexpr const char* kStale = "stale";
+// These fields decide which keys a call writes, or which text a field gets, and any text will do
+// for that.
+const std::set<std::string> kRead = {"current_attempt_id", "current_worker_instance_id",
+                                     "started_at", "total_attempt_count"};
+
+Execution& WithRetries(Run& run) {
+  return run.Create(
+      {.retry =
+           RetryPolicy{.max_retries = 1, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 0}});
+}
+
+Execution& Retried(Run& run) {
+  Execution& e = WithRetries(run);
+  run.Issue(e);
+  run.Claim(e);
+  run.Fail(e, {.retried_after_ms = 0});
+  run.Promote(e);
+  return e;
+}
+
+Execution& Delayed(Run& run) {
+  Execution& e = run.Leased();
+  run.Suspend(e);
+  run.Resume(e, kShort);
+  run.Pass(kShort + 1);
+  return e;
+}
+
+// Grants and claims in one call, which the ledgers do not have.
+void FusedClaim(Run& run, Execution& e) {
+  const RawCall call = RawFusedClaim(run, e);
+  const bool resumed = e.expected.Field("attempt_state") == "attempt_interrupted";
+  const std::int64_t before = run.engine().Now();
+  const std::string answer =
+      FirstTexts(run.store().Call("ff_issue_grant_and_claim", call.keys, call.args));
+  const Moment at{before, run.engine().Now()};
+  if (answer != "1 OK") throw WentAstray();
+  const NewLease lease = {run.Named(kWorker1), e.expected.lane, kRawLease, kRawAttempt, kLong};
+  if (resumed) {
+    e.expected.ClaimedResumed(at, lease);
+    e.expected.history.back().insert_or_assign("reason", "issue_grant_and_claim_resumed");
+  } else {
+    e.expected.Claimed(at, lease);
+    e.expected.history.back().insert_or_assign("reason", "issue_grant_and_claim");
+  }
+  run.CheckStored(e);
+}
+
+struct Step {
+  const char* name;
+  std::function<Execution&(Run&)> prepare;
+  std::function<void(Run&, Execution&)> call;
+  std::set<std::string> read = {};  // more such fields of this call
+};
+
+const std::array<Step, 20>& Steps() {
+  static const std::array<Step, 20> kSteps = {{
+      {"claim",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Create();
+         run.Issue(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Claim(e); }},
+      {"claim of a retry",
+       [](Run& run) -> Execution& {
+         Execution& e = Retried(run);
+         run.Issue(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Claim(e); }},
+      {"claim resumed",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Interrupted();
+         run.Issue(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.ClaimResumed(e); }},
+      {"fused claim", [](Run& run) -> Execution& { return run.Create(); }, FusedClaim},
+      {"fused claim of a retry", Retried, FusedClaim},
+      {"fused claim resumed", [](Run& run) -> Execution& { return run.Interrupted(); }, FusedClaim},
+      {"renew", [](Run& run) -> Execution& { return run.Leased(); },
+       [](Run& run, Execution& e) { run.Renew(e); }},
+      {"mark expired",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Leased(kShort);
+         run.Pass(kShort + 1);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.MarkExpired(e); }},
+      {"complete too late",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Leased(kShort);
+         run.Pass(kShort + 1);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Complete(e, {}, ClaimError::kLeaseExpired); },
+       {"ownership_state"}},
+      {"revoke", [](Run& run) -> Execution& { return run.Leased(); },
+       [](Run& run, Execution& e) { run.Revoke(e); }},
+      {"reclaim after a revocation",
+       [](Run& run) -> Execution& {
+         Execution& e = run.RevokedOne();
+         run.IssueReclaim(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Reclaim(e); }},
+      {"reclaim after an expiry",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Expired();
+         run.IssueReclaim(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Reclaim(e); }},
+      {"one reclaim too many", [](Run& run) -> Execution& { return run.RevokedOne(); },
+       [](Run& run, Execution& e) {
+         run.Reclaim(e, {.cap = 0}, {ClaimError::kMaxRetriesExhausted, {"0"}});
+       }},
+      {"suspend", [](Run& run) -> Execution& { return run.Leased(); },
+       [](Run& run, Execution& e) { run.Suspend(e); }},
+      {"resume",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Leased();
+         run.Suspend(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Resume(e); }},
+      {"delayed resume",
+       [](Run& run) -> Execution& {
+         Execution& e = run.Leased();
+         run.Suspend(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Resume(e, kLong); }},
+      {"complete", [](Run& run) -> Execution& { return run.Leased(); },
+       [](Run& run, Execution& e) { run.Complete(e); }},
+      {"fail", [](Run& run) -> Execution& { return run.Leased(); },
+       [](Run& run, Execution& e) { run.Fail(e); }},
+      {"fail and retry",
+       [](Run& run) -> Execution& {
+         Execution& e = WithRetries(run);
+         run.Issue(e);
+         run.Claim(e);
+         return e;
+       },
+       [](Run& run, Execution& e) { run.Fail(e, {.retried_after_ms = 0}); }},
+      {"promote",
+       Delayed,
+       [](Run& run, Execution& e) { run.Promote(e); },
+       {"lifecycle_phase", "eligibility_state", "delay_until"}},
+  }};
+  return kSteps;
+}
+
+void EveryFieldIsWritten(Run& run) {
+  const Step& step = Steps().at(run.argument());
+  // The model says which fields the call has to write.
+  Execution& sample = step.prepare(run);
+  sample.expected.written.clear();
+  step.call(run, sample);
+  const std::set<std::string> fields = sample.expected.written;
+  run.Check("it writes something", !fields.empty());
+  for (const std::string& field : fields) {
+    if (kRead.count(field) != 0 || step.read.count(field) != 0) continue;
+    Execution& e = step.prepare(run);
+    run.store().SetField(e.expected.ExecutionKey("core"), field, kStale);
+    e.expected.core.insert_or_assign(field, kStale);
+    // A call that reads the field may refuse this text.
+    (void)run.Try([&] { step.call(run, e); });
+  }
+}
+
+// Compares all fields of a hash but those that the test says nothing about ("?"), which only have
+// to be there.
+void CheckHash(Run& run, const std::string& key, const Fields& expected) {
+  Fields stored = run.store().Hash(key);
+  for (const auto& [name, text] : expected) {
+    const auto found = stored.find(name);
+    run.CheckEqual(name, text,
+                   found == stored.end() ? "(absent)"
+                   : text == "?"         ? "?"
+                                         : found->second);
+    stored.erase(name);
+  }
+  for (const auto& [name, text] : stored) run.CheckEqual(name, "(absent)", text);
+}
+
+// Each argument of a creation has a text of its own, so none can be taken for another.
+void ACreationStoresWhatItWasGiven(Run& run) {
+  Execution& e = run.New();
+  RawCall call = RawCreate(e, {.priority = "7"});
+  call.args[1] = "a namespace";
+  call.args[3] = "a kind";
+  call.args[5] = "a creator";
+  call.args[7] = "a payload";
+  call.args[12] = "77";
+  ExpectRaw(run, "create", "1 OK " + e.expected.id + " waiting", "ff_create_execution", call);
+  const std::map<std::string, std::string> texts = {
+      {"execution_id", e.expected.id}, {"namespace", "a namespace"},
+      {"lane_id", e.expected.lane},    {"current_lane", e.expected.lane},
+      {"execution_kind", "a kind"},    {"creator_identity", "a creator"},
+      {"partition_id", "77"},          {"priority", "7"}};
+  const Fields stored = run.store().Hash(e.expected.ExecutionKey("core"));
+  for (const auto& [name, text] : texts) {
+    run.CheckEqual(name, text, stored.count(name) == 0 ? "(absent)" : stored.at(name));
+  }
+  for (const char* const rest : {"core", "payload", "policy", "tags"}) {
+    run.store().Delete(e.expected.ExecutionKey(rest));
+  }
+  run.store().RemoveMember(e.expected.LaneKey("eligible"), e.expected.id);
+}
+
+void ASuspensionStoresWhatItWasGiven(Run& run) {
+  Execution& e = run.Leased();
+  InstallSecret(run, e);
+  const std::string waitpoint = run.Name("wp");
+  const std::string condition =
+      R"({"condition_type":"a type","signal_match_mode":"all","minimum_signal_count":3,)"
+      R"("required_signal_names":["go","stop"]})";
+  RawCall call = RawSuspend(run, e, waitpoint, condition);
+  call.args[5] = "a suspension";
+  call.args[7] = "a key";
+  call.args[8] = "waiting_for_approval";
+  call.args[9] = "who asked";
+  call.args[10] = "1999999999999";
+  call.args[12] = R"({"a":"policy"})";
+  call.args[13] = "a pointer";
+  call.args[15] = "escalate";
+  const RawStore::Answer answer = run.store().Call("ff_suspend_execution", call.keys, call.args);
+  run.CheckEqual("suspend", "1 OK", FirstTexts(answer));
+  const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+  run.CheckEqual("suspension", "a suspension", core.at("current_suspension_id"));
+  run.CheckEqual("waitpoint", waitpoint, core.at("current_waitpoint_id"));
+  CheckHash(run, call.keys[7],
+            {{"waitpoint_id", waitpoint},
+             {"execution_id", e.expected.id},
+             {"attempt_index", "0"},
+             {"suspension_id", "a suspension"},
+             {"waitpoint_key", "a key"},
+             {"waitpoint_token", answer.texts.size() > 5 ? answer.texts[5] : ""},
+             {"state", "active"},
+             {"created_at", "?"},
+             {"activated_at", "?"},
+             {"expires_at", "1999999999999"},
+             {"signal_count", "0"},
+             {"matched_signal_count", "0"},
+             {"last_signal_at", ""}});
+  CheckHash(run, call.keys[14],
+            {{"condition_type", "a type"},
+             {"match_mode", "all"},
+             {"minimum_signal_count", "3"},
+             {"total_matchers", "2"},
+             {"satisfied_count", "0"},
+             {"closed", "0"},
+             {"updated_at", "?"},
+             {"matcher:0:name", "go"},
+             {"matcher:0:satisfied", "0"},
+             {"matcher:0:signal_id", ""},
+             {"matcher:1:name", "stop"},
+             {"matcher:1:satisfied", "0"},
+             {"matcher:1:signal_id", ""}});
+  CheckHash(
+      run, call.keys[6],
+      {{"suspension_id", "a suspension"},
+       {"execution_id", e.expected.id},
+       {"attempt_index", "0"},
+       {"waitpoint_id", waitpoint},
+       {"waitpoint_key", "a key"},
+       {"additional_waitpoints_json", "[]"},
+       {"reason_code", "waiting_for_approval"},
+       {"requested_by", "who asked"},
+       {"created_at", "?"},
+       {"timeout_at", "1999999999999"},
+       {"timeout_behavior", "escalate"},
+       {"resume_condition_json", condition},
+       {"resume_policy_json", R"({"a":"policy"})"},
+       {"continuation_metadata_pointer", "a pointer"},
+       {"buffered_signal_summary_json", R"({"total_count":0,"matched_count":0,"signal_names":[]})"},
+       {"last_signal_at", ""},
+       {"satisfied_at", ""},
+       {"closed_at", ""},
+       {"close_reason", ""}});
+  for (const std::size_t key : {6, 7, 14, 13}) run.store().Delete(call.keys[key]);
+  run.store().Delete(call.keys[16]);
+  run.store().RemoveMember(call.keys[9], e.expected.id);
+}
+
+// A lease hash that an earlier lease left behind loses all of its fields.
+void ANewLeaseStartsAfresh(Run& run) {
+  for (std::size_t i = 0; i < Steps().size(); ++i) {
+    const Step& step = Steps()[i];
+    const std::string_view name = step.name;
+    if (name.find("claim") == name.npos || name == "one reclaim too many") continue;
+    Execution& e = step.prepare(run);
+    const std::string key = e.expected.ExecutionKey("lease:current");
+    run.store().SetField(key, "stray", "x");
+    step.call(run, e);
+    run.Check(std::string(name) + ": no stray field", run.store().Hash(key).count("stray") == 0);
+  }
+}
+
+// Takes fields away from a hash.
+void Lose(Run& run, const std::string& key, const std::vector<std::string>& names) {
+  Fields fields = run.store().Hash(key);
+  for (const std::string& name : names) fields.erase(name);
+  run.store().Delete(key);
+  for (const auto& [name, text] : fields) run.store().SetField(key, name, text);
+}
+
+// A counter that the core hash lacks counts from 0.
+void CountersThatAreMissing(Run& run) {
+  const std::vector<std::string> counters = {"total_attempt_count", "current_lease_epoch",
+                                             "lease_reclaim_count", "current_attempt_index"};
+  const auto check = [&](const char* what, const Execution& e, const Fields& expected) {
+    const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+    for (const auto& [name, text] : expected) {
+      run.CheckEqual(std::string(what) + ": " + name, text,
+                     core.count(name) == 0 ? "(absent)" : core.at(name));
+    }
+    for (const std::size_t index : {0, 1}) {
+      for (const char* const rest : {"", ":usage", ":policy"}) {
+        run.store().Delete(e.expected.AttemptKey(index) + rest);
+      }
+    }
+  };
+  const Fields first = {
+      {"total_attempt_count", "1"}, {"current_lease_epoch", "1"}, {"current_attempt_index", "0"}};
+
+  Execution& claimed = run.Create();
+  run.Issue(claimed);
+  Lose(run, claimed.expected.ExecutionKey("core"), counters);
+  RawCall call = RawClaim(run, claimed);
+  run.CheckEqual("claim", "1 OK",
+                 FirstTexts(run.store().Call("ff_claim_execution", call.keys, call.args)));
+  check("claim", claimed, first);
+
+  Execution& fused = run.Create();
+  Lose(run, fused.expected.ExecutionKey("core"), counters);
+  call = RawFusedClaim(run, fused);
+  run.CheckEqual("fused claim", "1 OK " + kRawLease + " 1 0",
+                 AnswerTo(run, "ff_issue_grant_and_claim", call));
+  check("fused claim", fused, first);
+
+  Execution& reclaimed = run.RevokedOne();
+  run.IssueReclaim(reclaimed, {.worker = kWorker1});
+  Lose(run, reclaimed.expected.ExecutionKey("core"), counters);
+  call = RawReclaim(run, reclaimed);
+  run.CheckEqual("reclaim", "1 OK",
+                 FirstTexts(run.store().Call("ff_reclaim_execution", call.keys, call.args)));
+  Fields again = first;
+  again["lease_reclaim_count"] = "1";
+  run.CheckEqual("previous attempt", "0",
+                 run.store().Hash(reclaimed.expected.AttemptKey(0))["previous_attempt_index"]);
+  check("reclaim", reclaimed, again);
+}
+
+}  // namespace
+
+void AddFunctionFieldScenarios(std::vector<Scenario>& to) {
+  to.push_back(
+      {"F3", "a_creation_stores_what_it_was_given", ACreationStoresWhatItWasGiven, kStoredKeys});
+  to.push_back({"F3", "a_suspension_stores_what_it_was_given", ASuspensionStoresWhatItWasGiven,
+                kStoredKeys});
+  to.push_back({"F3", "a_new_lease_starts_afresh", ANewLeaseStartsAfresh, kStoredKeys});
+  to.push_back({"F3", "counters_that_are_missing", CountersThatAreMissing, kStoredKeys});
+  for (std::size_t i = 0; i < Steps().size(); ++i) {
+    std::string name = std::string("every_field_is_written_by_") + Steps()[i].name;
+    for (char& c : name) c = c == ' ' ? '_' : c;
+    to.push_back({"F3", name, EveryFieldIsWritten, kStoredKeys, i});
+  }
+}
+
+}  // namespace ffgrant::claims_conformance
