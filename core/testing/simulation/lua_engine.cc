@@ -230,6 +230,11 @@ bool LuaEngine::BeginCounting(std::string_view library) {
   return true;
 }
 
+int LuaEngine::CollectGarbage() {
+  lua_gc(state_.get(), LUA_GCCOLLECT, 0);
+  return lua_gc(state_.get(), LUA_GCCOUNT, 0);
+}
+
 void LuaEngine::Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply) {
   lua_State* const state = state_.get();
   const bool counts = BeginCounting(function.library);

@@ -68,6 +68,9 @@ class LuaEngine {
 
   void Call(const Function& function, Arguments keys, Arguments args, ReplySink& reply);
 
+  // Collects what is garbage, and returns how many KiB are left in use.
+  int CollectGarbage();
+
   // From now on counts how often each line of `library` is executed, by calls and by the loading
   // itself, as long as the library is loaded. An empty `library` ends the counting. Counting takes
   // about as long as executing.

@@ -107,5 +107,51 @@ TEST_F(ShippedFunctions, RefusedCommandsAreThoseOfWhoeverAsks) {
   EXPECT_EQ(ann.Do(ask), "[]");
 }
 
+// Redis 8 checks a command only if the command takes as many arguments as are given.
+TEST_F(ShippedFunctions, RefusedCommandsAreFoundWhereEachNeedsItsArguments) {
+  std::string source(FunctionLibrarySource());
+  const std::string check = "local check = redis.acl_check_cmd";
+  ASSERT_NE(source.find(check), std::string::npos);
+  source.replace(source.find(check), check.size(), R"(
+  local check = function(command, ...)
+    local counts = { TIME = 0, GET = 1, SET = 2, HSET = 3, XADD = 4 }
+    if select('#', ...) ~= counts[command] then error('Wrong number of args calling command') end
+    return redis.acl_check_cmd(command, ...)
+  end)");
+  ASSERT_EQ(console_.Do({"FUNCTION", "LOAD", "REPLACE", source}), "ffgrant");
+  server_.users["default"] = {};
+  server_.users["ann"] = {};
+  ServerConsole ann(server_, 2);
+  ASSERT_EQ(ann.Do({"AUTH", "ann", "any"}), "+OK");
+  for (const std::string command : {"TIME", "GET", "SET", "HSET", "XADD"}) {
+    const std::vector<std::string> ask = {"FCALL", "ffgrant_refused_commands", "1", "{fp:7}:k",
+                                          command};
+    server_.users["ann"].denied = {};
+    EXPECT_EQ(ann.Do(ask), "[]") << command;
+    std::string name = command;
+    for (char& c : name) c = static_cast<char>(c - 'A' + 'a');
+    server_.users["ann"].denied = {name};
+    EXPECT_EQ(ann.Do(ask), "[" + command + "]");
+  }
+}
+
+// The functions remember numbers that they have read and times that they have written, but not all
+// of them: a server runs for years.
+TEST_F(ShippedFunctions, WhatTheyRememberIsBounded) {
+  int ttl_ms = 100'000;
+  const auto call = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      ++console_.now_ms;
+      EXPECT_EQ(console_.Do({"FCALL", "ffgrant_issue_claim_grant", "3", "{fp:7}:core",
+                             "{fp:7}:grant", "{fp:7}:eligible", "{fp:7}:id", "w", "i", "lane", "",
+                             std::to_string(++ttl_ms)}),
+                "[:0, execution_not_found]");
+    }
+    return server_.lua().CollectGarbage();
+  };
+  const int before = call(3000);
+  EXPECT_LT(call(20'000), before + 100) << "KiB";
+}
+
 }  // namespace
 }  // namespace ffgrant::valkey::testing

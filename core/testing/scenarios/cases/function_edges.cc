@@ -181,23 +181,112 @@ void OnlyADelayedExecutionIsPromoted(Run& run) {
   }
 }
 
-// A ledger reads the core hash before it calls these functions. Another client may not, and the
-// hash may be gone or broken by the time of the call.
-void AnEndNeedsAnExecution(Run& run) {
-  for (const char* const function : {"ff_complete_execution", "ff_fail_execution"}) {
-    Execution& e = run.Create();
-    const RawCall call = std::string_view(function) == "ff_fail_execution"
-                             ? RawFail(run, e, 0, "1", "")
-                             : RawComplete(run, e);
+// A ledger reads the core hash before it makes most calls. Another client may not, and the hash may
+// be gone or broken by the time of the call.
+void EveryCallNeedsAnExecution(Run& run) {
+  const struct {
+    const char* function;
+    const char* without_phase;  // the answer if the core hash has no phase
+  } kRows[] = {{"issue_claim_grant", "0 execution_not_eligible"},
+               {"claim_execution", "0 execution_not_leaseable"},
+               {"claim_resumed_execution", "0 execution_not_leaseable"},
+               {"issue_grant_and_claim", "0 execution_not_eligible"},
+               {"complete_execution", "0 execution_not_active"},
+               {"fail_execution", "0 execution_not_active"},
+               {"renew_lease", "0 execution_not_active"},
+               {"revoke_lease", "0 execution_not_active"},
+               {"issue_reclaim_grant", "0 execution_not_reclaimable"},
+               {"reclaim_execution", "0 execution_not_reclaimable"},
+               {"suspend_execution", "0 execution_not_active"},
+               {"resume_execution", "0 execution_not_suspended"}};
+  for (const auto& row : kRows) {
+    const std::string function = std::string("ff_") + row.function;
+    Execution& e = run.Leased();
+    const RawCall call = [&]() -> RawCall {
+      const std::string_view name = row.function;
+      if (name == "issue_claim_grant") return RawIssue(run, e);
+      if (name == "claim_execution") return RawClaim(run, e);
+      if (name == "claim_resumed_execution") return RawClaimResumed(run, e);
+      if (name == "issue_grant_and_claim") return RawFusedClaim(run, e);
+      if (name == "complete_execution") return RawComplete(run, e);
+      if (name == "fail_execution") return RawFail(run, e, 0, "1", "");
+      if (name == "renew_lease") return RawRenew(e);
+      if (name == "revoke_lease") return RawRevoke(run, e);
+      if (name == "issue_reclaim_grant") return RawIssueReclaim(run, e);
+      if (name == "reclaim_execution") return RawReclaim(run, e);
+      if (name == "suspend_execution") return RawSuspend(run, e, run.Name("wp"));
+      return RawResume(run, e);
+    }();
     const std::string core = e.expected.ExecutionKey("core");
     run.store().Delete(core);
-    ExpectRaw(run, "gone", "0 execution_not_found", function, call);
+    ExpectRaw(run, function + ", gone", "0 execution_not_found", function, call);
     run.Check("nothing was made", !run.store().Exists(core));
     run.store().SetField(core, "priority", "0");
-    run.CheckEqual("without a phase", "0 execution_not_active",
-                   FirstTexts(run.store().Call(function, call.keys, call.args)));
+    for (int i = 0; i < 2; ++i) {
+      run.CheckEqual(function + ", without a phase", row.without_phase,
+                     FirstTexts(run.store().Call(function, call.keys, call.args)));
+    }
     run.store().Delete(core);
   }
+}
+
+// The reason of a revocation is the caller's, or that an operator revoked the lease.
+void ARevocationSaysWhy(Run& run) {
+  for (const std::string reason : {"operator", "too slow", ""}) {
+    Execution& e = run.Leased();
+    RawCall call = RawRevoke(run, e);
+    // An empty text stands in the place of the lease id that the caller need not expect.
+    if (reason != "operator") call.args.insert(call.args.end(), {"", reason});
+    run.CheckEqual("revoke", "1 OK",
+                   FirstTexts(run.store().Call("ff_revoke_lease", call.keys, call.args)));
+    const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+    run.CheckEqual("reason", reason, core.at("lease_revoke_reason"));
+    run.CheckEqual("detail", "lease revoked: " + reason, core.at("blocking_detail"));
+  }
+}
+
+// Without a delay, an execution can be claimed at once.
+void AResumptionNeedsNoDelay(Run& run) {
+  Execution& e = run.Leased();
+  run.Suspend(e);
+  RawCall call = RawResume(run, e);
+  call.args.resize(1);
+  run.CheckEqual("resume", "1 OK",
+                 FirstTexts(run.store().Call("ff_resume_execution", call.keys, call.args)));
+  run.Check("eligible",
+            run.store().Score(e.expected.LaneKey("eligible"), e.expected.id).has_value());
+}
+
+// A priority need not be whole; only what is beyond the limits is clamped.
+void PrioritiesAreClamped(Run& run) {
+  const std::pair<const char*, const char*> kRows[] = {
+      {"-1", "0"},        {"-0.5", "0"},    {"0", "0"},           {"0.5", "0.5"},
+      {"1", "1"},         {"8999", "8999"}, {"8999.5", "8999.5"}, {"9000", "9000"},
+      {"9000.5", "9000"}, {"9001", "9000"}};
+  for (const auto& [priority, stored] : kRows) {
+    Execution& e = run.New();
+    ExpectRaw(run, priority, "1 OK " + e.expected.id + " waiting", "ff_create_execution",
+              RawCreate(e, {.priority = priority}));
+    run.CheckEqual(priority, stored, run.store().Hash(e.expected.ExecutionKey("core"))["priority"]);
+    for (const char* const rest : {"core", "payload", "policy", "tags"}) {
+      run.store().Delete(e.expected.ExecutionKey(rest));
+    }
+    run.store().RemoveMember(e.expected.LaneKey("eligible"), e.expected.id);
+  }
+}
+
+// A requirement that a policy names twice is told once.
+void AMissingTokenIsToldOnce(Run& run) {
+  Execution& e = run.New();
+  ExpectRaw(run, "create", "1 OK " + e.expected.id + " waiting", "ff_create_execution",
+            RawCreate(e, {.policy = R"({"routing_requirements":{"required_capabilities":)"
+                                    R"(["gpu","a","gpu","b","a"]}})"}));
+  ExpectRaw(run, "issue", "0 capability_mismatch b,gpu", "ff_issue_claim_grant",
+            RawIssue(run, e, kRawTtl, "a"));
+  for (const char* const rest : {"core", "payload", "policy", "tags"}) {
+    run.store().Delete(e.expected.ExecutionKey(rest));
+  }
+  run.store().RemoveMember(e.expected.LaneKey("eligible"), e.expected.id);
 }
 
 // An execution that has failed for good is in the index of its lane. Where the core hash does not
@@ -212,6 +301,7 @@ void AFailureForGoodIsInTheIndexOfItsLane(Run& run) {
     fields["current_lane"] = e.expected.lane;
     if (!has_current) fields.erase("current_lane");
     for (const auto& [name, text] : fields) run.store().SetField(core, name, text);
+    (void)run.Leased();  // so that the partition's indices have other members
     RawCall reclaim = RawReclaim(run, e);
     reclaim.args[8] = "0";
     run.CheckEqual("reclaim", "0 max_retries_exhausted 0",
@@ -263,7 +353,11 @@ void AddFunctionEdgeScenarios(std::vector<Scenario>& to) {
   to.push_back({"F5", "9_core_of_another_type", ACoreOfAnotherType, kStoredKeys});
   to.push_back(
       {"F3", "only_a_delayed_execution_is_promoted", OnlyADelayedExecutionIsPromoted, kStoredKeys});
-  to.push_back({"F5", "an_end_needs_an_execution", AnEndNeedsAnExecution, kStoredKeys});
+  to.push_back({"F5", "every_call_needs_an_execution", EveryCallNeedsAnExecution, kStoredKeys});
+  to.push_back({"7.5", "a_revocation_says_why", ARevocationSaysWhy, kStoredKeys});
+  to.push_back({"7.3", "a_resumption_needs_no_delay", AResumptionNeedsNoDelay, kStoredKeys});
+  to.push_back({"F3", "priorities_are_clamped", PrioritiesAreClamped, kStoredKeys});
+  to.push_back({"F4", "a_missing_token_is_told_once", AMissingTokenIsToldOnce, kStoredKeys});
   to.push_back({"F3", "a_failure_for_good_is_in_the_index_of_its_lane",
                 AFailureForGoodIsInTheIndexOfItsLane, kStoredKeys});
   to.push_back({"F1", "replies_as_they_are_on_the_wire", RepliesAsTheyAreOnTheWire, kStoredKeys});

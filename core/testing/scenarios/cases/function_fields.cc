@@ -306,9 +306,82 @@ void ASuspensionStoresWhatItWasGiven(Run& run) {
        {"satisfied_at", ""},
        {"closed_at", ""},
        {"close_reason", ""}});
+  run.Check("in the list of waitpoints",
+            run.store().Describe(call.keys[13]).find(waitpoint) != std::string::npos);
   for (const std::size_t key : {6, 7, 14, 13}) run.store().Delete(call.keys[key]);
   run.store().Delete(call.keys[16]);
   run.store().RemoveMember(call.keys[9], e.expected.id);
+}
+
+// The arguments after the first 13 may be missing, and a condition may say nothing.
+void ASuspensionHasDefaults(Run& run) {
+  Execution& e = run.Leased();
+  InstallSecret(run, e);
+  const std::string waitpoint = run.Name("wp");
+  RawCall call = RawSuspend(run, e, waitpoint, "{}");
+  call.args.resize(13);
+  run.CheckEqual("suspend", "1 OK",
+                 FirstTexts(run.store().Call("ff_suspend_execution", call.keys, call.args)));
+  CheckHash(run, call.keys[14],
+            {{"condition_type", "signal_set"},
+             {"match_mode", "any"},
+             {"minimum_signal_count", "1"},
+             {"total_matchers", "1"},
+             {"satisfied_count", "0"},
+             {"closed", "0"},
+             {"updated_at", "?"},
+             {"matcher:0:name", ""},
+             {"matcher:0:satisfied", "0"},
+             {"matcher:0:signal_id", ""}});
+  const Fields suspension = run.store().Hash(call.keys[6]);
+  run.CheckEqual("timeout", "", suspension.at("timeout_at"));
+  run.CheckEqual("behaviour", "fail", suspension.at("timeout_behavior"));
+  run.CheckEqual("pointer", "", suspension.at("continuation_metadata_pointer"));
+  const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
+  run.CheckEqual("detail", "suspended: waitpoint " + waitpoint + " awaiting waiting_for_signal",
+                 core.at("blocking_detail"));
+  for (const std::size_t key : {6, 7, 14, 13, 16}) run.store().Delete(call.keys[key]);
+}
+
+// An execution keeps the list of all its waitpoints.
+void AnEarlierWaitpointStaysInTheList(Run& run) {
+  Execution& e = run.Leased();
+  InstallSecret(run, e);
+  const RawCall first = RawSuspend(run, e, run.Name("wp-1"));
+  run.CheckEqual("suspend", "1 OK",
+                 FirstTexts(run.store().Call("ff_suspend_execution", first.keys, first.args)));
+  const RawCall resume = RawResume(run, e);
+  run.CheckEqual("resume", "1 OK",
+                 FirstTexts(run.store().Call("ff_resume_execution", resume.keys, resume.args)));
+  RawCall claim = RawFusedClaim(run, e);
+  run.CheckEqual("claim", "1 OK",
+                 FirstTexts(run.store().Call("ff_issue_grant_and_claim", claim.keys, claim.args)));
+  run.store().Delete(first.keys[13]);  // as if the list had been lost
+  RawCall second = RawSuspend(run, e, run.Name("wp-2"));
+  second.args[3] = kRawLease;
+  second.args[4] = "2";
+  run.CheckEqual("suspend again", "1 OK",
+                 FirstTexts(run.store().Call("ff_suspend_execution", second.keys, second.args)));
+  const std::string list = run.store().Describe(second.keys[13]);
+  for (const char* const name : {"wp-1", "wp-2"}) {
+    run.Check(name, list.find(run.Name(name)) != std::string::npos);
+  }
+  for (const RawCall& call : {first, second}) {
+    for (const std::size_t key : {6, 7, 14, 13, 16}) run.store().Delete(call.keys[key]);
+  }
+}
+
+// A secret that is no hex text can make no token.
+void ASecretThatIsNoHexMakesNoToken(Run& run) {
+  Execution& e = run.Leased();
+  InstallSecret(run, e);
+  for (const char* const secret : {"0", "0g", "xy", "00f"}) {
+    run.store().SetField(SecretsKey(run, e), "secret:kid", secret);
+    ExpectRaw(run, secret, "0 invalid_secret", "ff_suspend_execution",
+              RawSuspend(run, e, run.Name("wp")));
+  }
+  run.store().Delete(SecretsKey(run, e));
+  run.CheckStored(e);
 }
 
 // A lease hash that an earlier lease left behind loses all of its fields.
@@ -386,6 +459,11 @@ void AddFunctionFieldScenarios(std::vector<Scenario>& to) {
   to.push_back(
       {"F3", "a_creation_stores_what_it_was_given", ACreationStoresWhatItWasGiven, kStoredKeys});
   to.push_back({"F3", "a_suspension_stores_what_it_was_given", ASuspensionStoresWhatItWasGiven,
+                kStoredKeys});
+  to.push_back({"F3", "a_suspension_has_defaults", ASuspensionHasDefaults, kStoredKeys});
+  to.push_back({"F3", "an_earlier_waitpoint_stays_in_the_list", AnEarlierWaitpointStaysInTheList,
+                kStoredKeys});
+  to.push_back({"F4", "a_secret_that_is_no_hex_makes_no_token", ASecretThatIsNoHexMakesNoToken,
                 kStoredKeys});
   to.push_back({"F3", "a_new_lease_starts_afresh", ANewLeaseStartsAfresh, kStoredKeys});
   to.push_back({"F3", "counters_that_are_missing", CountersThatAreMissing, kStoredKeys});

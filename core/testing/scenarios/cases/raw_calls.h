@@ -146,6 +146,13 @@ inline RawCall RawMarkExpired(const Execution& e) {
           {x.id}};
 }
 
+inline RawCall RawRevoke(Run& run, const Execution& e) {
+  const Expected& x = e.expected;
+  return {{x.ExecutionKey("core"), x.ExecutionKey("lease:current"), x.ExecutionKey("lease:history"),
+           x.IndexKey("lease_expiry"), x.WorkerLeasesKey(run.Named(kWorker1).instance)},
+          {x.id}};
+}
+
 inline RawCall RawIssueReclaim(Run& run, const Execution& e, const std::string& offered = "") {
   RawCall call = RawIssue(run, e, kRawTtl, offered);
   call.keys[2] = e.expected.IndexKey("lease_expiry");
