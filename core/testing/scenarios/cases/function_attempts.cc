@@ -392,8 +392,15 @@ void TooManyReclaimsEndTheDeadlineToo(Run& run) {
   run.Check("then it is gone", !deadline());
 }
 
-// If the caller names no cap, the function's own cap holds.
+// If the caller names no cap, the function's own cap holds. A cap has to be a number.
 void AReclaimWithoutACap(Run& run) {
+  Execution& refused = run.RevokedOne();
+  run.IssueReclaim(refused, {.worker = kWorker1});
+  RawCall wrong = RawReclaim(run, refused);
+  wrong.args[8] = "many";
+  ExpectRaw(run, "no number",
+            "0 invalid_input default_max_reclaim_count must be a number, got: many",
+            "ff_reclaim_execution", wrong);
   for (const char* const earlier : {"99", "100"}) {
     Execution& e = run.RevokedOne();
     run.IssueReclaim(e, {.worker = kWorker1});
@@ -492,6 +499,19 @@ void AFailureChecksItsRetryPolicy(Run& run) {
                 RawFailLast(run, e, policy));
       run.CheckStored(e);
     }
+  }
+  // What is no object is no policy, and the longest delays are allowed.
+  for (const char* const none : {"", "5", "true", "null", "[", "\"text\"", "[1]", "{}"}) {
+    Execution& failed = run.Leased();
+    run.CheckEqual(none, "1 OK terminal_failed",
+                   AnswerTo(run, "ff_fail_execution", RawFailLast(run, failed, none)));
+  }
+  for (const char* const delay : {"50000000000000", "-50000000000000"}) {
+    Execution& retried = run.Leased();
+    const RawCall call = RawFailLast(run, retried, fixed(delay));
+    RawStore::Answer answer = run.store().Call("ff_fail_execution", call.keys, call.args);
+    if (answer.texts.size() > 3) answer.texts.resize(3);
+    run.CheckEqual(delay, "1 OK retry_scheduled", AllTexts(answer));
   }
 }
 

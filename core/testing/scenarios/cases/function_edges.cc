@@ -230,11 +230,14 @@ void EveryCallNeedsAnExecution(Run& run) {
   }
 }
 
-// The reason of a revocation is the caller's, or that an operator revoked the lease.
+// The reason of a revocation is the caller's, or that an operator revoked the lease. Whether the
+// execution is eligible stays as it is.
 void ARevocationSaysWhy(Run& run) {
   for (const std::string reason : {"operator", "too slow", ""}) {
     Execution& e = run.Leased();
     RawCall call = RawRevoke(run, e);
+    const std::string eligibility = reason.empty() ? "not_applicable" : "as it was";
+    run.store().SetField(e.expected.ExecutionKey("core"), "eligibility_state", eligibility);
     // An empty text stands in the place of the lease id that the caller need not expect.
     if (reason != "operator") call.args.insert(call.args.end(), {"", reason});
     run.CheckEqual("revoke", "1 OK",
@@ -242,6 +245,7 @@ void ARevocationSaysWhy(Run& run) {
     const Fields core = run.store().Hash(e.expected.ExecutionKey("core"));
     run.CheckEqual("reason", reason, core.at("lease_revoke_reason"));
     run.CheckEqual("detail", "lease revoked: " + reason, core.at("blocking_detail"));
+    run.CheckEqual("eligibility", eligibility, core.at("eligibility_state"));
   }
 }
 

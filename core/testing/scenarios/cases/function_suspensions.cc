@@ -39,7 +39,8 @@ void SecretsRotate(Run& run) {
            {RawRotate(run, e, "k2", "abc"), "invalid_secret_hex"},
            {RawRotate(run, e, "k2", "xx"), "invalid_secret_hex"},
            {RawRotate(run, e, "k2", "bb", "-1"), "invalid_grace_ms"},
-           {RawRotate(run, e, "k2", "bb", "1.5"), "invalid_grace_ms"}}) {
+           {RawRotate(run, e, "k2", "bb", "1.5"), "invalid_grace_ms"},
+           {RawRotate(run, e, "k2", "bb", "9007199254740992"), "invalid_grace_ms"}}) {
     rotate("0 " + std::string(code), call);
   }
   rotate("1 OK rotated k1 k2 0", RawRotate(run, e, "k2", "bb", "1"));
@@ -47,6 +48,15 @@ void SecretsRotate(Run& run) {
   run.Pass(10);
   rotate("1 OK rotated k2 k3 1", RawRotate(run, e, "k3", "cc"));
   run.Check("then it goes", run.store().Hash(key).count("secret:k1") == 0);
+  run.store().Delete(key);
+
+  // The longest grace.
+  for (const char* const kid : {"k1", "k2"}) {
+    run.CheckEqual("rotate", "1 OK", [&] {
+      const RawCall call = RawRotate(run, e, kid, "00ff", "9007199254740991");
+      return FirstTexts(run.store().Call("ff_rotate_waitpoint_hmac_secret", call.keys, call.args));
+    }());
+  }
   run.store().Delete(key);
 
   // A key id whose time is over may come back.
