@@ -343,6 +343,36 @@ void ASuspensionHasDefaults(Run& run) {
   for (const std::size_t key : {6, 7, 14, 13, 16}) run.store().Delete(call.keys[key]);
 }
 
+// This library refuses what it does not serve (functions/README.md); FlowFabric's serves it.
+void ASuspensionRefusesWhatIsNotServed(Run& run) {
+  if (run.engine().library() == "flowfabric") return;
+  Execution& e = run.Leased();
+  InstallSecret(run, e);
+  const struct {
+    std::size_t place;
+    const char* text;
+    const char* what;
+  } kRows[] = {{14, "1", "use_pending_waitpoint"},
+               {17, "a key", "idempotency_key"},
+               {19, "1", "num_extra_waitpoints"},
+               {19, "-1", "num_extra_waitpoints"},
+               {19, "2.5", "num_extra_waitpoints"}};
+  for (const auto& row : kRows) {
+    RawCall call = RawSuspend(run, e, run.Name("wp"));
+    call.args[row.place] = row.text;
+    ExpectRaw(run, row.what, std::string("0 invalid_input ") + row.what + " is not served",
+              "ff_suspend_execution", call);
+    run.CheckStored(e);
+  }
+  // These texts ask for nothing.
+  RawCall call = RawSuspend(run, e, run.Name("wp"));
+  call.args[14] = "0";
+  call.args[19] = "none";
+  run.CheckEqual("suspend", "1 OK",
+                 FirstTexts(run.store().Call("ff_suspend_execution", call.keys, call.args)));
+  for (const std::size_t key : {6, 7, 14, 13, 16}) run.store().Delete(call.keys[key]);
+}
+
 // An execution keeps the list of all its waitpoints.
 void AnEarlierWaitpointStaysInTheList(Run& run) {
   Execution& e = run.Leased();
@@ -406,6 +436,24 @@ void Lose(Run& run, const std::string& key, const std::vector<std::string>& name
   for (const auto& [name, text] : fields) run.store().SetField(key, name, text);
 }
 
+// A state that the core hash lacks gets its usual text when the lease is lost.
+void StatesThatAreMissing(Run& run) {
+  for (const bool revoked : {false, true}) {
+    Execution& e = run.Leased(revoked ? kLong : kShort);
+    if (!revoked) run.Pass(kShort + 1);
+    const std::string core = e.expected.ExecutionKey("core");
+    Lose(run, core, {"eligibility_state", "terminal_outcome"});
+    const RawCall call = revoked ? RawRevoke(run, e) : RawMarkExpired(e);
+    run.CheckEqual(
+        "answer", "1 OK",
+        FirstTexts(run.store().Call(revoked ? "ff_revoke_lease" : "ff_mark_lease_expired_if_due",
+                                    call.keys, call.args)));
+    Fields fields = run.store().Hash(core);
+    run.CheckEqual("eligibility", "not_applicable", fields["eligibility_state"]);
+    run.CheckEqual("outcome", "none", fields["terminal_outcome"]);
+  }
+}
+
 // A counter that the core hash lacks counts from 0.
 void CountersThatAreMissing(Run& run) {
   const std::vector<std::string> counters = {"total_attempt_count", "current_lease_epoch",
@@ -461,11 +509,14 @@ void AddFunctionFieldScenarios(std::vector<Scenario>& to) {
   to.push_back({"F3", "a_suspension_stores_what_it_was_given", ASuspensionStoresWhatItWasGiven,
                 kStoredKeys});
   to.push_back({"F3", "a_suspension_has_defaults", ASuspensionHasDefaults, kStoredKeys});
+  to.push_back({"F3", "a_suspension_refuses_what_is_not_served", ASuspensionRefusesWhatIsNotServed,
+                kStoredKeys});
   to.push_back({"F3", "an_earlier_waitpoint_stays_in_the_list", AnEarlierWaitpointStaysInTheList,
                 kStoredKeys});
   to.push_back({"F4", "a_secret_that_is_no_hex_makes_no_token", ASecretThatIsNoHexMakesNoToken,
                 kStoredKeys});
   to.push_back({"F3", "a_new_lease_starts_afresh", ANewLeaseStartsAfresh, kStoredKeys});
+  to.push_back({"F3", "states_that_are_missing", StatesThatAreMissing, kStoredKeys});
   to.push_back({"F3", "counters_that_are_missing", CountersThatAreMissing, kStoredKeys});
   for (std::size_t i = 0; i < Steps().size(); ++i) {
     std::string name = std::string("every_field_is_written_by_") + Steps()[i].name;
