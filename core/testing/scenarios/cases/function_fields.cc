@@ -32,20 +32,18 @@ Execution& WithRetries(Run& run) {
            RetryPolicy{.max_retries = 1, .backoff = RetryPolicy::Backoff::kFixed, .delay_ms = 0}});
 }
 
-Execution& Retried(Run& run) {
+// Has failed, and will be retried once it is promoted.
+Execution& Failed(Run& run) {
   Execution& e = WithRetries(run);
   run.Issue(e);
   run.Claim(e);
   run.Fail(e, {.retried_after_ms = 0});
-  run.Promote(e);
   return e;
 }
 
-Execution& Delayed(Run& run) {
-  Execution& e = run.Leased();
-  run.Suspend(e);
-  run.Resume(e, kShort);
-  run.Pass(kShort + 1);
+Execution& Retried(Run& run) {
+  Execution& e = Failed(run);
+  run.Promote(e);
   return e;
 }
 
@@ -168,7 +166,7 @@ const std::array<Step, 20>& Steps() {
        },
        [](Run& run, Execution& e) { run.Fail(e, {.retried_after_ms = 0}); }},
       {"promote",
-       Delayed,
+       Failed,
        [](Run& run, Execution& e) { run.Promote(e); },
        {"lifecycle_phase", "eligibility_state", "delay_until"}},
   }};
