@@ -29,6 +29,7 @@ GRADERS = {
     "fuzz": "the fuzz targets from an empty corpus, one seed",
 }
 _TEST_SECONDS = 300  # the most that one test may take
+_QUICK_SECONDS = 0.5  # the most that a quick test takes
 # The most that a test may take if a function has a trap: a worker in a test may then try again for
 # ever.
 _TRAPPED_SECONDS = 20
@@ -89,6 +90,15 @@ def failed_tests(output: str) -> dict[str, str]:
     return dict(_FAILED.findall(output))
 
 
+# What ctest prints of a test in a line: "6/7 Test #6: Name ...***Failed    0.01 sec".
+_SECONDS = re.compile(r"^\s*\d+/\d+ Test\s+#(\d+): .*?([\d.]+) sec", re.MULTILINE)
+
+
+def seconds_of(output: str) -> dict[str, float]:
+    """How long each test took: number -> seconds."""
+    return {number: float(seconds) for number, seconds in _SECONDS.findall(output)}
+
+
 def reported_tests(output: str) -> set[str]:
     """The numbers of the tests in whose output a sanitizer reports an error."""
     parts = _TEST.split(output)
@@ -128,7 +138,8 @@ class Grader:
         self._configured: set[str] = set()
         self._originals: dict[str, dict[str, str]] = {}  # build -> its programs
         self._kills: Counter[str] = Counter()  # fuzz target -> faults that it has found
-        self._found: dict[str, set[str]] = {}  # build -> numbers of tests that have found a fault
+        # build -> number of a test that has found a fault -> the seconds that the test took then
+        self._found: dict[str, dict[str, float]] = {}
 
     # ---- sources ----
 
@@ -237,11 +248,17 @@ class Grader:
         if to_the_end:
             output = self._run_tests(name, chosen, True) if chosen else ""
             return list(failed_tests(output).values())
-        # The tests that have found another fault come first: they are the likeliest to find this
-        # one.
-        found = self._found.setdefault(name, set())
-        return (self._first_failure(name, [number for number in chosen if number in found])
-                or self._first_failure(name, [number for number in chosen if number not in found]))
+        # The tests that have found another fault come first, because they are the likeliest to find
+        # this one; and of these the quick ones.
+        found = dict(self._found.setdefault(name, {}))
+        likely = [number for number in chosen if number in found]
+        for numbers in ([number for number in likely if found[number] <= _QUICK_SECONDS],
+                        [number for number in likely if found[number] > _QUICK_SECONDS],
+                        [number for number in chosen if number not in found]):
+            failed = self._first_failure(name, numbers)
+            if failed:
+                return failed
+        return []
 
     def _first_failure(self, name: str, numbers: list[str]) -> list[str]:
         while numbers:
@@ -252,7 +269,7 @@ class Grader:
             reported = reported_tests(output) if name != "tests" else set()
             for number, test in failed.items():
                 if number in reported or failed_tests(self._run_tests(name, [number])):
-                    self._found[name].add(number)
+                    self._found[name][number] = seconds_of(output).get(number, 0.0)
                     return [test]
             # ctest has stopped at a failure that says nothing. The other tests judge.
             numbers = [number for number in numbers if number not in failed]

@@ -235,6 +235,12 @@ class AgainTest(unittest.TestCase):
                          (["A.B"], [["3", "5", "9"], ["5"], ["5"], ["5"]]))
         self.assertEqual(self.killer("tests", failed, failed, self.PASSED, other, other, faults=2),
                          (["C.D"], [["3", "5", "9"], ["5"], ["5"], ["3", "9"], ["9"]]))
+        # The quick one of two comes before the other.
+        slow = failed.replace("0.01 sec", "7.00 sec")
+        self.assertEqual(self.killer("tests", slow, slow, self.PASSED, other, other,
+                                     self.PASSED, slow, slow, faults=3),
+                         (["A.B"], [["3", "5", "9"], ["5"], ["5"], ["3", "9"], ["9"], ["9"], ["5"],
+                                    ["5"]]))
         # A failure that does not come again finds nothing.
         self.assertEqual(self.killer("tests", failed, self.PASSED, self.PASSED, other, other,
                                      faults=2)[1],
