@@ -191,6 +191,23 @@ void OnlyADelayedExecutionIsPromoted(Run& run) {
     run.Check("is not eligible", !in("eligible"));
     run.Check("is not changed", run.store().Hash(core) == before);
   }
+  // The time in the core hash decides, if there is one.
+  Execution& due = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+  const RawCall promote = {{due.expected.ExecutionKey("core"), due.expected.LaneKey("delayed"),
+                            due.expected.LaneKey("eligible")},
+                           {due.expected.id, std::to_string(run.engine().Now())}};
+  run.store().SetField(promote.keys[0], "delay_until", "1");
+  ExpectRaw(run, "due by its field", "1 OK promoted", "ff_promote_delayed", promote);
+  run.Check("is eligible", run.store().Score(promote.keys[2], due.expected.id).has_value());
+  if (run.engine().library() == "flowfabric") return;  // it promotes no delayed resume
+  Execution& resumed = run.Leased();
+  run.Suspend(resumed);
+  run.Resume(resumed, kShort);
+  run.Pass(kShort + 1);
+  ExpectRaw(run, "due by its score", "1 OK promoted", "ff_promote_delayed",
+            {{resumed.expected.ExecutionKey("core"), resumed.expected.LaneKey("delayed"),
+              resumed.expected.LaneKey("eligible")},
+             {resumed.expected.id, std::to_string(run.engine().Now())}});
 }
 
 // A ledger reads the core hash before it makes most calls. Another client may not, and the hash may
@@ -322,7 +339,10 @@ void AFailureForGoodIsInTheIndexOfItsLane(Run& run) {
     fields["current_lane"] = e.expected.lane;
     if (!has_current) fields.erase("current_lane");
     for (const auto& [name, text] : fields) run.store().SetField(core, name, text);
-    (void)run.Leased();  // so that the partition's indices have other members
+    // Gives the partition's indices another member.
+    Execution& other = run.Create({}, &e);
+    run.Issue(other);
+    run.Claim(other);
     RawCall reclaim = RawReclaim(run, e);
     reclaim.args[8] = "0";
     run.CheckEqual("reclaim", "0 max_retries_exhausted 0",
