@@ -298,6 +298,7 @@ void Expected::Claimed(const Moment& at, const NewLease& taken) {
 
 void Expected::ClaimedResumed(const Moment& at, const NewLease& taken) {
   TakeLease(at, taken, Field("current_attempt_id"));
+  Set({{"lease_expired_at", ""}, {"lease_revoked_at", ""}, {"lease_revoke_reason", ""}});
   Record& attempt = attempts.back();
   for (const auto& [name, value] : Record{{"attempt_state", "started"},
                                           {"resumed_at", Value::Time(at)},
@@ -480,6 +481,9 @@ void Expected::Completed(const Moment& at) {
        {"terminal_outcome", "success"},
        {"attempt_state", "attempt_terminal"},
        {"public_state", "completed"},
+       {"lease_expired_at", ""},
+       {"lease_revoked_at", ""},
+       {"lease_revoke_reason", ""},
        {"completed_at", Value::Time(at)},
        {"last_transition_at", Value::Time(at)},
        {"last_mutation_at", Value::Time(at)}});

@@ -402,6 +402,15 @@ void AReclaimWithoutACap(Run& run) {
     ExpectRaw(run, "no number",
               "0 invalid_input default_max_reclaim_count must be a number, got: many",
               "ff_reclaim_execution", wrong);
+    // A policy that is no object has no cap.
+    for (const char* const policy : {"5", "true", "null", "[", "[1]", "{}", "\"text\""}) {
+      Execution& e = run.RevokedOne();
+      run.store().SetText(e.expected.ExecutionKey("policy"), policy);
+      RawCall reclaim = RawReclaim(run, e);
+      reclaim.args[8] = "0";
+      run.CheckEqual(policy, "0 max_retries_exhausted 0",
+                     AnswerTo(run, "ff_reclaim_execution", reclaim));
+    }
   }
   for (const char* const earlier : {"99", "100"}) {
     Execution& e = run.RevokedOne();

@@ -191,6 +191,15 @@ void OnlyADelayedExecutionIsPromoted(Run& run) {
     run.Check("is not eligible", !in("eligible"));
     run.Check("is not changed", run.store().Hash(core) == before);
   }
+  // A time has to be a number.
+  Execution& untouched = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
+  if (run.engine().library() != "flowfabric") {
+    ExpectRaw(run, "no time", "0 invalid_input now_ms must be a number, got: soon",
+              "ff_promote_delayed",
+              {{untouched.expected.ExecutionKey("core"), untouched.expected.LaneKey("delayed"),
+                untouched.expected.LaneKey("eligible")},
+               {untouched.expected.id, "soon"}});
+  }
   // The time in the core hash decides, if there is one.
   Execution& due = run.Create({.delay_until = TimestampMs{run.engine().Now() + kLong}});
   const RawCall promote = {{due.expected.ExecutionKey("core"), due.expected.LaneKey("delayed"),

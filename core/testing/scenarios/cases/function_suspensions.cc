@@ -31,6 +31,11 @@ void SecretsRotate(Run& run) {
                                              {"k1", "00ff", "1000"})));
   rotate("1 OK noop k1", RawRotate(run, e, "k1", "00ff"));
   rotate("0 rotation_conflict k1", RawRotate(run, e, "k1", "aa"));
+  // A secret that was lost comes back with its key id.
+  run.store().Delete(key);
+  run.store().SetField(key, "current_kid", "k1");
+  rotate("1 OK noop k1", RawRotate(run, e, "k1", "00ff"));
+  run.CheckEqual("it is back", "00ff", run.store().Hash(key)["secret:k1"]);
   for (const auto& [call, code] : std::initializer_list<std::pair<RawCall, const char*>>{
            {RawRotate(run, e, "", "aa"), "invalid_kid"},
            {RawRotate(run, e, "a:b", "aa"), "invalid_kid"},
@@ -46,7 +51,11 @@ void SecretsRotate(Run& run) {
   rotate("1 OK rotated k1 k2 0", RawRotate(run, e, "k2", "bb", "1"));
   run.CheckEqual("the old one is good for a while", "00ff", run.store().Hash(key)["secret:k1"]);
   run.Pass(10);
-  rotate("1 OK rotated k2 k3 1", RawRotate(run, e, "k3", "cc"));
+  // An end that is no number is an end that has come.
+  run.store().SetField(key, "expires_at:k0", "never");
+  run.store().SetField(key, "secret:k0", "dd");
+  rotate("1 OK rotated k2 k3 2", RawRotate(run, e, "k3", "cc"));
+  run.Check("nor is the one without an end", run.store().Hash(key).count("secret:k0") == 0);
   run.Check("then it goes", run.store().Hash(key).count("secret:k1") == 0);
   run.store().Delete(key);
 
